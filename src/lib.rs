@@ -1,0 +1,15 @@
+//! The library behind `linf-tui` and `linf-train`: ℓ∞-distance nets, the queue that runs them, and the screens that
+//! show them.
+//!
+//! Dependencies run downwards: `bin → cli, tui → dispatch, report → store → experiment`, and `net → dist`;
+//! [`dist`] and [`experiment`] know nobody. libtorch is linked by the binary `linf-train` alone.
+
+pub mod cli;
+pub mod dataset;
+pub mod dispatch;
+pub mod dist;
+pub mod experiment;
+pub mod net;
+pub mod report;
+pub mod store;
+pub mod tui;
