@@ -5,6 +5,7 @@
 mod config;
 mod dataset_id;
 mod epsilon;
+mod explain;
 mod parse;
 mod pnorm;
 mod run_id;
@@ -18,6 +19,7 @@ pub use config::{
 };
 pub use dataset_id::DatasetId;
 pub use epsilon::Epsilon;
+pub use explain::{KeyDoc, explain, keys};
 pub use parse::{ConfigError, parse, parse_with};
 pub use pnorm::PNorm;
 pub use run_id::{RunId, run_name};
