@@ -6,7 +6,6 @@
 mod batch;
 mod cifar;
 mod error;
-mod id;
 mod idx;
 mod normalize;
 pub mod random;
@@ -14,10 +13,11 @@ pub mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-pub use batch::{Augment, PadMode, epoch_order, fill_batch};
+pub use batch::{epoch_order, fill_batch};
 pub use error::{DataError, Fault};
-pub use id::{DatasetId, UnknownDataset};
 pub use normalize::Normalizer;
+
+pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
 
 /// Raw images and their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]

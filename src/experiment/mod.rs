@@ -17,7 +17,7 @@ pub use config::{
     Adam, Augmentation, Config, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
     Resources, Run, Schedule, Train,
 };
-pub use dataset_id::DatasetId;
+pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
 pub use explain::{KeyDoc, explain, keys};
 pub use parse::{ConfigError, parse, parse_with};
