@@ -1,31 +1,7 @@
 //! The order of an epoch, and batches of augmented, normalised images.
 
-use serde::{Deserialize, Serialize};
-
 use super::random::{self, Purpose, stream};
-use super::{DatasetId, Normalizer, Split};
-
-/// How training images are varied: a random crop of the original size after padding every side, then a mirror image
-/// for every second one. The crop works on raw pixels, before normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Augment {
-    /// Pixels added on every side; the crop's offset is uniform in `0..=2·pad` both ways.
-    pub pad: usize,
-    /// What the added pixels are.
-    pub pad_mode: PadMode,
-    /// Whether images are mirrored left to right with probability ½.
-    pub flip: bool,
-}
-
-/// What padding is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PadMode {
-    /// The nearest pixel of the image.
-    Edge,
-    /// Raw 0: black.
-    Zero,
-}
+use super::{Augmentation, DatasetId, Normalizer, PadMode, Split};
 
 /// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
@@ -53,7 +29,7 @@ pub fn fill_batch(
     id: DatasetId,
     normalizer: &Normalizer,
     indices: &[u32],
-    augment: Option<(&Augment, u64, u64)>,
+    augment: Option<(&Augmentation, u64, u64)>,
     out: &mut [f32],
     labels: &mut Vec<u8>,
 ) {
@@ -80,7 +56,7 @@ struct Crop {
 impl Crop {
     const NONE: Self = Self { top: 0, left: 0, mode: PadMode::Edge, flip: false };
 
-    fn draw(augment: &Augment, seed: u64, epoch: u64, index: u32) -> Self {
+    fn draw(augment: &Augmentation, seed: u64, epoch: u64, index: u32) -> Self {
         let [vertical, horizontal, flip, _] = random::block(seed, stream(Purpose::Augment, epoch), u64::from(index));
         let offsets = 2 * augment.pad as u64 + 1;
         let offset = |bits: u32| ((u64::from(bits) * offsets) >> 32) as isize - augment.pad as isize;
@@ -164,7 +140,7 @@ mod tests {
         Split { images, labels: (0..n).map(|i| (i % 10) as u8).collect() }
     }
 
-    fn filled(split: &Split, id: DatasetId, indices: &[u32], augment: Option<(&Augment, u64, u64)>) -> Vec<f32> {
+    fn filled(split: &Split, id: DatasetId, indices: &[u32], augment: Option<(&Augmentation, u64, u64)>) -> Vec<f32> {
         let mut out = vec![f32::NAN; indices.len() * id.pixels()];
         let mut labels = vec![99];
         fill_batch(split, id, &Normalizer::new(id), indices, augment, &mut out, &mut labels);
@@ -225,7 +201,7 @@ mod tests {
 
     #[test]
     fn crops_depend_on_seed_epoch_and_sample_alone_and_reach_every_offset() {
-        let augment = Augment { pad: 1, pad_mode: PadMode::Edge, flip: true };
+        let augment = Augmentation { pad: 1, pad_mode: PadMode::Edge, flip: true };
         let split = split(DatasetId::Mnist, 20);
         let fill = |indices: &[u32], epoch| filled(&split, DatasetId::Mnist, indices, Some((&augment, 5, epoch)));
         let (both, alone) = (fill(&[3, 17], 2), fill(&[17], 2));

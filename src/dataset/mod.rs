@@ -8,7 +8,6 @@ mod cifar;
 mod error;
 pub mod fetch;
 mod hold_out;
-mod id;
 mod idx;
 mod normalize;
 pub mod picture;
@@ -17,11 +16,12 @@ pub mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-pub use batch::{Augment, PadMode, epoch_order, fill_batch};
+pub use batch::{epoch_order, fill_batch};
 pub use error::{DataError, Fault};
 pub use fetch::{Fetched, Origin, Progress, fetch};
-pub use id::{DatasetId, UnknownDataset};
 pub use normalize::Normalizer;
+
+pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
 
 /// Raw images and their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,1 +1,28 @@
-//! experiment
+//! What a run is: its config, the schedules that follow from it, its identity and its state.
+//!
+//! Pure: no I/O, no clock, no knowledge of the other modules.
+
+mod config;
+mod dataset_id;
+mod epsilon;
+mod explain;
+mod parse;
+mod pnorm;
+mod run_id;
+mod run_state;
+mod schedule;
+mod sweep;
+
+pub use config::{
+    Adam, Augmentation, Config, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
+    Resources, Run, Schedule, Train,
+};
+pub use dataset_id::{DatasetId, UnknownDataset};
+pub use epsilon::Epsilon;
+pub use explain::{KeyDoc, explain, keys};
+pub use parse::{ConfigError, parse, parse_with};
+pub use pnorm::PNorm;
+pub use run_id::{RunId, run_name};
+pub use run_state::{Desired, FailReason, LostReason, Progress, RunState, WaitReason, WorkerIdentity};
+pub use schedule::{Phase, Point, Schedules};
+pub use sweep::{SweepError, expand};

@@ -15,7 +15,7 @@ pub enum DatasetId {
     FashionMnist,
     /// Tiny photographs, 50 000 + 10 000 colour images of 32×32.
     Cifar10,
-    /// Digits drawn by the program itself (see [`super::synthetic`]): for tests and machines with no network.
+    /// Digits drawn by the program itself (see [`crate::dataset::synthetic`]): for tests and machines with no network.
     Synthetic,
 }
 

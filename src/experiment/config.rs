@@ -1,0 +1,336 @@
+//! The config of one run, as written in TOML. Every key is explained by `explain.rs`; values are checked by `parse.rs`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DatasetId, Epsilon};
+
+/// One experiment: everything that decides the bits of the trained net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What it is called and compared with.
+    #[serde(default)]
+    pub run: Run,
+    /// Images and their augmentation.
+    pub data: Data,
+    /// The net.
+    pub model: Model,
+    /// Epochs, batch, rates, seed.
+    pub train: Train,
+    /// The p-norm schedule.
+    pub schedule: Schedule,
+    /// The training loss.
+    pub loss: Loss,
+    /// What is measured, and when.
+    pub eval: Eval,
+    /// The device and its share.
+    #[serde(default)]
+    pub resources: Resources,
+}
+
+/// `[run]`: words for people; nothing here changes a bit of the net.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// A line about the experiment.
+    pub title: String,
+    /// Words to filter by.
+    pub tags: Vec<String>,
+    /// The published row to compare with.
+    pub published: Option<Published>,
+}
+
+/// A published result on the test set, drawn as a reference line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Where it stands, e.g. `ICLR 2022, 5×5120`.
+    pub source: String,
+    /// Certified accuracy, from 0 to 1.
+    pub certified: f64,
+    /// Clean accuracy, from 0 to 1.
+    pub clean: Option<f64>,
+}
+
+/// `[data]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Which images.
+    pub dataset: DatasetId,
+    /// Random crop and flip of training images; tests are never augmented.
+    #[serde(default)]
+    pub augment: Augmentation,
+    /// Train on the first so many images only.
+    #[serde(default)]
+    pub train_limit: Option<usize>,
+    /// Measure on the first so many test images only.
+    #[serde(default)]
+    pub test_limit: Option<usize>,
+}
+
+/// How training images are varied: a random crop of the original size after padding every side, then a mirror image
+/// for every second one. The crop works on raw pixels, before normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Augmentation {
+    /// Pixels added on every side; the crop's offset is uniform in `0..=2·pad` both ways.
+    pub pad: usize,
+    /// What the padding holds.
+    pub pad_mode: PadMode,
+    /// Mirror left to right with probability ½.
+    pub flip: bool,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Augmentation { pad: 0, pad_mode: PadMode::Edge, flip: false }
+    }
+}
+
+/// What padding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PadMode {
+    /// The border repeated (2022 and later).
+    Edge,
+    /// Black (2021).
+    Zero,
+}
+
+/// `[model]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Which family of net.
+    #[serde(default)]
+    pub kind: ModelKind,
+    /// Distance layers, the output layer included.
+    pub depth: usize,
+    /// Neurons of each hidden layer.
+    pub width: usize,
+    /// w[o, o mod inputs] starts at minus this where inputs ≤ outputs (the papers take 10); absent: plain N(0, 1).
+    #[serde(default)]
+    pub identity_init: Option<f64>,
+}
+
+/// The family of the net.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// ℓ∞-distance layers with mean shift, the last with a bias; logits are the negated distances (arXiv 2102.05363).
+    #[default]
+    LinfDist,
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Images a step; the last, smaller batch of an epoch is kept.
+    pub batch_size: usize,
+    /// Learning rate of weights and bias at step 0; a cosine takes it to 0 at the end.
+    pub lr: f64,
+    /// Learning rate of the scalar that scales the logits in the cross-entropy; same cosine. Absent: a fifth of `lr`.
+    #[serde(default)]
+    pub scalar_lr: Option<f64>,
+    /// Moments of the optimizer.
+    #[serde(default)]
+    pub adam: Adam,
+    /// Decides initial weights, data order and augmentation.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+impl Train {
+    /// The scalar's learning rate at step 0 (the published recipes take lr/5: 0.006 beside 0.03).
+    pub fn scalar_lr(&self) -> f64 {
+        self.scalar_lr.unwrap_or(self.lr / 5.0)
+    }
+}
+
+/// Adam's constants. An eps above 1e-10 freezes training at large p, where nearly all gradients are tiny.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adam {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment; small, because p drifts and old moments become stale.
+    pub beta2: f64,
+    /// Added to the root of the second moment, after bias correction.
+    pub eps: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10 }
+    }
+}
+
+/// `[schedule]`: p stays at `p_start`, climbs geometrically between the two epochs, then is ∞.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The first exponent.
+    #[serde(default = "eight")]
+    pub p_start: f64,
+    /// The last finite exponent; ∞ follows where it is at least 100.
+    #[serde(default = "thousand")]
+    pub p_end: f64,
+    /// Epoch at which p begins to climb.
+    pub ramp_start: f64,
+    /// Epoch at which p reaches `p_end` and becomes ∞.
+    pub ramp_end: f64,
+    /// Whether p below 40 takes every value or only cheap integers.
+    #[serde(default)]
+    pub p_steps: PSteps,
+}
+
+fn eight() -> f64 {
+    8.0
+}
+
+fn thousand() -> f64 {
+    1000.0
+}
+
+/// How p moves below 40.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PSteps {
+    /// p changes every step, as published.
+    #[default]
+    Exact,
+    /// p is rounded in log space to integers that need few multiplications: the same accuracy, up to twice as fast on
+    /// a CPU.
+    Ladder,
+}
+
+/// `[loss]`: mean over the batch of clamp(1 + (d_y − min d_j)/(2ε), 0, 1) + λ·CE(−s·d, y) (arXiv 2110.06850 eq. 6).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// Which loss.
+    #[serde(default)]
+    pub kind: LossKind,
+    /// Weight of the cross-entropy while p = p_start.
+    pub lambda: f64,
+    /// Weight once p = ∞; geometric in between, on the clock of p. Absent: constant.
+    #[serde(default)]
+    pub lambda_end: Option<f64>,
+    /// Half the hinge threshold θ, in pixels; larger than the ε that is certified.
+    pub eps_train: Epsilon,
+    /// The same once p = ∞; linear in between, on the clock of p. Absent: constant.
+    #[serde(default)]
+    pub eps_train_end: Option<Epsilon>,
+}
+
+/// The training loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// Clipped hinge + λ·cross-entropy (arXiv 2110.06850).
+    #[default]
+    Mixture,
+}
+
+/// `[eval]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eval {
+    /// The certified radius, in pixels.
+    pub eps: Epsilon,
+    /// Epochs between evaluations at p = ∞ on the test set; the last epoch is always evaluated.
+    #[serde(default = "five")]
+    pub every: u32,
+    /// Training images that re-estimate the running means at p = ∞ before an evaluation under way; the last
+    /// evaluation takes all.
+    #[serde(default = "ten_thousand")]
+    pub mean_samples: usize,
+}
+
+fn five() -> u32 {
+    5
+}
+
+fn ten_thousand() -> usize {
+    10_000
+}
+
+/// `[resources]`: nothing here changes a bit of a net trained on the CPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resources {
+    /// Where it trains.
+    pub device: Device,
+    /// CPU threads; 0 takes all cores.
+    pub threads: usize,
+    /// Seconds between checkpoints under way. One is always written on pause, at phase switches and at the end.
+    pub checkpoint_seconds: u64,
+    /// How many checkpoints under way are kept; phase switches and the last are always kept.
+    pub keep_checkpoints: usize,
+    /// How often a run whose worker vanished is resumed by itself.
+    pub retries: u32,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Resources { device: Device::Auto, threads: 0, checkpoint_seconds: 60, keep_checkpoints: 2, retries: 5 }
+    }
+}
+
+/// Where a run trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// A free CUDA device where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// Our own kernels.
+    Cpu,
+    /// libtorch on this CUDA device.
+    Cuda(usize),
+    /// libtorch's operations on the CPU: slow; the independent check of our kernels.
+    LibtorchCpu,
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Device::Auto => f.pad("auto"),
+            Device::Cpu => f.pad("cpu"),
+            Device::Cuda(index) => f.pad(&format!("cuda:{index}")),
+            Device::LibtorchCpu => f.pad("libtorch-cpu"),
+        }
+    }
+}
+
+impl std::str::FromStr for Device {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "libtorch-cpu" => Ok(Device::LibtorchCpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Device::Cuda)
+                .ok_or_else(|| format!("\"{text}\" is no device: allowed are auto, cpu, cuda:N and libtorch-cpu")),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,213 @@
+//! The schedules of p, learning rate, λ and ε, evaluated at every step with a fractional epoch
+//! (arXiv 2102.05363 §5, arXiv 2110.06850 §5).
+
+use std::f64::consts::PI;
+
+use super::{Config, PNorm, PSteps};
+
+/// All schedules of one run, as pure functions of the fractional epoch.
+#[derive(Clone, Debug)]
+pub struct Schedules {
+    epochs: f64,
+    lr: f64,
+    scalar_lr: f64,
+    p_start: f64,
+    p_end: f64,
+    ramp_start: f64,
+    ramp_end: f64,
+    p_steps: PSteps,
+    lambda: (f64, f64),
+    eps_train: (f64, f64),
+}
+
+/// Everything that is scheduled, at one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The exponent of every layer.
+    pub p: PNorm,
+    /// Learning rate of weights and bias.
+    pub lr: f64,
+    /// Learning rate of the scalar.
+    pub scalar_lr: f64,
+    /// Weight of the cross-entropy.
+    pub lambda: f64,
+    /// Half the hinge threshold, in pixels.
+    pub eps_train: f64,
+}
+
+/// The three phases of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// p = p_start.
+    Start,
+    /// p climbs.
+    Ramp,
+    /// p = ∞ (or p_end, where that is below 100).
+    End,
+}
+
+/// Below 40, exponents that few multiplications reach; each is at most 25 % above the one before.
+const LADDER: [f64; 11] = [8.0, 9.0, 10.0, 12.0, 14.0, 16.0, 20.0, 24.0, 32.0, 40.0, 48.0];
+
+impl Schedules {
+    /// The schedules of a checked config.
+    pub fn new(config: &Config) -> Schedules {
+        let (schedule, loss) = (&config.schedule, &config.loss);
+        let eps_train = loss.eps_train.to_f64();
+        Schedules {
+            epochs: f64::from(config.train.epochs),
+            lr: config.train.lr,
+            scalar_lr: config.train.scalar_lr(),
+            p_start: schedule.p_start,
+            p_end: schedule.p_end,
+            ramp_start: schedule.ramp_start,
+            ramp_end: schedule.ramp_end,
+            p_steps: schedule.p_steps,
+            lambda: (loss.lambda, loss.lambda_end.unwrap_or(loss.lambda)),
+            eps_train: (eps_train, loss.eps_train_end.map_or(eps_train, |eps| eps.to_f64())),
+        }
+    }
+
+    /// What is in force at `epoch` = epochs done + batches done / batches an epoch.
+    pub fn at(&self, epoch: f64) -> Point {
+        let ratio = self.ramp(epoch);
+        let cosine = 0.5 * (1.0 + (PI * epoch / self.epochs).cos());
+        Point {
+            p: self.p(ratio),
+            lr: self.lr * cosine,
+            scalar_lr: self.scalar_lr * cosine,
+            lambda: geometric(self.lambda.0, self.lambda.1, ratio),
+            eps_train: self.eps_train.0 + (self.eps_train.1 - self.eps_train.0) * ratio,
+        }
+    }
+
+    /// The phase at this epoch.
+    pub fn phase(&self, epoch: f64) -> Phase {
+        match self.ramp(epoch) {
+            r if r <= 0.0 && epoch < self.ramp_start => Phase::Start,
+            r if r < 1.0 => Phase::Ramp,
+            _ => Phase::End,
+        }
+    }
+
+    /// The fractional epoch at which the phase begins.
+    pub fn phase_start(&self, phase: Phase) -> f64 {
+        match phase {
+            Phase::Start => 0.0,
+            Phase::Ramp => self.ramp_start,
+            Phase::End => self.ramp_end,
+        }
+    }
+
+    /// Epochs of the whole run.
+    pub fn epochs(&self) -> f64 {
+        self.epochs
+    }
+
+    /// The clock of p and λ: 0 before the ramp, 1 after it.
+    fn ramp(&self, epoch: f64) -> f64 {
+        if epoch >= self.ramp_end {
+            1.0
+        } else {
+            ((epoch - self.ramp_start) / (self.ramp_end - self.ramp_start)).clamp(0.0, 1.0)
+        }
+    }
+
+    fn p(&self, ratio: f64) -> PNorm {
+        if ratio >= 1.0 && self.p_end >= 100.0 {
+            return PNorm::INFINITY;
+        }
+        let exact = geometric(self.p_start, self.p_end, ratio);
+        let p = match self.p_steps {
+            PSteps::Exact => exact,
+            PSteps::Ladder => rung(exact),
+        };
+        PNorm::new(p).unwrap_or(PNorm::INFINITY)
+    }
+}
+
+fn geometric(from: f64, to: f64, ratio: f64) -> f64 {
+    if from == to { from } else { from * (to / from).powf(ratio) }
+}
+
+/// The nearest rung in log space; outside the ladder p is left as it is.
+fn rung(p: f64) -> f64 {
+    let (first, last) = (LADDER[0], LADDER[LADDER.len() - 1]);
+    if p < first || p > last * 1.06 {
+        return p;
+    }
+    let distance = |rung: f64| (p / rung).ln().abs();
+    LADDER.into_iter().fold(first, |best, rung| if distance(rung) < distance(best) { rung } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::parse;
+
+    /// The published CIFAR-10 8/255 recipe (ICLR 2022).
+    fn published() -> Schedules {
+        let text = r#"
+            data.dataset = "cifar10"
+            model = { depth = 6, width = 5120, identity_init = 10 }
+            train = { epochs = 1300, batch_size = 512, lr = 0.03, scalar_lr = 0.006 }
+            schedule = { ramp_start = 100, ramp_end = 1250 }
+            loss = { lambda = 0.1, lambda_end = 0.0005, eps_train = "24/255" }
+            eval = { eps = "8/255" }
+        "#;
+        Schedules::new(&parse(text).unwrap())
+    }
+
+    #[test]
+    fn anchors_of_the_published_log() {
+        // Epoch 260 of the published run shows p = 15.66, lr = .0271, λ = .0478.
+        let point = published().at(260.0);
+        assert!((point.p.get() - 15.66).abs() < 5e-3, "{point:?}");
+        assert!((point.lr - 0.0271).abs() < 5e-5, "{point:?}");
+        assert!((point.lambda - 0.0478).abs() < 5e-5, "{point:?}");
+        assert!((published().at(520.0).p.get() - 46.7).abs() < 0.05);
+        assert!((published().at(910.0).p.get() - 240.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn phases_meet_where_the_config_says() {
+        let s = published();
+        assert_eq!(s.phase(0.0), Phase::Start);
+        assert_eq!(s.phase(99.999), Phase::Start);
+        assert_eq!(s.phase(100.0), Phase::Ramp);
+        assert_eq!(s.at(100.0).p.get(), 8.0);
+        assert_eq!(s.phase(1249.999), Phase::Ramp);
+        assert!(s.at(1249.999).p.get() < 1000.0);
+        assert_eq!(s.phase(1250.0), Phase::End);
+        assert!(s.at(1250.0).p.is_infinite());
+        assert_eq!(s.at(1300.0).lr, 0.0);
+        assert!((s.at(1290.0).lambda - 0.0005).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_empty_ramp_jumps() {
+        let mut s = published();
+        (s.ramp_start, s.ramp_end) = (5.0, 5.0);
+        assert_eq!(s.at(4.9).p.get(), 8.0);
+        assert!(s.at(5.0).p.is_infinite());
+    }
+
+    #[test]
+    fn p_never_falls() {
+        for p_steps in [PSteps::Exact, PSteps::Ladder] {
+            let s = Schedules { p_steps, ..published() };
+            let ps: Vec<f64> = (0..13_000).map(|tenth| s.at(f64::from(tenth) / 10.0).p.get()).collect();
+            assert!(ps.windows(2).all(|pair| pair[0] <= pair[1]));
+        }
+    }
+
+    #[test]
+    fn the_ladder_has_only_integers_below_its_top() {
+        let s = Schedules { p_steps: PSteps::Ladder, ..published() };
+        for epoch in 0..520 {
+            let p = s.at(f64::from(epoch)).p.get();
+            assert!(p > 48.0 || LADDER.contains(&p), "p = {p} at epoch {epoch}");
+        }
+    }
+}

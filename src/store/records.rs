@@ -1,0 +1,230 @@
+//! What the store holds, as plain records: the language between the store and those who read it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::{Config, Desired, Epsilon, FailReason, PNorm, Phase, RunId, RunState};
+
+/// One row of the catalog: a run and its summary.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRow {
+    /// Its number in this store.
+    pub id: RunId,
+    /// Its name, such as `brisk-otter`; unique in the store.
+    pub name: String,
+    /// Runs of one sweep share a group.
+    pub group: Option<String>,
+    /// What differs inside the group: `loss.lambda=0.05 train.seed=2`.
+    pub variant: String,
+    /// Words to filter by.
+    pub tags: Vec<String>,
+    /// A line of the user's.
+    pub note: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// What its user wants of it.
+    pub desired: Desired,
+    /// The config with all defaults filled in.
+    pub config: Config,
+    /// Milliseconds since the Unix epoch when it was added.
+    pub added_ms: i64,
+    /// The same when its first worker started.
+    pub started_ms: Option<i64>,
+    /// The same when it last ended or paused.
+    pub ended_ms: Option<i64>,
+    /// Attempts so far: 1 for a run that was never interrupted.
+    pub attempts: u32,
+    /// What its run file said when it was last read.
+    pub summary: Summary,
+    /// Grows by one at every change of this row or of its summary.
+    pub revision: i64,
+}
+
+/// The figures of a run that a list shows. Copied from the run file; can always be rebuilt from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole run, once known.
+    pub steps: u64,
+    /// Fractional epoch.
+    pub epoch: f64,
+    /// Exponent in force.
+    pub p: Option<PNorm>,
+    /// Phase of the p-norm schedule.
+    pub phase: Option<Phase>,
+    /// Loss of the last epoch (or of the steps so far in the first).
+    pub loss: Option<f64>,
+    /// Clean training accuracy of the last epoch.
+    pub train_accuracy: Option<f64>,
+    /// Last evaluation at p = ∞: clean test accuracy.
+    pub clean: Option<f64>,
+    /// Last evaluation at p = ∞: certified test accuracy at the config's ε.
+    pub certified: Option<f64>,
+    /// Best certified accuracy so far with its epoch.
+    pub best_certified: Option<(f64, f64)>,
+    /// Certified accuracy of the evaluations so far, oldest first, for a sparkline (at most 32, evenly thinned).
+    pub certified_history: Vec<f32>,
+    /// Surrogate certified training accuracy of the last epoch, at finite p: no certificate.
+    pub surrogate: Option<f64>,
+    /// Steps a second over the last minute.
+    pub steps_per_second: Option<f64>,
+    /// Seconds of training left, from the measured speed of each phase.
+    pub eta_seconds: Option<f64>,
+    /// Seconds of training so far, evaluations and pauses left out.
+    pub train_seconds: f64,
+    /// The device it trains on, as found: `cpu (AVX-512, 2 threads)`.
+    pub device: String,
+    /// Milliseconds since the Unix epoch of the worker's last sign of life.
+    pub heartbeat_ms: Option<i64>,
+}
+
+/// One training epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// From 0.
+    pub epoch: u32,
+    /// Steps done at its end.
+    pub step: u64,
+    /// The schedules at its end.
+    pub p: PNorm,
+    /// Learning rate at its end.
+    pub lr: f64,
+    /// λ at its end.
+    pub lambda: f64,
+    /// Mean loss.
+    pub loss: f64,
+    /// Clean accuracy on the augmented training batches, at the current p.
+    pub accuracy: f64,
+    /// Share of training samples with margin > 2·ε_train at the current p: no certificate at finite p.
+    pub surrogate: f64,
+    /// The scalar s.
+    pub scalar: f64,
+    /// Seconds of training in this epoch.
+    pub seconds: f64,
+    /// Milliseconds since the Unix epoch at its end.
+    pub time_ms: i64,
+}
+
+/// One evaluation on the test set at p = ∞ with re-estimated means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalRow {
+    /// Its number in the run file, from 1.
+    pub id: i64,
+    /// Fractional epoch.
+    pub epoch: f64,
+    /// Steps done.
+    pub step: u64,
+    /// The exponent in training at that moment (the evaluation itself is at p = ∞).
+    pub train_p: PNorm,
+    /// The certified radius.
+    pub eps: Epsilon,
+    /// Samples measured.
+    pub samples: u32,
+    /// Clean accuracy at p = ∞.
+    pub clean: f64,
+    /// Certified accuracy at ε by interval propagation from the box clipped to [0, 1].
+    pub certified: f64,
+    /// Share with Lipschitz margin > 2ε.
+    pub certified_margin: f64,
+    /// Clean test accuracy at the training exponent (with its own running means).
+    pub surrogate_clean: Option<f64>,
+    /// Share of test samples with margin > 2ε at the training exponent: no certificate at finite p.
+    pub surrogate_certified: Option<f64>,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Milliseconds since the Unix epoch at its end.
+    pub time_ms: i64,
+}
+
+/// What an evaluation found of each test sample, in the order of the test set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Margins {
+    /// Lipschitz margin d_j* − d_y in pixel units: the sample's class provably holds within margin/2. Negative where it
+    /// is misclassified.
+    pub margin: Vec<f32>,
+    /// The true class.
+    pub label: Vec<u8>,
+    /// The predicted class.
+    pub prediction: Vec<u8>,
+    /// Certified at the config's ε by interval propagation.
+    pub certified: Vec<bool>,
+}
+
+/// A point of a curve that is logged at every step (`loss`, `p`, `lr`, …).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bin {
+    /// First step of the bin.
+    pub step: u64,
+    /// Smallest value in it.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+}
+
+/// Something that happened to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// The step, where it is tied to one.
+    pub step: Option<u64>,
+    /// A word to filter by: `phase`, `checkpoint`, `eval`, `state`, `attempt`, `alarm`.
+    pub kind: String,
+    /// A sentence.
+    pub text: String,
+}
+
+/// A checkpoint in the run's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointRow {
+    /// Steps done.
+    pub step: u64,
+    /// Fractional epoch.
+    pub epoch: f64,
+    /// Exponent at that moment.
+    pub p: PNorm,
+    /// Why it was written.
+    pub kind: CheckpointKind,
+    /// The file's name inside `checkpoints/`.
+    pub file: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// BLAKE3 over all tensors, in hex: equal hashes mean bit-equal nets.
+    pub hash: String,
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: i64,
+}
+
+/// Why a checkpoint was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckpointKind {
+    /// Time passed.
+    Periodic,
+    /// A phase began.
+    Phase,
+    /// The run was asked to pause or stop.
+    Stop,
+    /// The run is complete.
+    Final,
+}
+
+/// How an attempt of a worker ended, written by the worker into the run file before it leaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Trained to the end.
+    Completed,
+    /// Stood at this step's checkpoint when asked to pause or cancel, or at SIGTERM.
+    Stopped {
+        /// The checkpoint's step.
+        checkpoint: Option<u64>,
+    },
+    /// An error of its own.
+    Failed {
+        /// Which.
+        reason: FailReason,
+    },
+}
