@@ -271,11 +271,12 @@ struct Report {
 }
 
 impl Report {
-    /// From here on Ctrl-C, SIGTERM and SIGHUP ask for a stop instead of killing the process.
+    /// From here on Ctrl-C and SIGTERM ask for a stop instead of killing the process. A hang-up still kills it, unless
+    /// `nohup` says otherwise; the next fetch sweeps up.
     fn new() -> anyhow::Result<Self> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        use signal_hook::consts::{SIGINT, SIGTERM};
         let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot watch for Ctrl-C")?;
         }
         let on_terminal = std::io::stderr().is_terminal();
@@ -298,13 +299,12 @@ impl Progress for Report {
             let bar = bar.get_or_insert_with(|| {
                 // The template is a constant; should it ever be wrong, indicatif's own bar serves.
                 let style = ProgressStyle::with_template(
-                    "{msg:<24} {wide_bar} {bytes:>10} of {total_bytes} {bytes_per_sec:>13}",
+                    "{msg:<24} {wide_bar} {decimal_bytes:>10} of {decimal_total_bytes:<10} {decimal_bytes_per_sec:>12}",
                 );
-                ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                ProgressBar::new(total)
+                    .with_message(what.to_owned())
+                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             });
-            if bar.message() != what {
-                bar.set_message(what.to_owned());
-            }
             bar.set_length(total);
             bar.set_position(done);
         } else if self.last_line.get().elapsed() >= Duration::from_secs(3) {

@@ -56,6 +56,7 @@ pub(super) fn run(
         }
         std::thread::sleep(GLANCE);
     };
+    progress.ended();
     if progress.stopped() {
         // Ctrl-C reaches the tool as well, and its complaint about that is of no interest.
         return Err(Obstacle::Stopped);

@@ -11,36 +11,49 @@ use super::command::{self, Download, disk};
 use super::{Obstacle, Pin, Progress, Source, Staging};
 use crate::dataset::idx;
 
-/// The size of `cifar-10-binary.tar.gz`.
-const CIFAR_ARCHIVE: u64 = 170_052_171;
+/// A place on the web that its makers named.
+pub(super) enum Mirror {
+    /// A folder of gzipped IDX files, with their sizes in the order of [`idx::TRAIN`], [`idx::TEST`].
+    Folder { url: &'static str, sizes: [u64; 4] },
+    /// A `.tar.gz` of all files.
+    Archive { url: &'static str, size: u64 },
+}
 
-/// A web folder of gzipped files, or one `.tar.gz` of them all.
-pub(super) struct Mirror {
-    pub(super) url: &'static str,
+impl Mirror {
+    fn url(&self) -> &'static str {
+        match self {
+            Self::Folder { url, .. } | Self::Archive { url, .. } => url,
+        }
+    }
 }
 
 impl Source for Mirror {
     fn name(&self) -> String {
-        let host = self.url.split('/').nth(2);
-        format!("mirror {}", host.unwrap_or(self.url))
+        let host = self.url().split('/').nth(2);
+        format!("mirror {}", host.unwrap_or(self.url()))
     }
 
     fn get(&self, wanted: &[&'static Pin], staging: &Staging, progress: &dyn Progress) -> Result<(), Obstacle> {
-        staging.clear()?;
         let target = staging.path().join("download");
-        if let Some((_, archive)) = self.url.rsplit_once('/').filter(|(_, name)| name.ends_with(".tar.gz")) {
-            download(self.url, &target, &Download { what: archive, size: CIFAR_ARCHIVE }, staging, progress)?;
-            return install_members(&target, wanted, staging);
+        match self {
+            Self::Archive { url, size } => {
+                let what = url.rsplit('/').next().unwrap_or(url);
+                download(url, &target, &Download { what, size: *size }, staging, progress)?;
+                install_members(&target, wanted, staging)
+            }
+            Self::Folder { url, sizes } => {
+                let names = idx::TRAIN.iter().chain(&idx::TEST);
+                for (name, &size) in names.zip(sizes) {
+                    let Some(pin) = wanted.iter().find(|pin| pin.name == *name) else { continue };
+                    let url = format!("{url}/{name}.gz");
+                    download(&url, &target, &Download { what: name, size }, staging, progress)?;
+                    let file = File::open(&target).map_err(disk("open", &target))?;
+                    let content = idx::unpack(file).map_err(|fault| Obstacle::Source(format!("{name}: {fault}")))?;
+                    staging.install(pin, &content)?;
+                }
+                Ok(())
+            }
         }
-        for pin in wanted {
-            let url = format!("{}/{}.gz", self.url, pin.name);
-            // These images pack to a quarter or a half of their size; the display needs no better.
-            download(&url, &target, &Download { what: pin.name, size: pin.bytes / 3 }, staging, progress)?;
-            let file = File::open(&target).map_err(disk("open", &target))?;
-            let content = idx::unpack(file).map_err(|fault| Obstacle::Source(format!("{}: {fault}", pin.name)))?;
-            staging.install(pin, &content)?;
-        }
-        Ok(())
     }
 }
 
@@ -51,6 +64,8 @@ fn download(
     staging: &Staging,
     progress: &dyn Progress,
 ) -> Result<(), Obstacle> {
+    // So that the size of the file before is not taken for this one's.
+    staging.clear()?;
     let mut tool = if command::is_installed("curl") {
         let mut curl = Command::new("curl");
         curl.args(["-fsSL", "--connect-timeout", "6", "--speed-limit", "1000", "--speed-time", "20", "-o"]);

