@@ -1,1 +1,227 @@
-//! dataset
+//! Images and labels: reading, fetching, drawing, normalising, augmenting.
+//!
+//! Everything random here is a pure function of (seed, epoch, sample): see [`random`]. So the order of the data and
+//! each crop are the same whatever the number of threads, and however often a run was paused and resumed.
+
+mod batch;
+mod cifar;
+mod error;
+pub mod fetch;
+mod hold_out;
+mod idx;
+mod normalize;
+pub mod picture;
+pub mod random;
+pub mod synthetic;
+
+use std::path::{Path, PathBuf};
+
+pub use batch::{epoch_order, fill_batch};
+pub use error::{DataError, Fault};
+pub use fetch::{Fetched, Origin, Progress, fetch};
+pub use normalize::Normalizer;
+
+pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
+
+/// Raw images and their labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Raw pixels `[N, C, H, W]`.
+    pub images: Vec<u8>,
+    /// One class per image, `[N]`, each below the data set's number of classes.
+    pub labels: Vec<u8>,
+}
+
+impl Split {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// How many images each class has, `[classes]`.
+    pub fn class_counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        for &label in &self.labels {
+            counts[usize::from(label)] += 1;
+        }
+        counts
+    }
+}
+
+/// A whole data set in memory.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Which one.
+    pub id: DatasetId,
+    /// What nets are trained on.
+    pub train: Split,
+    /// What they are judged by.
+    pub test: Split,
+    /// BLAKE3 in hex over train pixels, train labels, test pixels, test labels, each behind its length as `u64` LE.
+    pub checksum: String,
+}
+
+impl Dataset {
+    fn new(id: DatasetId, train: Split, test: Split) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in [&train.images, &train.labels, &test.images, &test.labels] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        Self { id, train, test, checksum: hasher.finalize().to_hex().to_string() }
+    }
+}
+
+/// Where data sets are looked for unless told otherwise: `$LINF_DATA`, or `data` in the current folder.
+pub fn default_root() -> PathBuf {
+    std::env::var_os("LINF_DATA").filter(|dir| !dir.is_empty()).map_or_else(|| PathBuf::from("data"), PathBuf::from)
+}
+
+/// Reads a data set from its folder under the data root `dir`; draws the synthetic one.
+///
+/// # Errors
+/// [`DataError::Missing`] names the command that fetches it; a file that is not what it should be is named.
+pub fn load(id: DatasetId, dir: &Path) -> Result<Dataset, DataError> {
+    let folder = dir.join(id.name());
+    let (train, test) = match id {
+        DatasetId::Mnist | DatasetId::FashionMnist => {
+            let read =
+                |[images, labels]: [&str; 2]| idx::read_split(id, &find(id, dir, images)?, &find(id, dir, labels)?);
+            (read(idx::TRAIN)?, read(idx::TEST)?)
+        }
+        DatasetId::Cifar10 => {
+            for file in cifar::TRAIN.iter().chain(&cifar::TEST) {
+                find(id, dir, file)?;
+            }
+            (cifar::read_split(&folder, &cifar::TRAIN)?, cifar::read_split(&folder, &cifar::TEST)?)
+        }
+        DatasetId::Synthetic => synthetic::draw(synthetic::SEED),
+    };
+    Ok(Dataset::new(id, train, test))
+}
+
+/// Whether every file of a data set is there. Looks at names only, so it is quick; [`load`] checks what is in them.
+pub fn is_present(id: DatasetId, dir: &Path) -> bool {
+    files(id).iter().all(|file| find(id, dir, file).is_ok())
+}
+
+/// The files that make up a data set, by the names they have on disk.
+pub fn files(id: DatasetId) -> Vec<&'static str> {
+    match id {
+        DatasetId::Mnist | DatasetId::FashionMnist => [idx::TRAIN, idx::TEST].concat(),
+        DatasetId::Cifar10 => [&cifar::TRAIN[..], &cifar::TEST].concat(),
+        DatasetId::Synthetic => Vec::new(),
+    }
+}
+
+/// The place of one file of a data set.
+fn find(id: DatasetId, root: &Path, name: &str) -> Result<PathBuf, DataError> {
+    let folder = root.join(id.name());
+    let found = match id {
+        DatasetId::Cifar10 => Some(folder.join(name)).filter(|path| path.is_file()),
+        _ => idx::locate(&folder, name),
+    };
+    found.ok_or_else(|| DataError::Missing { id, file: folder.join(name), root: root.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn write(path: &Path, bytes: &[u8]) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn idx_images(count: u8) -> Vec<u8> {
+        let pixels = (0..usize::from(count) * 784).map(|i| (i % 255) as u8);
+        [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 28, 0, 0, 0, 28].into_iter().chain(pixels).collect()
+    }
+
+    fn idx_labels(count: u8) -> Vec<u8> {
+        [0, 0, 8, 1, 0, 0, 0, count].into_iter().chain((0..count).map(|i| i % 10)).collect()
+    }
+
+    /// A folder with 3 training and 2 test images in the shape of MNIST.
+    fn small_mnist() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("mnist");
+        write(&folder.join(idx::TRAIN[0]), &idx_images(3));
+        write(&folder.join(idx::TRAIN[1]), &idx_labels(3));
+        write(&folder.join(idx::TEST[0]), &idx_images(2));
+        write(&folder.join(idx::TEST[1]), &idx_labels(2));
+        root
+    }
+
+    #[test]
+    fn a_folder_of_idx_files_loads_raw_or_gzipped() {
+        let root = small_mnist();
+        let data = load(DatasetId::Mnist, root.path()).unwrap();
+        assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0u8, 1, 2][..], 2));
+        assert_eq!(data.train.images, idx_images(3)[16..]);
+
+        let raw = root.path().join("mnist").join(idx::TRAIN[0]);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&idx_images(3)).unwrap();
+        write(&raw.with_extension("gz"), &encoder.finish().unwrap());
+        fs::remove_file(&raw).unwrap();
+        assert!(is_present(DatasetId::Mnist, root.path()));
+        assert_eq!(load(DatasetId::Mnist, root.path()).unwrap().checksum, data.checksum);
+    }
+
+    #[test]
+    fn the_checksum_covers_pixels_labels_and_which_split_they_are_in() {
+        let image = |pixel, label| Split { images: vec![pixel], labels: vec![label] };
+        let checksum = |train, test| Dataset::new(DatasetId::Mnist, train, test).checksum;
+        let of = [
+            checksum(image(1, 2), image(3, 4)),
+            checksum(image(3, 4), image(1, 2)),
+            checksum(image(1, 2), image(3, 5)),
+            checksum(Split { images: vec![1, 2], labels: vec![] }, image(3, 4)),
+        ];
+        assert!((0..4).all(|i| (0..i).all(|j| of[i] != of[j])), "{of:?}");
+    }
+
+    #[test]
+    fn errors_name_the_file_and_what_to_do() {
+        let root = small_mnist();
+        let folder = root.path().join("mnist");
+        let message = |id| load(id, root.path()).unwrap_err().to_string();
+
+        write(&folder.join(idx::TEST[1]), &idx_labels(5));
+        let error = message(DatasetId::Mnist);
+        assert!(error.contains("images-idx3-ubyte holds 2 images") && error.contains("holds 5 labels"), "{error}");
+
+        write(&folder.join(idx::TRAIN[0]), &idx_images(3)[..100]);
+        let error = message(DatasetId::Mnist);
+        assert!(error.contains("mnist/train-images-idx3-ubyte: it is truncated"), "{error}");
+
+        fs::remove_file(folder.join(idx::TRAIN[1])).unwrap();
+        let error = message(DatasetId::Mnist);
+        let command = format!("run `linf-tui data fetch mnist --dir {}`", root.path().display());
+        assert!(error.contains(idx::TRAIN[1]) && error.contains(&command), "{error}");
+        assert!(!is_present(DatasetId::Mnist, root.path()));
+
+        write(&root.path().join("cifar10/data_batch_1.bin"), &[]);
+        let error = message(DatasetId::Cifar10);
+        assert!(error.contains("there is no") && error.contains("cifar10/data_batch_2.bin"), "{error}");
+    }
+
+    #[test]
+    fn the_synthetic_set_is_always_there() {
+        assert!(is_present(DatasetId::Synthetic, Path::new("/nowhere")));
+        let data = load(DatasetId::Synthetic, Path::new("/nowhere")).unwrap();
+        // The same bits on every machine: a change of this number is a change of the data set.
+        assert_eq!(data.checksum, "dbff7cb53e2709047b4cbb3f1453b97ce007416299c502e279b77013e39b255e");
+    }
+}
