@@ -69,11 +69,12 @@ pub struct Data {
     pub test_limit: Option<usize>,
 }
 
-/// Random crops of the original size after padding, and mirror images.
+/// How training images are varied: a random crop of the original size after padding every side, then a mirror image
+/// for every second one. The crop works on raw pixels, before normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
-    /// Pixels added on every side before the crop; 0 turns the crop off.
+    /// Pixels added on every side; the crop's offset is uniform in `0..=2·pad` both ways.
     pub pad: usize,
     /// What the padding holds.
     pub pad_mode: PadMode,

@@ -1,17 +1,152 @@
-//! The datasets a config can name.
+//! Which data sets there are, and the constants of each.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Which images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A data set that the program can read; written `mnist`, `fashion-mnist`, `cifar10` or `synthetic` everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatasetId {
-    /// Handwritten digits, 1×28×28.
+    /// Handwritten digits, 60 000 + 10 000 grey images of 28×28.
     Mnist,
-    /// Clothes, 1×28×28.
+    /// Zalando's clothing, in the shape of MNIST.
     FashionMnist,
-    /// Ten kinds of things, 3×32×32.
+    /// Tiny photographs, 50 000 + 10 000 colour images of 32×32.
     Cifar10,
-    /// Digits drawn by the program, for tests and for a machine without a network.
+    /// Digits drawn by the program itself (see [`crate::dataset::synthetic`]): for tests and machines with no network.
     Synthetic,
+}
+
+impl DatasetId {
+    /// Every data set, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [Self::Mnist, Self::FashionMnist, Self::Cifar10, Self::Synthetic];
+
+    /// The name in configs, on the command line and of the folder on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Synthetic => "synthetic",
+        }
+    }
+
+    /// The name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mnist => "MNIST",
+            Self::FashionMnist => "Fashion-MNIST",
+            Self::Cifar10 => "CIFAR-10",
+            Self::Synthetic => "synthetic digits",
+        }
+    }
+
+    /// Colour channels of an image: 1 or 3.
+    pub fn channels(self) -> usize {
+        self.mean().len()
+    }
+
+    /// Rows of an image.
+    pub fn height(self) -> usize {
+        match self {
+            Self::Mnist | Self::FashionMnist | Self::Synthetic => 28,
+            Self::Cifar10 => 32,
+        }
+    }
+
+    /// Columns of an image; every data set here is square.
+    pub fn width(self) -> usize {
+        self.height()
+    }
+
+    /// Values of an image: channels × height × width.
+    pub fn pixels(self) -> usize {
+        self.channels() * self.height() * self.width()
+    }
+
+    /// Number of classes; labels are `0..classes()`.
+    pub fn classes(self) -> usize {
+        10
+    }
+
+    /// Mean of each channel for pixels in [0, 1], as the papers' code has it.
+    pub fn mean(self) -> &'static [f64] {
+        match self {
+            Self::Mnist | Self::Synthetic => &[0.1307],
+            Self::FashionMnist => &[0.2860],
+            Self::Cifar10 => &[0.4914, 0.4822, 0.4465],
+        }
+    }
+
+    /// The one standard deviation for all channels: a scalar, so that the ℓ∞ ball stays a cube after normalisation.
+    pub fn std(self) -> f64 {
+        match self {
+            Self::Mnist | Self::Synthetic => 0.3081,
+            Self::FashionMnist => 0.3520,
+            Self::Cifar10 => 0.2009,
+        }
+    }
+
+    /// What each label stands for.
+    pub fn class_names(self) -> &'static [&'static str; 10] {
+        match self {
+            Self::Mnist | Self::Synthetic => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+            Self::FashionMnist => &[
+                "T-shirt/top",
+                "trouser",
+                "pullover",
+                "dress",
+                "coat",
+                "sandal",
+                "shirt",
+                "sneaker",
+                "bag",
+                "ankle boot",
+            ],
+            Self::Cifar10 => {
+                &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+            }
+        }
+    }
+}
+
+impl fmt::Display for DatasetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no data set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no data set is called {0:?}; there are mnist, fashion-mnist, cifar10 and synthetic")]
+pub struct UnknownDataset(pub String);
+
+impl FromStr for DatasetId {
+    type Err = UnknownDataset;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDataset> {
+        Self::ALL.into_iter().find(|id| id.name() == name).ok_or_else(|| UnknownDataset(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_serves_display_parsing_and_serde() {
+        for id in DatasetId::ALL {
+            assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
+        }
+        let error = "mnits".parse::<DatasetId>().unwrap_err().to_string();
+        assert!(error.contains("\"mnits\"") && DatasetId::ALL.iter().all(|id| error.contains(id.name())), "{error}");
+    }
+
+    #[test]
+    fn images_have_the_published_sizes() {
+        assert_eq!(DatasetId::ALL.map(DatasetId::pixels), [784, 784, 3072, 784]);
+    }
 }

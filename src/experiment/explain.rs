@@ -1,0 +1,281 @@
+//! What every config key means: the source of `config --explain`, of `docs/config.md` and of what errors call allowed.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyDoc {
+    /// Its dotted path.
+    pub key: &'static str,
+    /// What it may be.
+    pub allowed: &'static str,
+    /// What holds where it is absent; `None` where it must be given.
+    pub default: Option<&'static str>,
+    /// What it does.
+    pub text: &'static str,
+}
+
+const fn key(key: &'static str, allowed: &'static str, default: Option<&'static str>, text: &'static str) -> KeyDoc {
+    KeyDoc { key, allowed, default, text }
+}
+
+const KEYS: &[KeyDoc] = &[
+    key("run.title", "text", Some("empty"), "A line about the experiment, shown where configs are listed."),
+    key("run.tags", "list of words", Some("none"), "Words to filter runs by."),
+    key("run.published.source", "text", None, "Where the published result stands, e.g. \"ICLR 2022, 5×5120\"."),
+    key("run.published.certified", "0 to 1", None, "Published certified accuracy; drawn as a reference line."),
+    key("run.published.clean", "0 to 1", Some("none"), "Published clean accuracy."),
+    key(
+        "data.dataset",
+        "mnist, fashion-mnist, cifar10 or synthetic",
+        None,
+        "The images. All but synthetic are fetched by `linf-tui data fetch`.",
+    ),
+    key(
+        "data.augment.pad",
+        "0 to 16 pixels",
+        Some("0"),
+        "Training images are padded so much on every side, then cropped at random to their size; 0 turns it off.",
+    ),
+    key(
+        "data.augment.pad_mode",
+        "edge or zero",
+        Some("edge"),
+        "What the padding holds: the border repeated, or black.",
+    ),
+    key(
+        "data.augment.flip",
+        "true or false",
+        Some("false"),
+        "Mirror training images left to right with probability ½.",
+    ),
+    key("data.train_limit", "1 or more", Some("all"), "Train on the first so many images only."),
+    key("data.test_limit", "1 or more", Some("all"), "Measure on the first so many test images only."),
+    key(
+        "model.kind",
+        "linf-dist",
+        Some("linf-dist"),
+        "The family of the net: ℓ∞-distance layers with mean shift between them, the last with a bias.",
+    ),
+    key("model.depth", "2 to 64", None, "Distance layers, the output layer included: 784-512×4-10 is depth 5."),
+    key("model.width", "1 to 65536", None, "Neurons of each hidden layer."),
+    key(
+        "model.identity_init",
+        "above 0, up to 1000",
+        Some("none"),
+        "Start w[o, o mod inputs] at minus this where a layer has no more inputs than outputs, so that it begins as an \
+         identity; the 2022 recipes take 10. Small nets do better without.",
+    ),
+    key("train.epochs", "1 to 100000", None, "Passes over the training images."),
+    key("train.batch_size", "1 to 65536", None, "Images a step. The last, smaller batch of an epoch is kept."),
+    key("train.lr", "above 0, up to 10", None, "Learning rate at step 0; a cosine takes it to 0 at the end."),
+    key(
+        "train.scalar_lr",
+        "0 to 10",
+        Some("train.lr / 5"),
+        "Learning rate of the scalar s that scales the logits inside the cross-entropy; same cosine.",
+    ),
+    key("train.adam.beta1", "0 to 1, 1 excluded", Some("0.9"), "Decay of Adam's first moment."),
+    key(
+        "train.adam.beta2",
+        "0 to 1, 1 excluded",
+        Some("0.99"),
+        "Decay of Adam's second moment; p drifts, so it is short.",
+    ),
+    key(
+        "train.adam.eps",
+        "above 0, up to 1e-6",
+        Some("1e-10"),
+        "Adam's ε. Above 1e-10 it freezes training at large p, where nearly all gradients are tiny.",
+    ),
+    key("train.seed", "0 or more", Some("0"), "Decides initial weights, data order and augmentation."),
+    key("schedule.p_start", "1 to 1000", Some("8"), "The exponent before the ramp."),
+    key(
+        "schedule.p_end",
+        "p_start to 1000000",
+        Some("1000"),
+        "The exponent at the end of the ramp; from 100 on it is followed by ∞.",
+    ),
+    key("schedule.ramp_start", "0 to ramp_end", None, "Epoch (fractions allowed) at which p begins to climb."),
+    key(
+        "schedule.ramp_end",
+        "ramp_start to train.epochs",
+        None,
+        "Epoch at which p becomes ∞. Leave some epochs after it, so that the running means settle.",
+    ),
+    key(
+        "schedule.p_steps",
+        "exact or ladder",
+        Some("exact"),
+        "exact changes p at every step, as published; ladder rounds p below 48 to integers of few multiplications: the \
+         same accuracy, up to twice as fast on a CPU.",
+    ),
+    key("loss.kind", "mixture", Some("mixture"), "clamp(1 + (d_y − min d_j)/(2ε), 0, 1) + λ·CE(−s·d, y), batch mean."),
+    key("loss.lambda", "0 to 1000", None, "Weight λ of the cross-entropy while p = p_start."),
+    key(
+        "loss.lambda_end",
+        "above 0, up to 1000",
+        Some("loss.lambda"),
+        "λ once p = ∞; geometric in between, on the clock of p.",
+    ),
+    key(
+        "loss.eps_train",
+        "a radius such as 0.45 or \"24/255\", above 0",
+        None,
+        "Half the hinge threshold θ, in pixels. Larger than eval.eps: 1.5 times on MNIST 0.3, 3 times on CIFAR-10 8/255.",
+    ),
+    key(
+        "loss.eps_train_end",
+        "a radius such as 0.37, above 0",
+        Some("loss.eps_train"),
+        "The same once p = ∞; linear in between, on the clock of p.",
+    ),
+    key("eval.eps", "a radius such as 0.3 or \"8/255\"", None, "The radius that is certified, in pixels; kept exact."),
+    key(
+        "eval.every",
+        "1 or more epochs",
+        Some("5"),
+        "Epochs between evaluations at p = ∞ on the test set. The last epoch is always evaluated.",
+    ),
+    key(
+        "eval.mean_samples",
+        "1 or more",
+        Some("10000"),
+        "Training images that re-estimate the running means at p = ∞ before an evaluation under way; the last one takes \
+         all of them.",
+    ),
+    key("resources.device", "auto, cpu, cuda:N or libtorch-cpu", Some("auto"), "Where it trains."),
+    key(
+        "resources.threads",
+        "0 to 1024",
+        Some("0"),
+        "CPU threads; 0 takes all cores. The net's bits do not depend on it.",
+    ),
+    key("resources.checkpoint_seconds", "1 or more", Some("60"), "Seconds of training between checkpoints under way."),
+    key(
+        "resources.keep_checkpoints",
+        "1 or more",
+        Some("2"),
+        "How many checkpoints under way are kept; those at phase switches, on pause and at the end always are.",
+    ),
+    key(
+        "resources.retries",
+        "0 to 1000",
+        Some("5"),
+        "How often a run whose worker vanished is resumed from its last checkpoint by itself.",
+    ),
+];
+
+/// All keys, in the order of the file's sections.
+pub fn keys() -> &'static [KeyDoc] {
+    KEYS
+}
+
+/// The documentation of one key.
+pub fn explain(key: &str) -> Option<&'static KeyDoc> {
+    KEYS.iter().find(|doc| doc.key == key)
+}
+
+/// The known key that looks most like this one, if any does.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    let last = |key: &'_ str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    KEYS.iter()
+        .map(|doc| (edits(doc.key, key).min(edits(&last(doc.key), &last(key)) + 1), doc.key))
+        .min()
+        .filter(|&(distance, _)| distance <= 3)
+        .map(|(_, key)| key)
+}
+
+/// Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::parse;
+
+    const EVERY_KEY: &str = r#"
+        [run]
+        title = "t"
+        tags = ["a"]
+        published = { source = "s", certified = 0.9, clean = 0.9 }
+        [data]
+        dataset = "mnist"
+        augment = { pad = 1, pad_mode = "zero", flip = true }
+        train_limit = 1
+        test_limit = 1
+        [model]
+        kind = "linf-dist"
+        depth = 2
+        width = 2
+        identity_init = 10
+        [train]
+        epochs = 2
+        batch_size = 2
+        lr = 0.1
+        scalar_lr = 0.1
+        adam = { beta1 = 0.9, beta2 = 0.9, eps = 1e-10 }
+        seed = 1
+        [schedule]
+        p_start = 8
+        p_end = 1000
+        ramp_start = 1
+        ramp_end = 2
+        p_steps = "ladder"
+        [loss]
+        kind = "mixture"
+        lambda = 1
+        lambda_end = 0.5
+        eps_train = 0.4
+        eps_train_end = 0.4
+        [eval]
+        eps = 0.3
+        every = 1
+        mean_samples = 1
+        [resources]
+        device = "cpu"
+        threads = 1
+        checkpoint_seconds = 1
+        keep_checkpoints = 1
+        retries = 1
+    "#;
+
+    fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<String>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(inner) => flatten(&path, inner, out),
+                _ => out.push(path),
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_config_is_explained_and_no_other() {
+        let config = parse(EVERY_KEY).unwrap();
+        let mut found = Vec::new();
+        flatten("", &toml::Table::try_from(&config).unwrap(), &mut found);
+        found.sort();
+        let mut known: Vec<_> = KEYS.iter().map(|doc| doc.key.to_owned()).collect();
+        known.sort();
+        assert_eq!(found, known);
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_understood() {
+        assert_eq!(nearest("train.batchsize"), Some("train.batch_size"));
+        assert_eq!(nearest("loss.lamda"), Some("loss.lambda"));
+        assert_eq!(nearest("train.lambda"), Some("loss.lambda"));
+        assert_eq!(nearest("entirely.different"), None);
+    }
+}

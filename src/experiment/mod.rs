@@ -5,6 +5,7 @@
 mod config;
 mod dataset_id;
 mod epsilon;
+mod explain;
 mod parse;
 mod pnorm;
 mod run_id;
@@ -16,8 +17,9 @@ pub use config::{
     Adam, Augmentation, Config, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
     Resources, Run, Schedule, Train,
 };
-pub use dataset_id::DatasetId;
+pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
+pub use explain::{KeyDoc, explain, keys};
 pub use parse::{ConfigError, parse, parse_with};
 pub use pnorm::PNorm;
 pub use run_id::{RunId, run_name};

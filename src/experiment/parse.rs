@@ -1,10 +1,16 @@
 //! Reads and checks a config. Every error names the file, the line, the key, what was found and what is allowed.
 
-use super::Config;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::explain::{explain, nearest};
+use super::{Config, Epsilon};
 
 /// Why a config cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {message}")]
+#[error("{place}: {}{message}", key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default())]
 pub struct ConfigError {
     /// `configs/mnist.toml:12`, or `--set train.lr=x`.
     pub place: String,
@@ -21,9 +27,324 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
 
 /// Reads a config called `name`, applies `key=value` overrides in order, and checks the whole.
 pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config, ConfigError> {
-    let fail =
-        |place: String, error: toml::de::Error| ConfigError { place, key: None, message: error.message().into() };
-    let mut table: toml::Table = toml::from_str(text).map_err(|error| fail(name.to_owned(), error))?;
-    let _ = overrides;
-    table.try_into().map_err(|error| fail(name.to_owned(), error))
+    let source = Source { text, name };
+    let spans = DeTable::parse(text).map_err(|error| source.syntax(&error))?;
+    let mut config: Config = toml::from_str(text).map_err(|error| source.value(&error, spans.get_ref()))?;
+    check(&config).map_err(|fault| source.fault(fault, spans.get_ref()))?;
+    if overrides.is_empty() {
+        return Ok(config);
+    }
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| source.syntax(&error))?;
+    for (index, text) in overrides.iter().enumerate() {
+        let place = format!("--set {text}");
+        let (key, value) = text.split_once('=').ok_or_else(|| ConfigError {
+            place: place.clone(),
+            key: None,
+            message: "write KEY=VALUE, such as train.lr=0.01".into(),
+        })?;
+        let key = key.trim();
+        set(&mut table, key, value.trim()).map_err(|message| ConfigError {
+            place: place.clone(),
+            key: Some(key.into()),
+            message,
+        })?;
+        config = table.clone().try_into().map_err(|error: toml::de::Error| ConfigError {
+            place: place.clone(),
+            key: Some(key.into()),
+            message: with_allowed(key, &tidy(error.message())),
+        })?;
+        // Two overrides may be right only together (ramp_end and epochs), so ranges are checked after the last.
+        if index + 1 == overrides.len() {
+            check(&config).map_err(|fault| ConfigError {
+                place: "--set".into(),
+                key: Some(fault.key.into()),
+                message: fault.message(),
+            })?;
+        }
+    }
+    Ok(config)
+}
+
+/// Puts one value at a dotted path. The value is read as TOML, and as plain text where it is none (`mnist`, `8/255`).
+fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    let value = format!("v = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut table| table.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    if explain(key).is_none() {
+        return Err(unknown(key));
+    }
+    let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut table = table;
+    for part in parents.split('.').filter(|part| !part.is_empty()) {
+        table = table
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| format!("{part} is no table"))?;
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn unknown(key: &str) -> String {
+    match nearest(key) {
+        Some(known) => format!("unknown key; did you mean {known}?"),
+        None => "unknown key; `linf-tui config keys` lists all".into(),
+    }
+}
+
+fn with_allowed(key: &str, message: &str) -> String {
+    match explain(key) {
+        Some(doc) => format!("{message}; allowed: {}", doc.allowed),
+        None => message.to_owned(),
+    }
+}
+
+/// Takes the Rust out of serde's words.
+fn tidy(message: &str) -> String {
+    let message = message.lines().next().unwrap_or_default();
+    for (theirs, ours) in
+        [("usize", "a whole number"), ("u32", "a whole number"), ("u64", "a whole number"), ("f64", "a number")]
+    {
+        if let Some(start) = message.strip_suffix(&format!("expected {theirs}")) {
+            return format!("{start}expected {ours}");
+        }
+    }
+    message.to_owned()
+}
+
+struct Source<'a> {
+    text: &'a str,
+    name: &'a str,
+}
+
+impl Source<'_> {
+    fn line(&self, span: &Range<usize>) -> String {
+        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
+        format!("{}:{}", self.name, before.iter().filter(|&&byte| byte == b'\n').count() + 1)
+    }
+
+    fn syntax(&self, error: &toml::de::Error) -> ConfigError {
+        let place = error.span().map_or(self.name.to_owned(), |span| self.line(&span));
+        ConfigError {
+            place,
+            key: None,
+            message: format!("not TOML: {}", error.message().lines().next().unwrap_or_default()),
+        }
+    }
+
+    fn value(&self, error: &toml::de::Error, spans: &DeTable<'_>) -> ConfigError {
+        let Some(span) = error.span() else {
+            return ConfigError { place: self.name.into(), key: None, message: tidy(error.message()) };
+        };
+        let key = key_at(spans, &span, "");
+        let message = match (&key, error.message()) {
+            (Some(key), message) if message.starts_with("unknown field") => unknown(key),
+            (Some(key), message) => with_allowed(key, &tidy(message)),
+            (None, message) => tidy(message),
+        };
+        ConfigError { place: self.line(&span), key, message }
+    }
+
+    fn fault(&self, fault: Fault, spans: &DeTable<'_>) -> ConfigError {
+        let place = span_of(spans, fault.key).map_or(self.name.to_owned(), |span| self.line(&span));
+        ConfigError { place, key: Some(fault.key.into()), message: fault.message() }
+    }
+}
+
+/// The dotted path of the key or value that covers `span`.
+fn key_at(table: &DeTable<'_>, span: &Range<usize>, prefix: &str) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        let covers = |range: Range<usize>| range.start <= span.start && span.end <= range.end;
+        match value.get_ref() {
+            // A table's own span is its header, or the braces; its keys may lie elsewhere, so look inside first.
+            DeValue::Table(inner) => {
+                key_at(inner, span, &path).or_else(|| (covers(key.span()) || covers(value.span())).then_some(path))
+            }
+            _ => (covers(key.span()) || covers(value.span())).then_some(path),
+        }
+    })
+}
+
+fn span_of(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let (key, value): (_, &Spanned<DeValue<'_>>) = table.iter().find(|(key, _)| key.get_ref() == first)?;
+    match (rest, value.get_ref()) {
+        (None, _) => Some(key.span()),
+        (Some(rest), DeValue::Table(inner)) => span_of(inner, rest),
+        _ => None,
+    }
+}
+
+/// A value that has the right type and is impossible all the same.
+struct Fault {
+    key: &'static str,
+    found: String,
+}
+
+impl Fault {
+    fn message(&self) -> String {
+        with_allowed(self.key, &format!("{} is impossible", self.found))
+    }
+}
+
+fn check(config: &Config) -> Result<(), Fault> {
+    let Config { run, data, model, train, schedule, loss, eval, resources } = config;
+    let within = |key, found: f64, low: f64, high: f64| {
+        if found >= low && found <= high { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
+    };
+    let above = |key, found: f64, low: f64, high: f64| {
+        if found > low { within(key, found, low, high) } else { Err(Fault { key, found: found.to_string() }) }
+    };
+    let radius = |key, found: Epsilon| {
+        if found.numerator() > 0 { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
+    };
+    if let Some(published) = &run.published {
+        within("run.published.certified", published.certified, 0.0, 1.0)?;
+        within("run.published.clean", published.clean.unwrap_or(0.0), 0.0, 1.0)?;
+    }
+    within("data.augment.pad", data.augment.pad as f64, 0.0, 16.0)?;
+    within("data.train_limit", data.train_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
+    within("data.test_limit", data.test_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
+    within("model.depth", model.depth as f64, 2.0, 64.0)?;
+    within("model.width", model.width as f64, 1.0, 65536.0)?;
+    above("model.identity_init", model.identity_init.unwrap_or(1.0), 0.0, 1000.0)?;
+    within("train.epochs", f64::from(train.epochs), 1.0, 100_000.0)?;
+    within("train.batch_size", train.batch_size as f64, 1.0, 65536.0)?;
+    above("train.lr", train.lr, 0.0, 10.0)?;
+    within("train.scalar_lr", train.scalar_lr(), 0.0, 10.0)?;
+    within("train.adam.beta1", train.adam.beta1, 0.0, 1.0 - f64::EPSILON)?;
+    within("train.adam.beta2", train.adam.beta2, 0.0, 1.0 - f64::EPSILON)?;
+    above("train.adam.eps", train.adam.eps, 0.0, 1e-6)?;
+    within("schedule.p_start", schedule.p_start, 1.0, 1000.0)?;
+    within("schedule.p_end", schedule.p_end, schedule.p_start, 1e6)?;
+    within("schedule.ramp_end", schedule.ramp_end, 0.0, f64::from(train.epochs))?;
+    within("schedule.ramp_start", schedule.ramp_start, 0.0, schedule.ramp_end)?;
+    within("loss.lambda", loss.lambda, 0.0, 1000.0)?;
+    match loss.lambda_end {
+        Some(end) if end != loss.lambda => {
+            above("loss.lambda", loss.lambda, 0.0, 1000.0)?;
+            above("loss.lambda_end", end, 0.0, 1000.0)?;
+        }
+        _ => {}
+    }
+    radius("loss.eps_train", loss.eps_train)?;
+    radius("loss.eps_train_end", loss.eps_train_end.unwrap_or(loss.eps_train))?;
+    within("eval.every", f64::from(eval.every), 1.0, f64::from(u32::MAX))?;
+    within("eval.mean_samples", eval.mean_samples as f64, 1.0, 1e12)?;
+    within("resources.threads", resources.threads as f64, 0.0, 1024.0)?;
+    within("resources.checkpoint_seconds", resources.checkpoint_seconds as f64, 1.0, 1e9)?;
+    within("resources.keep_checkpoints", resources.keep_checkpoints as f64, 1.0, 1e6)?;
+    within("resources.retries", f64::from(resources.retries), 0.0, 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+[data]
+dataset = \"mnist\"
+[model]
+depth = 5
+width = 512
+[train]
+epochs = 30
+batch_size = 256
+lr = 0.045
+[schedule]
+ramp_start = 3.6
+ramp_end = 26.7
+[loss]
+lambda = 0.05
+eps_train = 0.45
+[eval]
+eps = 0.3
+";
+
+    fn error(text: &str) -> String {
+        parse_with(text, "c.toml", &[]).unwrap_err().to_string()
+    }
+
+    fn override_error(overrides: &[&str]) -> String {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        parse_with(GOOD, "c.toml", &overrides).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_good_config_reads() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.model.width, 512);
+        assert_eq!(config.train.scalar_lr(), 0.009);
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_likely_one() {
+        assert_eq!(
+            error(&GOOD.replace("width", "widht")),
+            "c.toml:5: model.widht: unknown key; did you mean model.width?"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_names_what_is_allowed() {
+        let message = error(&GOOD.replace("depth = 5", "depth = \"five\""));
+        assert_eq!(
+            message,
+            "c.toml:4: model.depth: invalid type: string \"five\", expected a whole number; allowed: 2 to 64"
+        );
+        let message = error(&GOOD.replace("\"mnist\"", "\"mnits\""));
+        assert!(message.starts_with("c.toml:2: data.dataset: unknown variant `mnits`"), "{message}");
+    }
+
+    #[test]
+    fn an_impossible_value_names_its_line() {
+        let message = error(&GOOD.replace("lr = 0.045", "lr = -1"));
+        assert_eq!(message, "c.toml:9: train.lr: -1 is impossible; allowed: above 0, up to 10");
+        let message = error(&GOOD.replace("ramp_end = 26.7", "ramp_end = 31"));
+        assert!(message.starts_with("c.toml:12: schedule.ramp_end: 31 is impossible"), "{message}");
+        let message = error(&GOOD.replace("eps = 0.3", "eps = \"300/255\""));
+        assert!(message.starts_with("c.toml:17: eval.eps: \"300/255\" is not a radius"), "{message}");
+        let message = error(&GOOD.replace("lr = 0.045", "lr = nan"));
+        assert!(message.starts_with("c.toml:9: train.lr: NaN"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_key_and_broken_toml_name_their_place() {
+        let message = error(&GOOD.replace("lr = 0.045\n", ""));
+        assert!(message.starts_with("c.toml:6: train: missing field `lr`"), "{message}");
+        let message = error(&GOOD.replace("depth = 5", "depth = = 5"));
+        assert!(message.starts_with("c.toml:4: not TOML"), "{message}");
+    }
+
+    #[test]
+    fn overrides_win_in_order() {
+        let overrides =
+            ["train.lr=0.1", "data.dataset=cifar10", "loss.eps_train=24/255", "data.augment.pad=3", "train.lr=0.2"]
+                .map(String::from);
+        let config = parse_with(GOOD, "c.toml", &overrides).unwrap();
+        assert_eq!(config.train.lr, 0.2);
+        assert_eq!(config.loss.eps_train.to_string(), "24/255");
+        assert_eq!(config.data.augment.pad, 3);
+    }
+
+    #[test]
+    fn two_overrides_may_be_right_only_together() {
+        let overrides = ["schedule.ramp_end=100", "train.epochs=120"].map(String::from);
+        assert!(parse_with(GOOD, "c.toml", &overrides).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_override_is_named() {
+        assert_eq!(override_error(&["train.lr"]), "--set train.lr: write KEY=VALUE, such as train.lr=0.01");
+        assert_eq!(
+            override_error(&["train.batchsize=1"]),
+            "--set train.batchsize=1: train.batchsize: unknown key; did you mean train.batch_size?"
+        );
+        assert!(override_error(&["train.lr=fast"]).contains("allowed: above 0, up to 10"));
+        assert_eq!(override_error(&["train.lr=11"]), "--set: train.lr: 11 is impossible; allowed: above 0, up to 10");
+    }
 }

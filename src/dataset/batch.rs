@@ -1,0 +1,221 @@
+//! The order of an epoch, and batches of augmented, normalised images.
+
+use super::random::{self, Purpose, stream};
+use super::{Augmentation, DatasetId, Normalizer, PadMode, Split};
+
+/// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
+pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
+    permutation(seed, stream(Purpose::Order, epoch), n)
+}
+
+/// A random permutation of `0..n` (Fisher and Yates).
+pub(super) fn permutation(seed: u64, stream: u64, n: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    for last in (1..n).rev() {
+        order.swap(last, random::below(seed, stream, last as u64, last as u64 + 1) as usize);
+    }
+    order
+}
+
+/// Writes the images `indices` of `split`, normalised, to `out` `[B, C·H·W]` and their labels to `labels` `[B]`.
+///
+/// With `augment` = (how, seed, epoch), the crop and flip of each image are pure functions of (seed, epoch, index). An
+/// image takes its crop's rows by table, so a batch costs about as much as copying it.
+///
+/// # Panics
+/// If an index is not of this split, or `out` is shorter than the batch.
+pub fn fill_batch(
+    split: &Split,
+    id: DatasetId,
+    normalizer: &Normalizer,
+    indices: &[u32],
+    augment: Option<(&Augmentation, u64, u64)>,
+    out: &mut [f32],
+    labels: &mut Vec<u8>,
+) {
+    let size = id.pixels();
+    labels.clear();
+    labels.extend(indices.iter().map(|&index| split.labels[index as usize]));
+    for (&index, out) in indices.iter().zip(out[..indices.len() * size].chunks_exact_mut(size)) {
+        let image = &split.images[index as usize * size..][..size];
+        let crop = augment.map_or(Crop::NONE, |(augment, seed, epoch)| Crop::draw(augment, seed, epoch, index));
+        crop.copy(image, id, normalizer, out);
+    }
+}
+
+/// One image's variation.
+#[derive(Debug, Clone, Copy)]
+struct Crop {
+    /// Row of the image that becomes the first row; outside the image where padding comes first.
+    top: isize,
+    left: isize,
+    mode: PadMode,
+    flip: bool,
+}
+
+impl Crop {
+    const NONE: Self = Self { top: 0, left: 0, mode: PadMode::Edge, flip: false };
+
+    fn draw(augment: &Augmentation, seed: u64, epoch: u64, index: u32) -> Self {
+        let [vertical, horizontal, flip, _] = random::block(seed, stream(Purpose::Augment, epoch), u64::from(index));
+        let offsets = 2 * augment.pad as u64 + 1;
+        let offset = |bits: u32| ((u64::from(bits) * offsets) >> 32) as isize - augment.pad as isize;
+        Self {
+            top: offset(vertical),
+            left: offset(horizontal),
+            mode: augment.pad_mode,
+            flip: augment.flip && flip & 1 == 1,
+        }
+    }
+
+    fn copy(self, image: &[u8], id: DatasetId, normalizer: &Normalizer, out: &mut [f32]) {
+        let (height, width) = (id.height(), id.width());
+        let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
+        for (channel, (plane, out)) in planes.enumerate() {
+            let table = normalizer.table(channel);
+            for (y, out) in out.chunks_exact_mut(width).enumerate() {
+                let row = y as isize + self.top;
+                let inside = row.clamp(0, height as isize - 1);
+                if row != inside && self.mode == PadMode::Zero {
+                    out.fill(table[0]);
+                } else {
+                    self.copy_row(&plane[inside as usize * width..][..width], table, out);
+                }
+            }
+        }
+    }
+
+    fn copy_row(self, row: &[u8], table: &[f32; 256], out: &mut [f32]) {
+        let width = row.len() as isize;
+        let start = (-self.left).clamp(0, width) as usize;
+        let end = (width - self.left).clamp(start as isize, width) as usize;
+        let (before, after) = match self.mode {
+            PadMode::Edge => (table[usize::from(row[0])], table[usize::from(row[row.len() - 1])]),
+            PadMode::Zero => (table[0], table[0]),
+        };
+        out[..start].fill(before);
+        out[end..].fill(after);
+        let source = &row[row.len().min((start as isize + self.left) as usize)..];
+        for (out, &raw) in out[start..end].iter_mut().zip(source) {
+            *out = table[usize::from(raw)];
+        }
+        if self.flip {
+            out.reverse();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_epoch_visits_every_sample_once_and_epochs_differ() {
+        for n in [0, 1, 2, 1000] {
+            let mut order = epoch_order(2021, 3, n);
+            order.sort_unstable();
+            assert!(order.iter().copied().eq(0..n as u32));
+        }
+        assert_eq!(epoch_order(1, 2, 100), epoch_order(1, 2, 100));
+        assert_ne!(epoch_order(1, 2, 100), epoch_order(1, 3, 100));
+        assert_ne!(epoch_order(1, 2, 100), epoch_order(2, 2, 100));
+    }
+
+    #[test]
+    fn every_place_of_the_order_is_uniform() {
+        let mut counts = [[0; 4]; 4];
+        for epoch in 0..4000 {
+            for (place, sample) in epoch_order(9, epoch, 4).into_iter().enumerate() {
+                counts[place][sample as usize] += 1;
+            }
+        }
+        assert!(counts.as_flattened().iter().all(|count| (880..1120).contains(count)), "{counts:?}");
+    }
+
+    /// A split of `n` images with pixels that differ from place to place.
+    fn split(id: DatasetId, n: usize) -> Split {
+        let images = (0..n * id.pixels()).map(|i| (i * 89 % 251) as u8).collect();
+        Split { images, labels: (0..n).map(|i| (i % 10) as u8).collect() }
+    }
+
+    fn filled(split: &Split, id: DatasetId, indices: &[u32], augment: Option<(&Augmentation, u64, u64)>) -> Vec<f32> {
+        let mut out = vec![f32::NAN; indices.len() * id.pixels()];
+        let mut labels = vec![99];
+        fill_batch(split, id, &Normalizer::new(id), indices, augment, &mut out, &mut labels);
+        assert!(labels.iter().zip(indices).all(|(&label, &index)| label == split.labels[index as usize]));
+        assert_eq!(labels.len(), indices.len());
+        out
+    }
+
+    #[test]
+    fn without_augmentation_pixels_are_only_normalised() {
+        for id in [DatasetId::Mnist, DatasetId::Cifar10] {
+            let split = split(id, 3);
+            let normalizer = Normalizer::new(id);
+            let plane = id.height() * id.width();
+            let expected: Vec<f32> = [2, 0]
+                .iter()
+                .flat_map(|&image| (0..id.pixels()).map(move |at| (image * id.pixels() + at, at / plane)))
+                .map(|(at, channel)| normalizer.table(channel)[usize::from(split.images[at])])
+                .collect();
+            assert_eq!(filled(&split, id, &[2, 0], None), expected);
+        }
+    }
+
+    /// The definition, pixel by pixel, against the copying of rows.
+    fn by_definition(image: &[u8], id: DatasetId, crop: Crop) -> Vec<f32> {
+        let (height, width) = (id.height() as isize, id.width() as isize);
+        let normalizer = Normalizer::new(id);
+        let mut out = Vec::new();
+        for channel in 0..id.channels() {
+            for y in 0..height {
+                for x in 0..width {
+                    let (row, column) = (y + crop.top, if crop.flip { width - 1 - x } else { x } + crop.left);
+                    let (near_row, near_column) = (row.clamp(0, height - 1), column.clamp(0, width - 1));
+                    let outside = (row, column) != (near_row, near_column);
+                    let at = (channel as isize * height + near_row) * width + near_column;
+                    let raw = if outside && crop.mode == PadMode::Zero { 0 } else { image[at as usize] };
+                    out.push(normalizer.table(channel)[usize::from(raw)]);
+                }
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn crops_are_what_they_are_defined_to_be(
+            top in -40isize..=40, left in -40isize..=40, flip: bool, zero: bool, colour: bool,
+        ) {
+            let id = if colour { DatasetId::Cifar10 } else { DatasetId::Mnist };
+            let mode = if zero { PadMode::Zero } else { PadMode::Edge };
+            let crop = Crop { top, left, mode, flip };
+            let image = split(id, 1).images;
+            let mut out = vec![f32::NAN; id.pixels()];
+            crop.copy(&image, id, &Normalizer::new(id), &mut out);
+            prop_assert_eq!(out, by_definition(&image, id, crop));
+        }
+    }
+
+    #[test]
+    fn crops_depend_on_seed_epoch_and_sample_alone_and_reach_every_offset() {
+        let augment = Augmentation { pad: 1, pad_mode: PadMode::Edge, flip: true };
+        let split = split(DatasetId::Mnist, 20);
+        let fill = |indices: &[u32], epoch| filled(&split, DatasetId::Mnist, indices, Some((&augment, 5, epoch)));
+        let (both, alone) = (fill(&[3, 17], 2), fill(&[17], 2));
+        assert_eq!(both[784..], alone);
+        assert!((0..8).any(|epoch| fill(&[17], epoch) != alone));
+
+        let mut seen = std::collections::BTreeMap::new();
+        for index in 0..18_000 {
+            let crop = Crop::draw(&augment, 1, 0, index);
+            *seen.entry((crop.top, crop.left, crop.flip)).or_insert(0) += 1;
+        }
+        assert_eq!(seen.len(), 18);
+        assert!(
+            seen.iter().all(|((top, left, _), count)| top.abs() <= 1 && left.abs() <= 1 && (850..1150).contains(count))
+        );
+    }
+}
