@@ -5,6 +5,7 @@ mod ask;
 mod checkpoints;
 mod completions;
 mod config;
+pub mod data;
 mod dispatch;
 mod doctor;
 mod exit;
@@ -67,6 +68,8 @@ enum Verb {
     Tag(label::TagArgs),
     Note(label::NoteArgs),
     Checkpoints(checkpoints::CheckpointsArgs),
+    /// Fetch datasets, list them, look at their images.
+    Data(data::DataArgs),
     Config(config::ConfigArgs),
     Dispatch(dispatch::DispatchArgs),
     Doctor(doctor::DoctorArgs),
@@ -116,6 +119,7 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Tag(args)) => label::tag(args, place).await?,
         Some(Verb::Note(args)) => label::note(args, place).await?,
         Some(Verb::Checkpoints(args)) => checkpoints::run(args, place).await?,
+        Some(Verb::Data(args)) => data::run(&args).map(|()| Exit::Done)?,
         Some(Verb::Config(args)) => config::run(args)?,
         Some(Verb::Dispatch(args)) => dispatch::run(args, place).await?,
         Some(Verb::Doctor(args)) => doctor::run(args, place).await?,

@@ -13,7 +13,7 @@ use std::{
 use rustix::io::FdFlags;
 
 use super::lock;
-use crate::experiment::RunId;
+use crate::{dataset, experiment::RunId};
 
 /// The worker's program.
 const TRAINER: &str = "linf-train";
@@ -49,10 +49,9 @@ fn failing(what: impl Into<String>) -> impl FnOnce(io::Error) -> SpawnError {
     move |error| SpawnError::Io { what, error }
 }
 
-/// The folder that datasets lie in: `$LINF_DATA`, or `data` in the present folder; absolute, because processes that are
-/// detached live in `/`.
+/// The folder that datasets lie in, as an absolute path: processes that are detached live in `/`.
 pub fn data_root() -> io::Result<PathBuf> {
-    std::path::absolute(env::var_os("LINF_DATA").filter(|dir| !dir.is_empty()).map_or("data".into(), PathBuf::from))
+    std::path::absolute(dataset::default_root())
 }
 
 /// The trainer: what LINF_TRAIN names, else the one beside this program, else the one on the PATH.
