@@ -15,8 +15,8 @@ use super::{
     wait, watch,
 };
 use crate::{
-    dispatch::{ask, ensure_dispatcher},
-    experiment::{Config, Desired, RunId, expand, parse_with},
+    dispatch::ensure_dispatcher,
+    experiment::{Config, RunId, expand, parse_with},
     report::table::{Side, Table},
     store::{NewRun, Store},
 };
@@ -94,11 +94,7 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         runs.iter_mut().for_each(|run| run.group = Some(group.clone()));
     }
     let ids = store.catalog().add_many(runs).await?;
-    if args.hold {
-        for id in &ids {
-            ask(&store, *id, Desired::Pause).await?;
-        }
-    } else {
+    if !args.hold {
         ensure_dispatcher(place.root())?;
     }
     print(&store, &ids, &args).await?;
@@ -120,6 +116,7 @@ fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Resul
         variant: variant.join(" "),
         tags: args.tags.clone(),
         note: args.note.clone(),
+        held: args.hold,
         ..NewRun::new(config, config_text)
     })
 }

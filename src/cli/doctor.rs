@@ -176,7 +176,10 @@ fn processor() -> Finding {
 }
 
 fn memory() -> Finding {
-    let mut system = sysinfo::System::new();
+    let mut system = match sysinfo::System::new() {
+        Ok(system) => system,
+        Err(error) => return finding("memory", Verdict::Note, format!("cannot be measured: {error}")),
+    };
     system.refresh_memory();
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let text = format!("{:.1} GiB, {:.1} GiB free", gib(system.total_memory()), gib(system.available_memory()));
