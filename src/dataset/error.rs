@@ -10,7 +10,7 @@ use super::{DatasetId, default_root};
 #[non_exhaustive]
 pub enum DataError {
     /// None of a data set's files, or not all, are there.
-    #[error("{} is not complete: {} is missing; run `{}`", id.title(), file.display(), fetch_command(*id, root))]
+    #[error("{} is missing or incomplete: there is no {}; run `{}`", id.title(), file.display(), fetch_command(*id, root))]
     Missing {
         /// The data set asked for.
         id: DatasetId,
@@ -49,6 +49,17 @@ pub enum DataError {
         /// How many labels it holds.
         labels: usize,
     },
+    /// No source had the data set.
+    #[error("{} could not be fetched from anywhere:\n  {}\n(the data set `synthetic` needs no network)", id.title(), tried.join("\n  "))]
+    NoSource {
+        /// The data set asked for.
+        id: DatasetId,
+        /// What came of each source, a line each.
+        tried: Vec<String>,
+    },
+    /// The user stopped a fetch.
+    #[error("stopped; files that were whole are kept, nothing else is")]
+    Stopped,
 }
 
 impl DataError {

@@ -6,8 +6,11 @@
 mod batch;
 mod cifar;
 mod error;
+pub mod fetch;
+mod hold_out;
 mod idx;
 mod normalize;
+pub mod picture;
 pub mod random;
 pub mod synthetic;
 
@@ -15,12 +18,13 @@ use std::path::{Path, PathBuf};
 
 pub use batch::{epoch_order, fill_batch};
 pub use error::{DataError, Fault};
+pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
 
 pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
 
 /// Raw images and their labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
     /// Raw pixels `[N, C, H, W]`.
     pub images: Vec<u8>,
@@ -122,4 +126,102 @@ fn find(id: DatasetId, root: &Path, name: &str) -> Result<PathBuf, DataError> {
         _ => idx::locate(&folder, name),
     };
     found.ok_or_else(|| DataError::Missing { id, file: folder.join(name), root: root.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn write(path: &Path, bytes: &[u8]) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn idx_images(count: u8) -> Vec<u8> {
+        let pixels = (0..usize::from(count) * 784).map(|i| (i % 255) as u8);
+        [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 28, 0, 0, 0, 28].into_iter().chain(pixels).collect()
+    }
+
+    fn idx_labels(count: u8) -> Vec<u8> {
+        [0, 0, 8, 1, 0, 0, 0, count].into_iter().chain((0..count).map(|i| i % 10)).collect()
+    }
+
+    /// A folder with 3 training and 2 test images in the shape of MNIST.
+    fn small_mnist() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("mnist");
+        write(&folder.join(idx::TRAIN[0]), &idx_images(3));
+        write(&folder.join(idx::TRAIN[1]), &idx_labels(3));
+        write(&folder.join(idx::TEST[0]), &idx_images(2));
+        write(&folder.join(idx::TEST[1]), &idx_labels(2));
+        root
+    }
+
+    #[test]
+    fn a_folder_of_idx_files_loads_raw_or_gzipped() {
+        let root = small_mnist();
+        let data = load(DatasetId::Mnist, root.path()).unwrap();
+        assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0u8, 1, 2][..], 2));
+        assert_eq!(data.train.images, idx_images(3)[16..]);
+
+        let raw = root.path().join("mnist").join(idx::TRAIN[0]);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&idx_images(3)).unwrap();
+        write(&raw.with_extension("gz"), &encoder.finish().unwrap());
+        fs::remove_file(&raw).unwrap();
+        assert!(is_present(DatasetId::Mnist, root.path()));
+        assert_eq!(load(DatasetId::Mnist, root.path()).unwrap().checksum, data.checksum);
+    }
+
+    #[test]
+    fn the_checksum_covers_pixels_labels_and_which_split_they_are_in() {
+        let image = |pixel, label| Split { images: vec![pixel], labels: vec![label] };
+        let checksum = |train, test| Dataset::new(DatasetId::Mnist, train, test).checksum;
+        let of = [
+            checksum(image(1, 2), image(3, 4)),
+            checksum(image(3, 4), image(1, 2)),
+            checksum(image(1, 2), image(3, 5)),
+            checksum(Split { images: vec![1, 2], labels: vec![] }, image(3, 4)),
+        ];
+        assert!((0..4).all(|i| (0..i).all(|j| of[i] != of[j])), "{of:?}");
+    }
+
+    #[test]
+    fn errors_name_the_file_and_what_to_do() {
+        let root = small_mnist();
+        let folder = root.path().join("mnist");
+        let message = |id| load(id, root.path()).unwrap_err().to_string();
+
+        write(&folder.join(idx::TEST[1]), &idx_labels(5));
+        let error = message(DatasetId::Mnist);
+        assert!(error.contains("images-idx3-ubyte holds 2 images") && error.contains("holds 5 labels"), "{error}");
+
+        write(&folder.join(idx::TRAIN[0]), &idx_images(3)[..100]);
+        let error = message(DatasetId::Mnist);
+        assert!(error.contains("mnist/train-images-idx3-ubyte: it is truncated"), "{error}");
+
+        fs::remove_file(folder.join(idx::TRAIN[1])).unwrap();
+        let error = message(DatasetId::Mnist);
+        let command = format!("run `linf-tui data fetch mnist --dir {}`", root.path().display());
+        assert!(error.contains(idx::TRAIN[1]) && error.contains(&command), "{error}");
+        assert!(!is_present(DatasetId::Mnist, root.path()));
+
+        write(&root.path().join("cifar10/data_batch_1.bin"), &[]);
+        let error = message(DatasetId::Cifar10);
+        assert!(error.contains("there is no") && error.contains("cifar10/data_batch_2.bin"), "{error}");
+    }
+
+    #[test]
+    fn the_synthetic_set_is_always_there() {
+        assert!(is_present(DatasetId::Synthetic, Path::new("/nowhere")));
+        let data = load(DatasetId::Synthetic, Path::new("/nowhere")).unwrap();
+        // The same bits on every machine: a change of this number is a change of the data set.
+        assert_eq!(data.checksum, "dbff7cb53e2709047b4cbb3f1453b97ce007416299c502e279b77013e39b255e");
+    }
 }

@@ -1,8 +1,9 @@
 //! A digit set that the program draws itself, for tests and for machines with no network.
 //!
 //! It is **not** MNIST and no figure measured on it says anything about MNIST. Each digit is a few pen strokes, drawn
-//! with a random slant, size, place, pen width, pressure and wobble, then dirtied: learnable within an epoch or two,
-//! but not by looking at a few pixels. An image is a pure function of (seed, split, number).
+//! with a random slant, size, place, pen width, pressure and wobble, then dirtied. The nearest class mean gets 73 % of
+//! the test images right, the nearest of 2 000 training images 95 %: there is something to learn. The set is a pure
+//! function of its seed.
 
 use super::random::{self, Purpose, stream};
 use super::{DatasetId, Split};

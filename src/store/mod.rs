@@ -1,5 +1,30 @@
 //! The catalog and the run files (SQLite, through sqlx), and the checkpoints.
+//!
+//! Everything lies in one folder, `runs/`: the catalog `linf.db` (queue and summaries, written by clients and the
+//! dispatcher in short transactions), and for each run a folder `<id>/` with `config.toml`, `run.db` (written by its
+//! worker alone), `checkpoints/<step>.db` and `train.log`. The folders are the truth; the catalog can be rebuilt.
 
+pub mod checkpoint;
+
+mod catalog;
+mod clock;
+mod database;
+mod error;
+mod filesystem;
+mod layout;
+mod margins;
 mod records;
+mod run_reader;
+mod run_writer;
+mod series;
+mod summary;
+mod values;
 
+pub use catalog::{Catalog, NewRun};
+pub use clock::now_ms;
+pub use error::StoreError;
+pub use filesystem::network_file_system;
+pub use layout::Store;
 pub use records::{Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, RunRow, Summary};
+pub use run_reader::RunReader;
+pub use run_writer::{Attempt, RunWriter, StepPoint, WriterStatus};

@@ -79,7 +79,7 @@ pub struct Summary {
 }
 
 /// One training epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct EpochRow {
     /// From 0.
     pub epoch: u32,
@@ -106,7 +106,7 @@ pub struct EpochRow {
 }
 
 /// One evaluation on the test set at p = ∞ with re-estimated means.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct EvalRow {
     /// Its number in the run file, from 1.
     pub id: i64,
@@ -164,7 +164,7 @@ pub struct Bin {
 }
 
 /// Something that happened to a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct EventRow {
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
@@ -177,7 +177,7 @@ pub struct EventRow {
 }
 
 /// A checkpoint in the run's folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct CheckpointRow {
     /// Steps done.
     pub step: u64,

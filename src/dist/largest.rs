@@ -1,0 +1,221 @@
+//! p = ∞: distance and index of the largest coordinate, the scatter of its gradient, and the bounds of an interval.
+//!
+//! Every value is the exact IEEE result of the f32 operations x − w, |·|, max; nothing here flushes subnormals.
+
+use super::Shape;
+use super::pool::Pool;
+use super::powers::Largest;
+use super::shared::SharedMut;
+use super::simd::{Kernel, Lanes, Simd};
+use super::tiles::{Block, for_blocks, sweep};
+use std::hint::black_box;
+
+/// Set in a saved index where x − w is negative.
+const NEGATIVE: u32 = 1 << 31;
+
+/// y [B, O], and where wanted the first index of the largest coordinate with its sign.
+pub(super) fn forward(
+    pool: &Pool,
+    simd: Simd,
+    shape: Shape,
+    x: &[f32],
+    w: &[f32],
+    y: &mut [f32],
+    index: Option<&mut [u32]>,
+) {
+    let y = SharedMut::new(y);
+    let index = index.map(SharedMut::new);
+    for_blocks(pool, shape, |block| simd.run(Forward { shape, block, x, w, y: &y, index: index.as_ref() }));
+}
+
+struct Forward<'a> {
+    shape: Shape,
+    block: Block,
+    x: &'a [f32],
+    w: &'a [f32],
+    y: &'a SharedMut<'a, f32>,
+    index: Option<&'a SharedMut<'a, u32>>,
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, s: S) {
+        let Forward { shape, block, x, w, y, index } = self;
+        sweep(s, Largest, shape, &block, x, w, y);
+        let Some(index) = index else { return };
+        for b in block.samples {
+            let pairs = b * shape.outputs + block.outputs.start..b * shape.outputs + block.outputs.end;
+            // SAFETY: tasks have disjoint blocks, so nobody else has these pairs.
+            let (y, index) = unsafe { (y.part(pairs.clone()), index.part(pairs)) };
+            let x = &x[b * shape.inputs..][..shape.inputs];
+            for (o, (&y, index)) in block.outputs.clone().zip(y.iter().zip(index)) {
+                *index = first_index(s, x, &w[o * shape.inputs..][..shape.inputs], y);
+            }
+        }
+    }
+}
+
+/// The first index where |x − w| is `largest`, with the sign of x − w; 0 where there is none (a NaN row).
+#[inline(always)]
+fn first_index<S: Lanes>(s: S, x: &[f32], w: &[f32], largest: f32) -> u32 {
+    const VECTORS: usize = 4;
+    let inputs = x.len();
+    let target = s.splat(largest);
+    let mut found = 0;
+    let mut i = 0;
+    'search: {
+        while i + VECTORS * S::N <= inputs {
+            let mut bits = 0u64;
+            for v in 0..VECTORS {
+                let at = i + v * S::N;
+                // SAFETY: at + N ≤ inputs.
+                let (x, w) = unsafe { (s.load(x.as_ptr().add(at)), s.load(w.as_ptr().add(at))) };
+                bits |= u64::from(s.bits(s.eq(s.abs(s.sub(x, w)), target))) << (v * S::N);
+            }
+            if bits != 0 {
+                found = i + bits.trailing_zeros() as usize;
+                break 'search;
+            }
+            i += VECTORS * S::N;
+        }
+        while i < inputs {
+            let n = S::N.min(inputs - i);
+            // SAFETY: n floats are left in both rows.
+            let (x, w) = unsafe { (s.load_first(x.as_ptr().add(i), n), s.load_first(w.as_ptr().add(i), n)) };
+            let bits = s.bits(s.eq(s.abs(s.sub(x, w)), target)) & ((1 << n) - 1);
+            if bits != 0 {
+                found = i + bits.trailing_zeros() as usize;
+                break 'search;
+            }
+            i += n;
+        }
+    }
+    let sign = if x[found] - w[found] < 0.0 { NEGATIVE } else { 0 };
+    found as u32 | sign
+}
+
+/// Scatters g [B, O] by the saved indices: dx gains ±g, dw loses it, in the order of the outputs and of the samples.
+pub(super) fn backward(
+    pool: &Pool,
+    shape: Shape,
+    index: &[u32],
+    g: &[f32],
+    dx: Option<&mut [f32]>,
+    dw: Option<&mut [f32]>,
+) {
+    const SAMPLES: usize = 8;
+    const OUTPUTS: usize = 16;
+    let signed = |pair: usize| if index[pair] & NEGATIVE == 0 { g[pair] } else { -g[pair] };
+    if let Some(dx) = dx {
+        let dx = SharedMut::new(dx);
+        pool.run(shape.batch.div_ceil(SAMPLES), |task| {
+            for b in task * SAMPLES..(task * SAMPLES + SAMPLES).min(shape.batch) {
+                // SAFETY: each row belongs to one task.
+                let row = unsafe { dx.part(b * shape.inputs..(b + 1) * shape.inputs) };
+                row.fill(0.0);
+                for pair in b * shape.outputs..(b + 1) * shape.outputs {
+                    row[(index[pair] & !NEGATIVE) as usize] += signed(pair);
+                }
+            }
+        });
+    }
+    if let Some(dw) = dw {
+        let dw = SharedMut::new(dw);
+        pool.run(shape.outputs.div_ceil(OUTPUTS), |task| {
+            let outputs = task * OUTPUTS..(task * OUTPUTS + OUTPUTS).min(shape.outputs);
+            // SAFETY: each row belongs to one task.
+            let rows = unsafe { dw.part(outputs.start * shape.inputs..outputs.end * shape.inputs) };
+            rows.fill(0.0);
+            for b in 0..shape.batch {
+                for o in outputs.clone() {
+                    let pair = b * shape.outputs + o;
+                    let row = (o - outputs.start) * shape.inputs;
+                    rows[row + (index[pair] & !NEGATIVE) as usize] -= signed(pair);
+                }
+            }
+        });
+    }
+}
+
+/// Bounds of the p = ∞ distance over all inputs with lo ≤ x ≤ hi, for the f32 program itself.
+///
+/// Rounding is monotone, so with the same operations at the ends of the box
+/// out_lo = max(0, maxᵢ max(fl(lᵢ − wᵢ), −fl(uᵢ − wᵢ))) and out_hi = maxᵢ max(|fl(lᵢ − wᵢ)|, |fl(uᵢ − wᵢ)|) enclose, with
+/// no slack, every distance that [`DistOp::forward`](super::DistOp::forward) can return for an x in the box.
+///
+/// `lo`, `hi` are [B, I], `w` is [O, I], `out_lo`, `out_hi` are [B, O].
+///
+/// # Panics
+/// If a length does not fit `shape`.
+#[allow(clippy::too_many_arguments)] // two boxes in, two out
+pub fn interval(
+    pool: &Pool,
+    simd: Simd,
+    shape: Shape,
+    lo: &[f32],
+    hi: &[f32],
+    w: &[f32],
+    out_lo: &mut [f32],
+    out_hi: &mut [f32],
+) {
+    shape.check(lo, w, out_lo);
+    shape.check(hi, w, out_hi);
+    debug_assert!(lo.iter().zip(hi).all(|(lo, hi)| lo <= hi), "an interval is empty");
+    let (out_lo, out_hi) = (SharedMut::new(out_lo), SharedMut::new(out_hi));
+    for_blocks(pool, shape, |block| simd.run(Interval { shape, block, lo, hi, w, out_lo: &out_lo, out_hi: &out_hi }));
+}
+
+struct Interval<'a> {
+    shape: Shape,
+    block: Block,
+    lo: &'a [f32],
+    hi: &'a [f32],
+    w: &'a [f32],
+    out_lo: &'a SharedMut<'a, f32>,
+    out_hi: &'a SharedMut<'a, f32>,
+}
+
+impl Kernel for Interval<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, s: S) {
+        let Interval { shape, block, lo, hi, w, out_lo, out_hi } = self;
+        let one = s.splat(black_box(1.0));
+        let last_output = block.outputs.end - 1;
+        for b in block.samples {
+            let (lo, hi) = (&lo[b * shape.inputs..][..shape.inputs], &hi[b * shape.inputs..][..shape.inputs]);
+            for o in block.outputs.clone().step_by(4) {
+                let mut rows = [std::ptr::null(); 4];
+                for (column, row) in rows.iter_mut().enumerate() {
+                    *row = w[(o + column).min(last_output) * shape.inputs..][..shape.inputs].as_ptr();
+                }
+                let (mut nearest, mut farthest) = ([s.splat(0.0); 4], [s.splat(0.0); 4]);
+                let mut i = 0;
+                while i < shape.inputs {
+                    let n = S::N.min(shape.inputs - i);
+                    // SAFETY: n floats are left in each row.
+                    let (l, u) = unsafe { (s.load_first(lo.as_ptr().add(i), n), s.load_first(hi.as_ptr().add(i), n)) };
+                    for column in 0..4 {
+                        // SAFETY: as above.
+                        let w = unsafe { s.load_first(rows[column].add(i), n) };
+                        // w − u is −fl(u − w) to the bit: rounding to nearest is symmetric.
+                        let (above, below) = (s.diff(one, l, w), s.diff(one, w, u));
+                        nearest[column] = s.max(nearest[column], s.max(above, below));
+                        farthest[column] = s.max_abs(s.max_abs(farthest[column], above), below);
+                    }
+                    i += n;
+                }
+                let columns = 4.min(block.outputs.end - o);
+                let start = b * shape.outputs + o;
+                // SAFETY: tasks have disjoint blocks, so nobody else has these pairs.
+                let (lowest, highest) =
+                    unsafe { (out_lo.part(start..start + columns), out_hi.part(start..start + columns)) };
+                lowest.copy_from_slice(&s.max4(nearest)[..columns]);
+                highest.copy_from_slice(&s.max4(farthest)[..columns]);
+            }
+        }
+    }
+}

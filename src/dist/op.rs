@@ -1,0 +1,356 @@
+//! The distance op of one layer: picks a path for p, keeps what the backward pass needs.
+
+use super::Shape;
+use super::backward::{Backward, PairValues, group_size};
+use super::finite::{self, BackwardScaling, Coefficients, Exception, Scaling};
+use super::largest;
+use super::norms::NormSlope;
+use super::pool::Pool;
+use super::powers::{Slope, TABLE_TERMS, TablePower, Term, WholePower, table_polynomial, table_squarings};
+use super::shared::SharedMut;
+use super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
+use super::tiles::{Block, for_blocks, sweep};
+
+/// Least and greatest p of the table kernels: below, sixteen octaves are too few; above, squaring magnifies rounding.
+const TABLE_P: std::ops::RangeInclusive<f64> = 4.0..=48.0;
+
+/// How a pass was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Path {
+    /// Nothing yet.
+    #[default]
+    None,
+    /// p = ∞: the maximum of all coordinates.
+    Largest,
+    /// Whole p: products of squarings.
+    Whole,
+    /// Real p: table of exponents and polynomial.
+    Table,
+    /// Any p: by logarithm, relative to the largest coordinate.
+    Norms,
+}
+
+/// What the last forward pass did.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct OpStats {
+    /// The path taken.
+    pub path: Path,
+    /// Share of the pairs (sample, output) that left the range of f32 and were done over by logarithm.
+    pub slow_fraction: f64,
+}
+
+/// The distance op of one layer, with its workspace: used for every step, it allocates only when the batch grows.
+///
+/// Every result is a pure function of the operands, p and the instruction set: the number of threads, earlier calls and
+/// the clock have no part in it.
+pub struct DistOp {
+    simd: Simd,
+    shape: Shape,
+    p: f64,
+    saved: bool,
+    stats: OpStats,
+    scaling: Option<Scaling>,
+    /// First index of the largest coordinate, p = ∞.
+    index: Vec<u32>,
+    sums: Vec<f32>,
+    m: Vec<f32>,
+    exceptions: Vec<Exception>,
+    greatest: f32,
+    scaled_x: Vec<f32>,
+    scaled_w: Vec<f32>,
+    values: PairValues,
+    forward_polynomial: Polynomial,
+    backward_polynomial: Polynomial,
+}
+
+/// The polynomial of one power, kept while p stands.
+#[derive(Default)]
+struct Polynomial {
+    power: f64,
+    coefficients: [f32; TABLE_TERMS],
+}
+
+impl Polynomial {
+    fn of(&mut self, power: f64) -> [f32; TABLE_TERMS] {
+        if self.power != power {
+            *self = Polynomial { power, coefficients: table_polynomial(power) };
+        }
+        self.coefficients
+    }
+}
+
+/// Evaluates an expression with the constant `$P` equal to the whole `$p`, for those p that have a kernel of their own;
+/// else the last one.
+macro_rules! with_whole_power {
+    ($p:expr, $P:ident => $body:expr, else $other:expr) => {
+        with_whole_power!(@ $p, $P, $body, $other,
+            1 2 3 4 5 6 7 8 9 10 11 12 14 16 18 20 22 24 28 32 36 40 48 64)
+    };
+    (@ $p:expr, $P:ident, $body:expr, $other:expr, $($value:literal)*) => {
+        match $p {
+            $($value => { const $P: u32 = $value; $body })*
+            _ => $other,
+        }
+    };
+}
+
+/// Evaluates an expression with the constant `$SQUARINGS` equal to a runtime 1 to 4.
+macro_rules! with_squarings {
+    ($n:expr, $SQUARINGS:ident => $body:expr) => {
+        match $n {
+            0 | 1 => {
+                const $SQUARINGS: u32 = 1;
+                $body
+            }
+            2 => {
+                const $SQUARINGS: u32 = 2;
+                $body
+            }
+            3 => {
+                const $SQUARINGS: u32 = 3;
+                $body
+            }
+            _ => {
+                const $SQUARINGS: u32 = 4;
+                $body
+            }
+        }
+    };
+}
+
+/// The path for p. Whole powers without a kernel of their own go the way of real ones.
+fn dense_path(p: f64) -> Path {
+    if p.is_infinite() {
+        Path::Largest
+    } else if whole(p).is_some() {
+        Path::Whole
+    } else if TABLE_P.contains(&p) {
+        Path::Table
+    } else {
+        Path::Norms
+    }
+}
+
+fn whole(p: f64) -> Option<u32> {
+    if p.fract() != 0.0 || p > 64.0 {
+        return None;
+    }
+    with_whole_power!(p as u32, P => Some(P), else None)
+}
+
+impl DistOp {
+    /// An op without workspace yet.
+    pub fn new(simd: Simd) -> DistOp {
+        DistOp {
+            simd,
+            shape: Shape { batch: 0, inputs: 0, outputs: 0 },
+            p: 0.0,
+            saved: false,
+            stats: OpStats::default(),
+            scaling: None,
+            index: Vec::new(),
+            sums: Vec::new(),
+            m: Vec::new(),
+            exceptions: Vec::new(),
+            greatest: 0.0,
+            scaled_x: Vec::new(),
+            scaled_w: Vec::new(),
+            values: PairValues::default(),
+            forward_polynomial: Polynomial::default(),
+            backward_polynomial: Polynomial::default(),
+        }
+    }
+
+    /// What the last forward pass did.
+    pub fn stats(&self) -> OpStats {
+        self.stats
+    }
+
+    /// Distances y[b, o] = ‖x_b − w_o‖_p of x [B, I] and w [O, I], all row-major. `keep` says that a backward pass
+    /// follows.
+    ///
+    /// x and w must be finite; where they are not the results mean nothing (maxima drop NaN), so callers check with
+    /// [`all_finite`](super::all_finite). At p = ∞ every y is the exact IEEE result of the f32 program.
+    ///
+    /// # Panics
+    /// If a length does not fit `shape`, a dimension is 0, or p is not in [1, ∞].
+    #[allow(clippy::too_many_arguments)] // the operands of a layer
+    pub fn forward(&mut self, pool: &Pool, shape: Shape, p: f64, x: &[f32], w: &[f32], y: &mut [f32], keep: bool) {
+        shape.check(x, w, y);
+        assert!(p >= 1.0, "p must be at least 1, not {p}");
+        (self.shape, self.p, self.saved) = (shape, p, keep);
+        self.exceptions.clear();
+        self.stats = OpStats { path: dense_path(p), slow_fraction: 0.0 };
+        let pairs = shape.batch * shape.outputs;
+        match self.stats.path {
+            Path::None => {}
+            Path::Largest => {
+                let index = keep.then(|| {
+                    self.index.resize(pairs, 0);
+                    self.index.as_mut_slice()
+                });
+                largest::forward(pool, self.simd, shape, x, w, y, index);
+            }
+            Path::Whole => {
+                let range = finite::sample_range(pool, self.simd, shape, x, w);
+                let scaling = Scaling::whole(p as u32, shape.inputs, range);
+                with_whole_power!(p as u32, P => self.sum_powers(pool, WholePower::<P>, scaling, x, w, y), else {});
+            }
+            Path::Table => {
+                let range = finite::sample_range(pool, self.simd, shape, x, w);
+                let scaling = Scaling::table(p, shape.inputs, range);
+                let polynomial = self.forward_polynomial.of(p);
+                with_squarings!(table_squarings(p), N => {
+                    let term = TablePower::<N>::new(p, polynomial, -scaling.shift, scaling.height);
+                    self.sum_powers(pool, term, scaling, x, w, y);
+                });
+            }
+            Path::Norms => {
+                self.m.resize(pairs, 0.0);
+                self.sums.resize(pairs, 0.0);
+                finite::forward_by_norms(pool, self.simd, shape, p, x, w, y, &mut self.m, &mut self.sums);
+            }
+        }
+    }
+
+    fn sum_powers<T: Term>(&mut self, pool: &Pool, term: T, scaling: Scaling, x: &[f32], w: &[f32], y: &mut [f32]) {
+        let shape = self.shape;
+        self.sums.resize(shape.batch * shape.outputs, 0.0);
+        // A table has the shift within it; products need their operands shifted.
+        let shifted = scaling.shift != 0 && self.stats.path == Path::Whole;
+        if shifted {
+            scale_into(pool, &mut self.scaled_x, x, scaling.shift);
+            scale_into(pool, &mut self.scaled_w, w, scaling.shift);
+        }
+        let (from_x, from_w) = if shifted { (self.scaled_x.as_slice(), self.scaled_w.as_slice()) } else { (x, w) };
+        let sums = SharedMut::new(&mut self.sums);
+        for_blocks(pool, shape, |block| {
+            let _flush = FlushSubnormals::enter();
+            self.simd.run(SumBlock { term, shape, block, x: from_x, w: from_w, sums });
+        });
+        (self.exceptions, self.greatest) =
+            finite::finish(pool, self.simd, shape, self.p, scaling, x, w, &mut self.sums, y);
+        self.stats.slow_fraction = self.exceptions.len() as f64 / (shape.batch * shape.outputs) as f64;
+        self.scaling = Some(scaling);
+    }
+
+    /// Gradients of the last `forward(keep = true)`, given the same x and w and the upstream gradient g [B, O]. `dx`
+    /// [B, I] and `dw` [O, I] are overwritten.
+    ///
+    /// # Panics
+    /// If a length does not fit, or the last forward pass kept nothing.
+    pub fn backward(
+        &mut self,
+        pool: &Pool,
+        x: &[f32],
+        w: &[f32],
+        g: &[f32],
+        dx: Option<&mut [f32]>,
+        dw: Option<&mut [f32]>,
+    ) {
+        let (shape, p) = (self.shape, self.p);
+        assert!(self.saved, "backward without a forward pass that keeps");
+        shape.check(x, w, g);
+        assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx must have the length of x");
+        assert!(dw.as_ref().is_none_or(|dw| dw.len() == w.len()), "dw must have the length of w");
+        let group = group_size(self.simd);
+        match (self.stats.path, self.scaling) {
+            (Path::Largest, _) => largest::backward(pool, shape, &self.index, g, dx, dw),
+            (Path::Whole, Some(scaling)) => {
+                let to = BackwardScaling::whole(p, self.greatest, g);
+                with_whole_power!(p as u32, P => {
+                    self.slopes(pool, WholePower::<P>, scaling, to, [x, w, g], dx, dw)
+                }, else {});
+            }
+            (Path::Table, Some(scaling)) => {
+                let to = BackwardScaling::table(self.greatest, g);
+                let polynomial = self.backward_polynomial.of(p - 1.0);
+                with_squarings!(table_squarings(p - 1.0), N => {
+                    let slope = TablePower::<N>::new(p - 1.0, polynomial, -to.shift, to.height);
+                    self.slopes(pool, slope, scaling, to, [x, w, g], dx, dw);
+                });
+            }
+            _ => {
+                let q = (p - 1.0) as f32;
+                self.values.reset(shape, NormSlope::VALUES, group);
+                finite::pack_norms(pool, shape, p, g, &self.m, &self.sums, &mut self.values);
+                let pass = Backward {
+                    shape,
+                    slope: NormSlope { q },
+                    q,
+                    x,
+                    w,
+                    values: &self.values,
+                    prescale: 1.0,
+                    unscale: 1.0,
+                    slow: &[],
+                };
+                pass.run(pool, self.simd, dx, dw);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // the operands of a layer
+    fn slopes<T: Slope>(
+        &mut self,
+        pool: &Pool,
+        slope: T,
+        from: Scaling,
+        to: BackwardScaling,
+        [x, w, g]: [&[f32]; 3],
+        dx: Option<&mut [f32]>,
+        dw: Option<&mut [f32]>,
+    ) {
+        let shape = self.shape;
+        let table = self.stats.path == Path::Table;
+        self.values.reset(shape, T::VALUES, group_size(self.simd));
+        let coefficients =
+            Coefficients { shape, p: self.p, g, sums: &self.sums, scaling: from, exceptions: &self.exceptions };
+        let slow = coefficients.pack(pool, self.simd, to, table, &mut self.values);
+        let pass = Backward {
+            shape,
+            slope,
+            q: (self.p - 1.0) as f32,
+            x,
+            w,
+            values: &self.values,
+            prescale: if table { 1.0 } else { finite::power_of_two(to.shift) },
+            unscale: finite::power_of_two(-to.lift),
+            slow: &slow,
+        };
+        pass.run(pool, self.simd, dx, dw);
+    }
+}
+
+struct SumBlock<'a, T> {
+    term: T,
+    shape: Shape,
+    block: Block,
+    x: &'a [f32],
+    w: &'a [f32],
+    sums: SharedMut<'a, f32>,
+}
+
+impl<T: Term> Kernel for SumBlock<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, s: S) {
+        sweep(s, self.term, self.shape, &self.block, self.x, self.w, &self.sums);
+    }
+}
+
+/// to = 2^shift · from
+fn scale_into(pool: &Pool, to: &mut Vec<f32>, from: &[f32], shift: i32) {
+    const CHUNK: usize = 1 << 16;
+    to.resize(from.len(), 0.0);
+    let to = SharedMut::new(to);
+    let factor = finite::power_of_two(shift);
+    pool.run(from.len().div_ceil(CHUNK), |task| {
+        let range = task * CHUNK..(task * CHUNK + CHUNK).min(from.len());
+        // SAFETY: chunks are disjoint.
+        for (to, from) in unsafe { to.part(range.clone()) }.iter_mut().zip(&from[range]) {
+            *to = from * factor;
+        }
+    });
+}

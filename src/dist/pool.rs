@@ -1,0 +1,235 @@
+//! Persistent worker threads for data-parallel loops.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// How often an idle worker looks for new work before it sleeps: some 20 µs, about the gap between two kernels of one
+/// training step.
+const SPINS: u32 = 2000;
+
+thread_local! {
+    static INSIDE_TASK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Worker threads, created once, that share out the tasks of one loop at a time.
+///
+/// Which thread runs which task is left to chance; kernels therefore never let a result depend on it.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// Held for the length of a loop, so that loops of several callers follow one another.
+    turn: Mutex<()>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    done: Condvar,
+    /// Counts the loops; a spinning worker watches it.
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    job: Option<Job>,
+    active: usize,
+    panic: Option<Box<dyn Any + Send>>,
+    stop: bool,
+}
+
+/// A loop in progress. The pointers are valid while `State::job` holds it or a worker counts as active.
+#[derive(Clone, Copy)]
+struct Job {
+    body: *const (dyn Fn(usize) + Sync),
+    next: *const AtomicUsize,
+    tasks: usize,
+}
+
+// SAFETY: both pointees are Sync, and `Pool::run` keeps them alive until no worker can reach them.
+unsafe impl Send for Job {}
+
+impl Pool {
+    /// A pool of `threads` threads, the caller's included; 0 means one for every core.
+    pub fn new(threads: usize) -> Pool {
+        let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, |n| n.get()) } else { threads };
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            done: Condvar::new(),
+            generation: AtomicU64::new(0),
+        });
+        let workers = (1..threads)
+            .filter_map(|n| {
+                let shared = Arc::clone(&shared);
+                // A machine that refuses a thread gets a smaller pool: slower, same results.
+                std::thread::Builder::new().name(format!("kernel-{n}")).spawn(move || shared.work()).ok()
+            })
+            .collect();
+        Pool { shared, workers, turn: Mutex::new(()) }
+    }
+
+    /// Number of threads that run tasks, the caller's included.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `f(0)` … `f(tasks - 1)`, each once, on any thread and in any order, and returns when all are done.
+    ///
+    /// A panic of a task is passed on to the caller. Called from inside a task, the loop runs on that thread alone.
+    pub fn run(&self, tasks: usize, f: impl Fn(usize) + Sync) {
+        if self.workers.is_empty() || tasks <= 1 || INSIDE_TASK.get() {
+            (0..tasks).for_each(f);
+            return;
+        }
+        let _turn = lock(&self.turn);
+        let next = AtomicUsize::new(0);
+        let body: &(dyn Fn(usize) + Sync) = &f;
+        // SAFETY: only the lifetime changes. The job is withdrawn below, and all workers have left it, before `f` and
+        // `next` go out of scope.
+        let body =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(body) };
+        let job = Job { body, next: &next, tasks };
+        lock(&self.shared.state).job = Some(job);
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.wake.notify_all();
+
+        let mine = catch_unwind(AssertUnwindSafe(|| job.work()));
+
+        let mut state = lock(&self.shared.state);
+        state.job = None;
+        while state.active > 0 {
+            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let theirs = state.panic.take();
+        drop(state);
+        if let Some(panic) = mine.err().or(theirs) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        lock(&self.shared.state).stop = true;
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            // Workers catch the panics of tasks, so there is nothing to report.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Job {
+    fn work(self) {
+        INSIDE_TASK.set(true);
+        // SAFETY: the caller is `run` itself or a worker counted in `State::active`; `run` keeps both alive for them.
+        let (body, next) = unsafe { (&*self.body, &*self.next) };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= self.tasks {
+                    break;
+                }
+                body(task);
+            }
+        }));
+        INSIDE_TASK.set(false);
+        if let Err(panic) = result {
+            next.store(self.tasks, Ordering::Relaxed);
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        let mut seen = 0;
+        loop {
+            for _ in 0..SPINS {
+                if self.generation.load(Ordering::Acquire) != seen {
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+            let mut state = lock(&self.state);
+            while self.generation.load(Ordering::Acquire) == seen {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            seen = self.generation.load(Ordering::Acquire);
+            if state.stop {
+                return;
+            }
+            let Some(job) = state.job else { continue };
+            state.active += 1;
+            drop(state);
+            let result = catch_unwind(AssertUnwindSafe(|| job.work()));
+            let mut state = lock(&self.state);
+            state.active -= 1;
+            if let Err(panic) = result {
+                state.panic.get_or_insert(panic);
+            }
+            if state.active == 0 {
+                self.done.notify_one();
+            }
+        }
+    }
+}
+
+/// No code panics while it holds one of these locks, so a poisoned one is still sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once() {
+        for threads in [1, 2, 3, 7] {
+            let pool = Pool::new(threads);
+            for tasks in [0, 1, 2, 5, 100, 1000] {
+                let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+                pool.run(tasks, |task| {
+                    counts[task].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1), "{threads} threads, {tasks} tasks");
+            }
+        }
+    }
+
+    #[test]
+    fn nested_and_concurrent_loops_finish() {
+        let pool = Pool::new(3);
+        let sum = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    pool.run(10, |_| {
+                        pool.run(10, |task| {
+                            sum.fetch_add(task, Ordering::Relaxed);
+                        });
+                    });
+                });
+            }
+        });
+        assert_eq!(sum.into_inner(), 2 * 10 * 45);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let pool = Pool::new(2);
+        let result = catch_unwind(AssertUnwindSafe(|| pool.run(50, |task| assert!(task != 17, "task 17"))));
+        assert!(result.is_err());
+        let ran = AtomicUsize::new(0);
+        pool.run(8, |_| {
+            ran.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(ran.into_inner(), 8);
+    }
+}

@@ -1,0 +1,278 @@
+//! |x − w|^p, and its derivative, lane by lane: products of squarings for whole p, a table of exponents with a fitted
+//! polynomial for any other.
+
+use super::minimax::minimax_f32;
+use super::simd::Lanes;
+use std::hint::black_box;
+
+/// What one coordinate adds to a distance.
+pub(super) trait Term: Copy + Sync {
+    /// Whether coordinates are combined by the maximum; else by the sum.
+    const MAXIMUM: bool;
+    /// The term's constants in vector registers.
+    type Constants<S: Lanes>: Copy;
+    fn constants<S: Lanes>(self, s: S) -> Self::Constants<S>;
+    fn accumulate<S: Lanes>(s: S, k: &Self::Constants<S>, sum: S::V, x: S::V, w: S::V) -> S::V;
+}
+
+/// What one coordinate adds to a gradient: sgn(d)·|d|^(p−1) times the first value of the pair (sample, output).
+pub(super) trait Slope: Copy + Sync {
+    /// How many values of the pair it needs, 1 to 3; the others are not read.
+    const VALUES: usize;
+    type Constants<S: Lanes>: Copy;
+    fn constants<S: Lanes>(self, s: S) -> Self::Constants<S>;
+    fn slope<S: Lanes>(s: S, k: &Self::Constants<S>, d: S::V, pair: [S::V; 3]) -> S::V;
+}
+
+/// |x − w| for p = ∞.
+#[derive(Clone, Copy)]
+pub(super) struct Largest;
+
+impl Term for Largest {
+    const MAXIMUM: bool = true;
+    type Constants<S: Lanes> = S::V;
+
+    #[inline(always)]
+    fn constants<S: Lanes>(self, s: S) -> S::V {
+        s.splat(black_box(1.0))
+    }
+
+    #[inline(always)]
+    fn accumulate<S: Lanes>(s: S, one: &S::V, largest: S::V, x: S::V, w: S::V) -> S::V {
+        s.max_abs(largest, s.diff(*one, x, w))
+    }
+}
+
+/// |x − w|^P for whole P.
+#[derive(Clone, Copy)]
+pub(super) struct WholePower<const P: u32>;
+
+/// c·dⁿ, or dⁿ without c. Loops over constants: unrolled, and squares nobody uses vanish.
+#[inline(always)]
+fn product<S: Lanes>(s: S, c: Option<S::V>, d: S::V, n: u32) -> S::V {
+    let mut square = d;
+    let mut product = c;
+    for bit in 0..7 {
+        if n >> bit & 1 == 1 {
+            product = Some(match product {
+                Some(so_far) => s.mul(so_far, square),
+                None => square,
+            });
+        }
+        square = s.mul(square, square);
+    }
+    match product {
+        Some(product) => product,
+        None => s.splat(1.0),
+    }
+}
+
+impl<const P: u32> Term for WholePower<P> {
+    const MAXIMUM: bool = false;
+    type Constants<S: Lanes> = ();
+
+    #[inline(always)]
+    fn constants<S: Lanes>(self, _s: S) {}
+
+    #[inline(always)]
+    fn accumulate<S: Lanes>(s: S, _k: &(), sum: S::V, x: S::V, w: S::V) -> S::V {
+        let d = s.sub(x, w);
+        let d = if P.is_multiple_of(2) { d } else { s.abs(d) };
+        if P == 1 {
+            return s.add(sum, d);
+        }
+        // The last product is part of the fused addition.
+        let half = if P.is_power_of_two() { P / 2 } else { 1 << P.ilog2() };
+        s.fma(product(s, None, d, half), product(s, None, d, P - half), sum)
+    }
+}
+
+impl<const P: u32> Slope for WholePower<P> {
+    const VALUES: usize = 1;
+    type Constants<S: Lanes> = ();
+
+    #[inline(always)]
+    fn constants<S: Lanes>(self, _s: S) {}
+
+    #[inline(always)]
+    fn slope<S: Lanes>(s: S, _k: &(), d: S::V, [c, ..]: [S::V; 3]) -> S::V {
+        if P == 1 {
+            let zero = s.splat(0.0);
+            s.select(s.eq(d, zero), zero, s.mul(c, s.copysign(s.splat(1.0), d)))
+        } else if P.is_multiple_of(2) {
+            product(s, Some(c), d, P - 1)
+        } else {
+            product(s, Some(s.mul(c, s.abs(d))), d, P - 2)
+        }
+    }
+}
+
+/// Any real power by |d|^q = 2^(q·(e+1)) · (m/2)^q with |d| = m·2ᵉ: the first factor from a table of the sixteen largest
+/// exponents, the second by a polynomial for (m/2)^(q / 2^SQUARINGS) on [1, 2], squared `SQUARINGS` times. (With m^q
+/// instead, the table would underflow while terms of the same octave still count.)
+///
+/// Smaller |d| count as the smallest in the table (2^(−15q) of the largest: nothing, for q ≥ 3), larger ones as just
+/// below the end of the table, where the caller sees the sum reach 2^height and does it over with care.
+#[derive(Clone, Copy)]
+pub(super) struct TablePower<const SQUARINGS: u32> {
+    polynomial: [f32; TABLE_TERMS],
+    entries: [f32; 16],
+    tiny: f32,
+    big: f32,
+}
+
+/// The polynomial is in m − MIDDLE: with m itself its terms would cancel, and squaring magnify their rounding.
+const MIDDLE: f64 = 1.5;
+
+/// Coefficients of the polynomial of a [`TablePower`].
+pub(super) const TABLE_TERMS: usize = 6;
+
+/// The squarings that suit power q: the polynomial then approximates a power of at most 3.
+pub(super) fn table_squarings(q: f64) -> u32 {
+    (q / 3.0).log2().ceil().max(1.0) as u32
+}
+
+/// The polynomial for power q; costs some 50 µs, so callers keep it while p stands.
+pub(super) fn table_polynomial(q: f64) -> [f32; TABLE_TERMS] {
+    let root = q / f64::from(1u32 << table_squarings(q));
+    let power = move |f: f64| ((f + MIDDLE) / 2.0).powf(root);
+    minimax_f32(1.0 - MIDDLE, 2.0 - MIDDLE, power, |f| 1.0 / power(f))
+}
+
+impl<const SQUARINGS: u32> TablePower<SQUARINGS> {
+    /// |d|^q · 2^height / 2^(q·end) for |d| < 2^end.
+    pub(super) fn new(q: f64, polynomial: [f32; TABLE_TERMS], end: i32, height: i32) -> Self {
+        let mut entries = [0.0; 16];
+        for e in end - 16..end {
+            let power = (f64::from(e + 1 - end) * q + f64::from(height)).exp2() as f32;
+            entries[((e + 127) & 15) as usize] = if power.is_normal() { power } else { 0.0 };
+        }
+        let big = f32::from_bits((end as f32).exp2().to_bits() - 1);
+        TablePower { polynomial, entries, tiny: ((end - 16) as f32).exp2(), big }
+    }
+}
+
+/// A [`TablePower`] in registers.
+#[derive(Clone, Copy)]
+pub(super) struct TableConstants<S: Lanes> {
+    polynomial: [S::V; TABLE_TERMS],
+    entries: S::Table,
+    tiny: S::V,
+    big: S::V,
+    middle: S::V,
+}
+
+impl<const SQUARINGS: u32> TablePower<SQUARINGS> {
+    #[inline(always)]
+    fn broadcast<S: Lanes>(self, s: S) -> TableConstants<S> {
+        let mut polynomial = [s.splat(0.0); TABLE_TERMS];
+        for (to, from) in polynomial.iter_mut().zip(self.polynomial) {
+            *to = s.splat(from);
+        }
+        TableConstants {
+            polynomial,
+            entries: s.table(&self.entries),
+            tiny: s.splat(self.tiny),
+            big: s.splat(self.big),
+            middle: s.splat(MIDDLE as f32),
+        }
+    }
+
+    /// The two factors of |d|^q.
+    #[inline(always)]
+    fn factors<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V) -> (S::V, S::V) {
+        let a = s.max_abs(k.tiny, d);
+        let m = s.sub(s.mantissa(a), k.middle);
+        let mut power = k.polynomial[TABLE_TERMS - 1];
+        for term in (0..TABLE_TERMS - 1).rev() {
+            power = s.fma(power, m, k.polynomial[term]);
+        }
+        for _ in 0..SQUARINGS {
+            power = s.mul(power, power);
+        }
+        (s.lookup(k.entries, a), power)
+    }
+}
+
+impl<const SQUARINGS: u32> Term for TablePower<SQUARINGS> {
+    const MAXIMUM: bool = false;
+    type Constants<S: Lanes> = TableConstants<S>;
+
+    #[inline(always)]
+    fn constants<S: Lanes>(self, s: S) -> TableConstants<S> {
+        self.broadcast(s)
+    }
+
+    #[inline(always)]
+    fn accumulate<S: Lanes>(s: S, k: &TableConstants<S>, sum: S::V, x: S::V, w: S::V) -> S::V {
+        let d = s.min(s.abs(s.sub(x, w)), k.big);
+        let (scale, power) = Self::factors(s, k, d);
+        s.fma(scale, power, sum)
+    }
+}
+
+impl<const SQUARINGS: u32> Slope for TablePower<SQUARINGS> {
+    const VALUES: usize = 1;
+    type Constants<S: Lanes> = TableConstants<S>;
+
+    #[inline(always)]
+    fn constants<S: Lanes>(self, s: S) -> TableConstants<S> {
+        self.broadcast(s)
+    }
+
+    #[inline(always)]
+    fn slope<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V, [c, ..]: [S::V; 3]) -> S::V {
+        let (scale, power) = Self::factors(s, k, d);
+        s.mul(s.mul(scale, c), s.copysign(power, d))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dist::simd::{Kernel, Simd};
+
+    struct Factors {
+        q: f64,
+        d: [f32; 16],
+    }
+
+    impl Kernel for Factors {
+        type Output = Vec<f64>;
+
+        #[inline(always)]
+        fn run<S: Lanes>(self, s: S) -> Vec<f64> {
+            #[inline(always)]
+            fn product<const N: u32, S: Lanes>(s: S, q: f64, d: [f32; 16]) -> Vec<f64> {
+                let k = TablePower::<N>::new(q, table_polynomial(q), 2, 0).broadcast(s);
+                // SAFETY: 16 floats lie there, and N ≤ 16.
+                let (scale, power) = TablePower::<N>::factors(s, &k, unsafe { s.load(d.as_ptr()) });
+                let (scale, power) = (s.lanes(scale), s.lanes(power));
+                (0..S::N).map(|i| f64::from(scale[i]) * f64::from(power[i])).collect()
+            }
+            match table_squarings(self.q) {
+                1 => product::<1, S>(s, self.q, self.d),
+                2 => product::<2, S>(s, self.q, self.d),
+                3 => product::<3, S>(s, self.q, self.d),
+                _ => product::<4, S>(s, self.q, self.d),
+            }
+        }
+    }
+
+    #[test]
+    fn table_powers_are_accurate() {
+        for simd in Simd::available() {
+            for q in [3.0, 4.5, 6.1, 8.5, 11.9, 17.0, 23.3, 31.7, 40.2, 48.0] {
+                let mut worst = 0f64;
+                for block in 0..200 {
+                    let d: [f32; 16] = std::array::from_fn(|i| 1.9999 + (block * 16 + i) as f32 / 1600.0);
+                    for (got, d) in simd.run(Factors { q, d }).into_iter().zip(d) {
+                        let exact = (f64::from(d) / 4.0).powf(q);
+                        worst = worst.max((got / exact - 1.0).abs());
+                    }
+                }
+                assert!(worst < 8e-6, "{simd:?}, q = {q}: {worst:e}");
+            }
+        }
+    }
+}

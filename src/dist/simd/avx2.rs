@@ -1,0 +1,190 @@
+//! 8 lanes: AVX2 with FMA.
+
+use super::{Kernel, Lanes};
+use std::arch::x86_64::*;
+
+/// Proof that the CPU has the instructions; made only by [`Avx2::detect`].
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(crate) fn detect() -> Option<Avx2> {
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt");
+        found.then_some(Avx2(()))
+    }
+
+    pub(crate) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt")]
+        fn with_instructions<K: Kernel>(lanes: Avx2, kernel: K) -> K::Output {
+            kernel.run(lanes)
+        }
+        // SAFETY: `self` proves that the CPU has the instructions.
+        unsafe { with_instructions(self, kernel) }
+    }
+}
+
+/// Methods that are one expression of intrinsics on registers.
+macro_rules! registers {
+    ($(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty { $body:expr })*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $type),*) -> $result {
+            // SAFETY: `self` proves that the CPU has the instructions; registers only, no memory.
+            unsafe { $body }
+        }
+    )*};
+}
+
+impl Lanes for Avx2 {
+    type V = __m256;
+    type M = __m256;
+    type Table = [__m256; 2];
+    type Tile = [[__m256; 4]; 2];
+    type Group = [__m256; 4];
+
+    const N: usize = 8;
+    const ROWS: usize = 2;
+    const GROUP: usize = 4;
+
+    registers! {
+        fn tile() -> Self::Tile { [[_mm256_setzero_ps(); 4]; 2] }
+        fn group() -> Self::Group { [_mm256_setzero_ps(); 4] }
+        fn splat(a: f32) -> __m256 { _mm256_set1_ps(a) }
+        fn add(a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
+        fn sub(a: __m256, b: __m256) -> __m256 { _mm256_sub_ps(a, b) }
+        fn mul(a: __m256, b: __m256) -> __m256 { _mm256_mul_ps(a, b) }
+        fn div(a: __m256, b: __m256) -> __m256 { _mm256_div_ps(a, b) }
+        fn sqrt(a: __m256) -> __m256 { _mm256_sqrt_ps(a) }
+        fn fma(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fmadd_ps(a, b, c) }
+        fn diff(one: __m256, x: __m256, w: __m256) -> __m256 { _mm256_fnmadd_ps(one, w, x) }
+        fn max(a: __m256, b: __m256) -> __m256 { _mm256_max_ps(a, b) }
+        fn min(a: __m256, b: __m256) -> __m256 { _mm256_min_ps(a, b) }
+        fn abs(a: __m256) -> __m256 { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+        fn max_abs(a: __m256, d: __m256) -> __m256 { _mm256_max_ps(a, _mm256_andnot_ps(_mm256_set1_ps(-0.0), d)) }
+        fn copysign(a: __m256, sign: __m256) -> __m256 {
+            _mm256_or_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), a), _mm256_and_ps(_mm256_set1_ps(-0.0), sign))
+        }
+        fn round(a: __m256) -> __m256 { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+        fn mantissa(a: __m256) -> __m256 {
+            _mm256_or_ps(
+                _mm256_and_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(0x007f_ffff))),
+                _mm256_set1_ps(1.0))
+        }
+        fn ge(a: __m256, b: __m256) -> __m256 { _mm256_cmp_ps::<_CMP_GE_OQ>(a, b) }
+        fn eq(a: __m256, b: __m256) -> __m256 { _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b) }
+        fn select(m: __m256, a: __m256, b: __m256) -> __m256 { _mm256_blendv_ps(b, a, m) }
+        fn bits(m: __m256) -> u32 { _mm256_movemask_ps(m) as u32 }
+    }
+
+    #[inline(always)]
+    fn scale(self, a: __m256, n: __m256) -> __m256 {
+        // SAFETY: `self` proves that the CPU has the instructions; registers only.
+        unsafe {
+            let normal = _mm256_cmp_ps::<_CMP_GE_OQ>(n, _mm256_set1_ps(-126.0));
+            let exponent = _mm256_cvtps_epi32(_mm256_max_ps(n, _mm256_set1_ps(-126.0)));
+            let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)));
+            _mm256_and_ps(normal, _mm256_mul_ps(a, _mm256_castsi256_ps(power)))
+        }
+    }
+
+    #[inline(always)]
+    fn split(self, a: __m256) -> (__m256, __m256) {
+        // SAFETY: `self` proves that the CPU has the instructions; registers only.
+        unsafe {
+            let bits = _mm256_castps_si256(a);
+            let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(0.75f32.to_bits() as i32)));
+            let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
+            (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
+        }
+    }
+
+    #[inline(always)]
+    fn table(self, entries: &[f32; 16]) -> [__m256; 2] {
+        // SAFETY: 8 floats are read from each half of an array of 16.
+        unsafe { [_mm256_loadu_ps(entries.as_ptr()), _mm256_loadu_ps(entries.as_ptr().add(8))] }
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: [__m256; 2], a: __m256) -> __m256 {
+        // SAFETY: `self` proves that the CPU has the instructions; registers only.
+        unsafe {
+            let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(a));
+            let low = _mm256_permutevar8x32_ps(table[0], exponent);
+            let high = _mm256_permutevar8x32_ps(table[1], exponent);
+            // Bit 3 of the exponent, moved to the sign, picks the half.
+            _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn sum4(self, v: [__m256; 4]) -> [f32; 4] {
+        // SAFETY: `self` proves that the CPU has the instructions; the store fills an array of 4.
+        unsafe {
+            let a = _mm256_add_ps(_mm256_unpacklo_ps(v[0], v[1]), _mm256_unpackhi_ps(v[0], v[1]));
+            let b = _mm256_add_ps(_mm256_unpacklo_ps(v[2], v[3]), _mm256_unpackhi_ps(v[2], v[3]));
+            let c = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b));
+            let d = _mm_add_ps(_mm256_extractf128_ps::<1>(c), _mm256_castps256_ps128(c));
+            let mut out = [0.0; 4];
+            _mm_storeu_ps(out.as_mut_ptr(), d);
+            out
+        }
+    }
+
+    #[inline(always)]
+    fn max4(self, v: [__m256; 4]) -> [f32; 4] {
+        // SAFETY: as in `sum4`.
+        unsafe {
+            let a = _mm256_max_ps(_mm256_unpacklo_ps(v[0], v[1]), _mm256_unpackhi_ps(v[0], v[1]));
+            let b = _mm256_max_ps(_mm256_unpacklo_ps(v[2], v[3]), _mm256_unpackhi_ps(v[2], v[3]));
+            let c = _mm256_max_ps(_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b));
+            let d = _mm_max_ps(_mm256_extractf128_ps::<1>(c), _mm256_castps256_ps128(c));
+            let mut out = [0.0; 4];
+            _mm_storeu_ps(out.as_mut_ptr(), d);
+            out
+        }
+    }
+
+    #[inline(always)]
+    fn lanes(self, a: __m256) -> [f32; 16] {
+        let mut out = [0.0; 16];
+        // SAFETY: 8 floats into an array of 16.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), a) };
+        out
+    }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, p: *const f32, n: usize) -> __m256 {
+        // SAFETY: the caller's promise; masked lanes are not touched.
+        unsafe { _mm256_maskload_ps(p, first(n)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, n: usize, a: __m256) {
+        // SAFETY: the caller's promise; masked lanes are not touched.
+        unsafe { _mm256_maskstore_ps(p, first(n), a) }
+    }
+}
+
+/// Sign bits set in the first `n ≤ 8` lanes.
+#[inline(always)]
+fn first(n: usize) -> __m256i {
+    static STEPS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    debug_assert!(n <= 8);
+    // SAFETY: 8 integers from index 8 − n ≥ 0 lie within the 16.
+    unsafe { _mm256_loadu_si256(STEPS.as_ptr().add(8 - n).cast()) }
+}

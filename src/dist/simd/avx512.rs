@@ -1,0 +1,177 @@
+//! 16 lanes: AVX-512 F, BW, DQ and VL.
+
+use super::{Kernel, Lanes};
+use std::arch::x86_64::*;
+
+/// Proof that the CPU has the instructions; made only by [`Avx512::detect`].
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(crate) fn detect() -> Option<Avx512> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt");
+        found.then_some(Avx512(()))
+    }
+
+    pub(crate) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
+        fn with_instructions<K: Kernel>(lanes: Avx512, kernel: K) -> K::Output {
+            kernel.run(lanes)
+        }
+        // SAFETY: `self` proves that the CPU has the instructions.
+        unsafe { with_instructions(self, kernel) }
+    }
+}
+
+/// Methods that are one expression of intrinsics on registers.
+macro_rules! registers {
+    ($(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty { $body:expr })*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $type),*) -> $result {
+            // SAFETY: `self` proves that the CPU has the instructions; registers only, no memory.
+            unsafe { $body }
+        }
+    )*};
+}
+
+impl Lanes for Avx512 {
+    type V = __m512;
+    type M = __mmask16;
+    type Table = __m512;
+    type Tile = [[__m512; 4]; 6];
+    type Group = [__m512; 8];
+
+    const N: usize = 16;
+    const ROWS: usize = 6;
+    const GROUP: usize = 8;
+
+    registers! {
+        fn tile() -> Self::Tile { [[_mm512_setzero_ps(); 4]; 6] }
+        fn group() -> Self::Group { [_mm512_setzero_ps(); 8] }
+        fn splat(a: f32) -> __m512 { _mm512_set1_ps(a) }
+        fn add(a: __m512, b: __m512) -> __m512 { _mm512_add_ps(a, b) }
+        fn sub(a: __m512, b: __m512) -> __m512 { _mm512_sub_ps(a, b) }
+        fn mul(a: __m512, b: __m512) -> __m512 { _mm512_mul_ps(a, b) }
+        fn div(a: __m512, b: __m512) -> __m512 { _mm512_div_ps(a, b) }
+        fn sqrt(a: __m512) -> __m512 { _mm512_sqrt_ps(a) }
+        fn fma(a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fmadd_ps(a, b, c) }
+        fn diff(one: __m512, x: __m512, w: __m512) -> __m512 { _mm512_fnmadd_ps(one, w, x) }
+        fn max(a: __m512, b: __m512) -> __m512 { _mm512_max_ps(a, b) }
+        fn min(a: __m512, b: __m512) -> __m512 { _mm512_min_ps(a, b) }
+        fn abs(a: __m512) -> __m512 { _mm512_abs_ps(a) }
+        // Range with control 11: the larger magnitude, sign cleared.
+        fn max_abs(a: __m512, d: __m512) -> __m512 { _mm512_range_ps::<0b1011>(a, d) }
+        // Bitwise "sign mask ? sign : a".
+        fn copysign(a: __m512, sign: __m512) -> __m512 {
+            _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xca>(
+                _mm512_set1_epi32(i32::MIN), _mm512_castps_si512(sign), _mm512_castps_si512(a)))
+        }
+        fn round(a: __m512) -> __m512 { _mm512_roundscale_ps::<0>(a) }
+        fn scale(a: __m512, n: __m512) -> __m512 { _mm512_scalef_ps(a, n) }
+        fn mantissa(a: __m512) -> __m512 { _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(a) }
+        fn lookup(table: __m512, a: __m512) -> __m512 {
+            _mm512_permutexvar_ps(_mm512_srli_epi32::<23>(_mm512_castps_si512(a)), table)
+        }
+        fn ge(a: __m512, b: __m512) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b) }
+        fn eq(a: __m512, b: __m512) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
+        fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 { _mm512_mask_blend_ps(m, b, a) }
+    }
+
+    #[inline(always)]
+    fn split(self, a: __m512) -> (__m512, __m512) {
+        // SAFETY: `self` proves that the CPU has the instructions; registers only.
+        unsafe {
+            let bits = _mm512_castps_si512(a);
+            let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(0.75f32.to_bits() as i32)));
+            let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
+            (_mm512_castsi512_ps(m), _mm512_cvtepi32_ps(e))
+        }
+    }
+
+    #[inline(always)]
+    fn bits(self, m: __mmask16) -> u32 {
+        u32::from(m)
+    }
+
+    #[inline(always)]
+    fn table(self, entries: &[f32; 16]) -> __m512 {
+        // SAFETY: 16 floats are read from an array of 16.
+        unsafe { _mm512_loadu_ps(entries.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn sum4(self, v: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: `self` proves that the CPU has the instructions; the store fills an array of 4.
+        unsafe {
+            // Halve four vectors at a time: interleave, so that each addition does useful work in every lane.
+            let a = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
+            let b = _mm512_add_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
+            let c = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(a, b), _mm512_shuffle_ps::<0xee>(a, b));
+            let d = _mm256_add_ps(_mm512_extractf32x8_ps::<1>(c), _mm512_castps512_ps256(c));
+            let e = _mm_add_ps(_mm256_extractf128_ps::<1>(d), _mm256_castps256_ps128(d));
+            let mut out = [0.0; 4];
+            _mm_storeu_ps(out.as_mut_ptr(), e);
+            out
+        }
+    }
+
+    #[inline(always)]
+    fn max4(self, v: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: as in `sum4`.
+        unsafe {
+            let a = _mm512_max_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
+            let b = _mm512_max_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
+            let c = _mm512_max_ps(_mm512_shuffle_ps::<0x44>(a, b), _mm512_shuffle_ps::<0xee>(a, b));
+            let d = _mm256_max_ps(_mm512_extractf32x8_ps::<1>(c), _mm512_castps512_ps256(c));
+            let e = _mm_max_ps(_mm256_extractf128_ps::<1>(d), _mm256_castps256_ps128(d));
+            let mut out = [0.0; 4];
+            _mm_storeu_ps(out.as_mut_ptr(), e);
+            out
+        }
+    }
+
+    #[inline(always)]
+    fn lanes(self, a: __m512) -> [f32; 16] {
+        let mut out = [0.0; 16];
+        // SAFETY: 16 floats into an array of 16.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), a) };
+        out
+    }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, p: *const f32, n: usize) -> __m512 {
+        // SAFETY: the caller's promise; masked lanes are not touched.
+        unsafe { _mm512_maskz_loadu_ps(first(n), p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, n: usize, a: __m512) {
+        // SAFETY: the caller's promise; masked lanes are not touched.
+        unsafe { _mm512_mask_storeu_ps(p, first(n), a) }
+    }
+}
+
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    ((1u32 << n) - 1) as __mmask16
+}

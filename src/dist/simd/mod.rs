@@ -1,0 +1,287 @@
+//! One vocabulary of vector operations over three instruction sets, chosen at run time.
+//!
+//! A kernel is written once, generic over [`Lanes`]; [`Simd::run`] enters it compiled for AVX-512, for AVX2 with FMA,
+//! or for any CPU. A value of a `Lanes` type is the proof that the CPU has the instructions, so that only memory access
+//! is unsafe.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+mod subnormals;
+
+use std::ops::IndexMut;
+
+pub(super) use subnormals::FlushSubnormals;
+
+/// An instruction set the kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Simd {
+    /// Whatever the compiler's baseline offers.
+    Portable,
+    /// 8 lanes, with fused multiply-add.
+    Avx2,
+    /// 16 lanes (F, BW, DQ, VL).
+    Avx512,
+}
+
+/// `LINF_SIMD` asks for something this machine cannot do.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SimdError {
+    /// Not a name of an instruction set.
+    #[error("LINF_SIMD={0}: unknown instruction set; allowed are portable, avx2, avx512")]
+    Unknown(String),
+    /// A name of one that the CPU lacks.
+    #[error("LINF_SIMD={0}: this CPU does not have it; unset LINF_SIMD to use {1}")]
+    Unsupported(&'static str, &'static str),
+}
+
+impl Simd {
+    /// The best set the CPU has, or the one that the environment variable `LINF_SIMD` names.
+    pub fn detect() -> Result<Simd, SimdError> {
+        match std::env::var("LINF_SIMD") {
+            Ok(name) => Simd::named(&name),
+            Err(_) => Ok(Simd::best()),
+        }
+    }
+
+    /// The best set the CPU has.
+    pub fn best() -> Simd {
+        [Simd::Avx512, Simd::Avx2].into_iter().find(|simd| simd.supported()).unwrap_or(Simd::Portable)
+    }
+
+    /// All sets the CPU has, the portable one first.
+    pub fn available() -> impl Iterator<Item = Simd> {
+        [Simd::Portable, Simd::Avx2, Simd::Avx512].into_iter().filter(|simd| simd.supported())
+    }
+
+    /// The name used by `LINF_SIMD`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Simd::Portable => "portable",
+            Simd::Avx2 => "avx2",
+            Simd::Avx512 => "avx512",
+        }
+    }
+
+    /// Floats in one vector register.
+    pub fn lanes(self) -> usize {
+        match self {
+            Simd::Portable | Simd::Avx2 => 8,
+            Simd::Avx512 => 16,
+        }
+    }
+
+    fn named(name: &str) -> Result<Simd, SimdError> {
+        let simd = [Simd::Portable, Simd::Avx2, Simd::Avx512]
+            .into_iter()
+            .find(|simd| simd.name() == name)
+            .ok_or_else(|| SimdError::Unknown(name.to_owned()))?;
+        if simd.supported() { Ok(simd) } else { Err(SimdError::Unsupported(simd.name(), Simd::best().name())) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn supported(self) -> bool {
+        match self {
+            Simd::Portable => true,
+            Simd::Avx2 => avx2::Avx2::detect().is_some(),
+            Simd::Avx512 => avx512::Avx512::detect().is_some(),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn supported(self) -> bool {
+        self == Simd::Portable
+    }
+
+    /// Runs `kernel` compiled for this set, or for the portable one if the CPU lacks it.
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Simd::Portable => {}
+            Simd::Avx2 => {
+                if let Some(lanes) = avx2::Avx2::detect() {
+                    return lanes.enter(kernel);
+                }
+            }
+            Simd::Avx512 => {
+                if let Some(lanes) = avx512::Avx512::detect() {
+                    return lanes.enter(kernel);
+                }
+            }
+        }
+        kernel.run(portable::Portable)
+    }
+}
+
+/// A piece of work written once for all instruction sets. Implementations are `#[inline(always)]`, as is all they call
+/// with vectors, so that it is compiled with the instructions of `S`.
+pub(super) trait Kernel {
+    type Output;
+    fn run<S: Lanes>(self, s: S) -> Self::Output;
+}
+
+/// Vectors of `N` floats, and what kernels do with them.
+pub(super) trait Lanes: Copy + Send + Sync + 'static {
+    /// A vector of floats.
+    type V: Copy;
+    /// One bit for each lane.
+    type M: Copy;
+    /// Sixteen floats, looked up by exponent.
+    type Table: Copy;
+    /// The accumulators of a forward tile: `ROWS` samples by 4 outputs, as many as the register file takes.
+    type Tile: Copy + IndexMut<usize, Output = [Self::V; 4]>;
+    /// One vector for each of the `GROUP` outputs that a backward pass holds in registers.
+    type Group: Copy + IndexMut<usize, Output = Self::V>;
+
+    const N: usize;
+    const ROWS: usize;
+    const GROUP: usize;
+
+    fn tile(self) -> Self::Tile;
+    fn group(self) -> Self::Group;
+
+    fn splat(self, a: f32) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// a·b + c, rounded once where the CPU can.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// x − w, given a vector of ones. With ones that the compiler cannot see through, CPUs with separate adders and
+    /// multipliers compute it in the multiplier (as x − 1·w, the same bits) and leave the adder to the maximum.
+    fn diff(self, one: Self::V, x: Self::V, w: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    fn abs(self, a: Self::V) -> Self::V;
+    /// max(a, |d|) for a ≥ 0.
+    fn max_abs(self, a: Self::V, d: Self::V) -> Self::V;
+    /// Magnitude of `a` with the sign of `sign`.
+    fn copysign(self, a: Self::V, sign: Self::V) -> Self::V;
+    fn round(self, a: Self::V) -> Self::V;
+    /// a·2ⁿ for whole n and a in [½, 2]; 0 where that falls below the normal floats.
+    fn scale(self, a: Self::V, n: Self::V) -> Self::V;
+    /// (m, e) with a = m·2ᵉ and m in [¾, 1½), for positive normal a.
+    fn split(self, a: Self::V) -> (Self::V, Self::V);
+    /// The m of a = m·2ᵉ with m in [1, 2), for positive normal a.
+    fn mantissa(self, a: Self::V) -> Self::V;
+    fn table(self, entries: &[f32; 16]) -> Self::Table;
+    /// Entry (biased exponent of a) mod 16, for a ≥ 0.
+    fn lookup(self, table: Self::Table, a: Self::V) -> Self::V;
+
+    fn ge(self, a: Self::V, b: Self::V) -> Self::M;
+    fn eq(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `a` where `m` is set, else `b`.
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// Lane 0 in bit 0.
+    fn bits(self, m: Self::M) -> u32;
+
+    /// Sums of four vectors, in an order fixed for each instruction set.
+    fn sum4(self, v: [Self::V; 4]) -> [f32; 4];
+    fn max4(self, v: [Self::V; 4]) -> [f32; 4];
+    fn lanes(self, a: Self::V) -> [f32; 16];
+    /// Asks for the cache line of `p`, which need not be valid.
+    fn prefetch(self, p: *const f32);
+
+    /// # Safety
+    /// `N` floats lie at `p`.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// # Safety
+    /// `n ≤ N` floats lie at `p`; the other lanes are 0.
+    unsafe fn load_first(self, p: *const f32, n: usize) -> Self::V;
+    /// # Safety
+    /// `n ≤ N` floats at `p` may be written.
+    unsafe fn store_first(self, p: *mut f32, n: usize, a: Self::V);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        assert_eq!(Simd::named("portable"), Ok(Simd::Portable));
+        let error = Simd::named("sse9").unwrap_err();
+        assert_eq!(error.to_string(), "LINF_SIMD=sse9: unknown instruction set; allowed are portable, avx2, avx512");
+        for simd in [Simd::Avx2, Simd::Avx512] {
+            match Simd::named(simd.name()) {
+                Ok(found) => assert_eq!(found, simd),
+                Err(error) => assert!(error.to_string().contains("does not have it")),
+            }
+        }
+        assert!(Simd::available().any(|simd| simd == Simd::best()));
+    }
+
+    struct Operations;
+
+    impl Kernel for Operations {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Lanes>(self, s: S) {
+            let data: [f32; 16] = std::array::from_fn(|i| (i as f32 - 5.0) * 1.25);
+            // SAFETY: 16 floats lie there, and N ≤ 16.
+            let a = unsafe { s.load(data.as_ptr()) };
+            let b = s.splat(2.0);
+            let check = |name: &str, v: S::V, f: &dyn Fn(f32) -> f32| {
+                for (lane, (&got, &x)) in s.lanes(v).iter().zip(&data).take(S::N).enumerate() {
+                    assert_eq!(got, f(x), "{name}, lane {lane}");
+                }
+            };
+            check("add", s.add(a, b), &|x| x + 2.0);
+            check("sub", s.sub(a, b), &|x| x - 2.0);
+            check("mul", s.mul(a, b), &|x| x * 2.0);
+            check("div", s.div(a, b), &|x| x / 2.0);
+            check("fma", s.fma(a, b, a), &|x| x * 2.0 + x);
+            check("diff", s.diff(s.splat(1.0), a, b), &|x| x - 2.0);
+            check("max", s.max(a, b), &|x| x.max(2.0));
+            check("min", s.min(a, b), &|x| x.min(2.0));
+            check("abs", s.abs(a), &f32::abs);
+            check("sqrt", s.sqrt(s.abs(a)), &|x| x.abs().sqrt());
+            check("max_abs", s.max_abs(b, a), &|x| x.abs().max(2.0));
+            check("copysign", s.copysign(b, a), &|x| 2f32.copysign(x));
+            check("round", s.round(a), &f32::round_ties_even);
+            check("scale", s.scale(b, s.round(a)), &|x| 2.0 * x.round_ties_even().exp2());
+            check("scale to nothing", s.scale(b, s.splat(-300.0)), &|_| 0.0);
+            check("select ge", s.select(s.ge(a, b), a, b), &|x| if x >= 2.0 { x } else { 2.0 });
+            check("select eq", s.select(s.eq(a, s.splat(1.25)), b, a), &|x| if x == 1.25 { 2.0 } else { x });
+            let positive = s.add(s.abs(a), s.splat(0.01));
+            let (m, e) = s.split(positive);
+            check("split", s.scale(m, e), &|x| x.abs() + 0.01);
+            assert!(s.lanes(m).iter().take(S::N).all(|m| (0.75..1.5).contains(m)));
+            check("mantissa", s.mantissa(positive), &|x| {
+                let x = x.abs() + 0.01;
+                x / x.log2().floor().exp2()
+            });
+            let table: [f32; 16] = std::array::from_fn(|i| i as f32);
+            check("lookup", s.lookup(s.table(&table), positive), &|x| (((x.abs() + 0.01).to_bits() >> 23) & 15) as f32);
+            let bits = s.bits(s.ge(a, b));
+            for (lane, x) in data.iter().take(S::N).enumerate() {
+                assert_eq!(bits >> lane & 1 == 1, *x >= 2.0);
+            }
+            let n = S::N as f32;
+            let sum: f32 = data.iter().take(S::N).sum();
+            assert_eq!(s.sum4([a, b, s.splat(1.0), s.sub(a, a)]), [sum, 2.0 * n, n, 0.0]);
+            assert_eq!(s.max4([a, b, s.splat(-1.0), s.sub(b, a)]), [data[S::N - 1], 2.0, -1.0, 2.0 - data[0]]);
+            for n in 0..=S::N {
+                // SAFETY: n ≤ N ≤ 16 floats lie in `data` and in `out`.
+                let (first, mut out) = (unsafe { s.load_first(data.as_ptr(), n) }, [7.0; 16]);
+                // SAFETY: as above.
+                unsafe { s.store_first(out.as_mut_ptr(), n, b) };
+                for i in 0..S::N {
+                    assert_eq!(s.lanes(first)[i], if i < n { data[i] } else { 0.0 });
+                    assert_eq!(out[i], if i < n { 2.0 } else { 7.0 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn operations_agree_with_scalars() {
+        for simd in Simd::available() {
+            simd.run(Operations);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading the catalog.
+
+use futures::TryStreamExt;
+
+use super::{Catalog, row::select_runs};
+use crate::{
+    experiment::{Desired, RunId},
+    store::{EventRow, RunRow, StoreError},
+};
+
+impl Catalog {
+    /// All runs, by number.
+    pub async fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let mut rows = sqlx::query(select_runs!("ORDER BY id")).fetch(&self.pool);
+        let mut runs = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(self.error())? {
+            runs.push(self.row(&row)?);
+        }
+        Ok(runs)
+    }
+
+    /// One run, if the store has it.
+    pub async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
+        let row = sqlx::query(select_runs!("WHERE id = ?")).bind(id.0).fetch_optional(&self.pool).await;
+        row.map_err(self.error())?.map(|row| self.row(&row)).transpose()
+    }
+
+    /// The runs that changed after `revision`, oldest change first, and the revision to ask with next time. Start with
+    /// 0. Costs one look into an index where nothing changed.
+    pub async fn changed_since(&self, revision: i64) -> Result<(Vec<RunRow>, i64), StoreError> {
+        let query = sqlx::query(select_runs!("WHERE revision > ? ORDER BY revision, id")).bind(revision);
+        let rows = query.fetch_all(&self.pool).await.map_err(self.error())?;
+        let runs = rows.iter().map(|row| self.row(row)).collect::<Result<Vec<_>, _>>()?;
+        let newest = runs.last().map_or(revision, |run| run.revision);
+        Ok((runs, newest))
+    }
+
+    /// The runs that were removed after `revision`: to be asked with the same number as [`Catalog::changed_since`].
+    pub async fn removed_since(&self, revision: i64) -> Result<Vec<RunId>, StoreError> {
+        let query = sqlx::query_scalar("SELECT id FROM removed WHERE revision > ? ORDER BY revision").bind(revision);
+        let ids: Vec<i64> = query.fetch_all(&self.pool).await.map_err(self.error())?;
+        Ok(ids.into_iter().map(RunId).collect())
+    }
+
+    /// The run meant by a number (`17`, `#17`), a name, or the beginning of one name only.
+    pub async fn find(&self, asked: &str) -> Result<RunRow, StoreError> {
+        let asked = asked.trim();
+        let no_such_run = |like| StoreError::NoSuchRun { asked: asked.to_owned(), like };
+        if let Ok(id) = asked.parse::<RunId>() {
+            return self.run(id).await?.ok_or_else(|| no_such_run(Vec::new()));
+        }
+        let names: Vec<(i64, String)> =
+            sqlx::query_as("SELECT id, name FROM run WHERE instr(name, ?) > 0 ORDER BY name")
+                .bind(asked)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(self.error())?;
+        let exact = names.iter().find(|(_, name)| name == asked);
+        let mut prefixed = names.iter().filter(|(_, name)| name.starts_with(asked));
+        let found = match (exact, prefixed.next(), prefixed.next()) {
+            (Some(found), _, _) => found,
+            (None, Some(found), None) if !asked.is_empty() => found,
+            (None, Some(_), Some(_)) => {
+                let starting = names.iter().filter(|(_, name)| name.starts_with(asked));
+                let candidates = starting.take(CANDIDATES).map(|(_, name)| name.clone()).collect();
+                return Err(StoreError::Ambiguous { asked: asked.to_owned(), candidates });
+            }
+            _ => return Err(no_such_run(names.into_iter().take(CANDIDATES).map(|(_, name)| name).collect())),
+        };
+        self.run(RunId(found.0)).await?.ok_or_else(|| no_such_run(Vec::new()))
+    }
+
+    /// What the user wants of a run.
+    pub async fn desired(&self, id: RunId) -> Result<Desired, StoreError> {
+        let query = sqlx::query_scalar("SELECT desired FROM run WHERE id = ?").bind(id.0);
+        let desired = query.fetch_optional(&self.pool).await.map_err(self.error())?;
+        desired.ok_or_else(|| StoreError::NoSuchRun { asked: id.to_string(), like: Vec::new() })
+    }
+
+    /// The config as it was written, overrides applied.
+    pub async fn config_text(&self, id: RunId) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT config_text FROM run WHERE id = ?").bind(id.0);
+        query.fetch_optional(&self.pool).await.map_err(self.error())
+    }
+
+    /// All that the queue did with a run, oldest first.
+    pub async fn journal(&self, id: RunId) -> Result<Vec<EventRow>, StoreError> {
+        let query =
+            sqlx::query_as("SELECT time_ms, step, kind, text FROM journal WHERE run = ? ORDER BY id").bind(id.0);
+        query.fetch_all(&self.pool).await.map_err(self.error())
+    }
+}
+
+/// How many names an error lists.
+const CANDIDATES: usize = 8;

@@ -1,0 +1,245 @@
+//! Opens the store's SQLite files: recognises them, creates and upgrades them, and turns SQLite's errors into ours.
+
+use std::{
+    fs::{File, TryLockError},
+    io::Read,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, SqliteConnection,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+};
+
+use super::{
+    StoreError,
+    error::sqlite_code,
+    filesystem::{create_private_file, io_error, network_file_system},
+};
+
+/// How long anybody waits for another process's transaction. Ours take milliseconds.
+pub(super) const BUSY: Duration = Duration::from_secs(30);
+
+/// The log is cut back to this size after it was copied into the file.
+const JOURNAL_SIZE_LIMIT: &str = "8388608";
+
+/// A kind of file.
+pub(super) struct Kind {
+    /// With its article, for messages.
+    pub name: &'static str,
+    /// Stands in the file's header, so that `file` and we recognise it.
+    pub application_id: i32,
+    /// The newest schema this program knows; in the header too, as `user_version`.
+    pub schema: i64,
+    /// What to do about a damaged one.
+    pub remedy: &'static str,
+}
+
+pub(super) static CATALOG_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/catalog");
+pub(super) static RUN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/run");
+
+/// `runs/linf.db`.
+pub(super) static CATALOG: Kind = Kind {
+    name: "a catalog of linf-tui",
+    application_id: 0x4c4e_4643, // "LNFC"
+    schema: 1,
+    remedy: "Run `linf-tui reindex`: it keeps a copy of this file and rebuilds the catalog from the runs' folders",
+};
+
+/// `runs/<id>/run.db`.
+pub(super) static RUN: Kind = Kind {
+    name: "a run file of linf-tui",
+    application_id: 0x4c4e_4652, // "LNFR"
+    schema: 1,
+    remedy: "Keep the folder: its checkpoints are files of their own. `linf-tui retry` trains the run again",
+};
+
+impl Kind {
+    /// Says what an error of SQLite means for this file.
+    pub(super) fn error(&self, path: &Path, source: sqlx::Error) -> StoreError {
+        let path = path.to_owned();
+        let detail = source.to_string();
+        if matches!(source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
+            return StoreError::Damaged { path, detail, remedy: self.remedy };
+        }
+        // Primary result codes, https://www.sqlite.org/rescode.html
+        match sqlite_code(&source).map(|code| code & 0xff) {
+            Some(11) => StoreError::Damaged { path, detail: "SQLite finds it malformed".into(), remedy: self.remedy },
+            Some(26) => StoreError::Foreign { path, expected: self.name, found: "it is no SQLite database".into() },
+            Some(13) => StoreError::DiskFull { path },
+            Some(8) => StoreError::ReadOnly { path },
+            Some(5 | 6) => StoreError::Busy { path },
+            _ => StoreError::Sql { path, source },
+        }
+    }
+
+    /// What a record of ours that cannot be read means for this file.
+    pub(super) fn unreadable(&self, path: &Path, what: &str, error: &dyn std::fmt::Display) -> StoreError {
+        StoreError::Damaged { path: path.to_owned(), detail: format!("{what}: {error}"), remedy: self.remedy }
+    }
+}
+
+/// How each connection to one of our files is set up.
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .pragma("secure_delete", "OFF")
+        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
+        .disable_statement_logging()
+}
+
+/// What a file turns out to be.
+pub(super) enum Found {
+    /// No file, or one in which nothing was ever written.
+    Nothing,
+    /// A file of this kind with this schema.
+    Schema(i64),
+}
+
+/// Opens a file for writing, creating or upgrading it as needed. The whole upgrade is one transaction: a failure
+/// half-way leaves the file as it was.
+pub(super) async fn open_for_writing(
+    path: &Path,
+    kind: &Kind,
+    migrations: &Migrator,
+) -> Result<SqliteConnection, StoreError> {
+    check_magic(path, kind)?;
+    create_private_file(path)?;
+    let error = |source| kind.error(path, source);
+    let mut connection = options(path).connect().await.map_err(error)?;
+    if let Found::Schema(version) = identify(&mut connection, path, kind).await?
+        && version == kind.schema
+    {
+        return Ok(connection);
+    }
+    // Two processes that open a new store at once would get in each other's way: switching to the write-ahead log
+    // does not wait for the busy time-out.
+    let _lock = lock_folder_of(path).await;
+    if let Found::Nothing = identify(&mut connection, path, kind).await? {
+        let application_id = format!("PRAGMA application_id = {}", kind.application_id);
+        sqlx::raw_sql(AssertSqlSafe(application_id)).execute(&mut connection).await.map_err(error)?;
+        let journal = if network_file_system(path).is_some() {
+            "PRAGMA journal_mode = DELETE"
+        } else {
+            "PRAGMA journal_mode = WAL"
+        };
+        sqlx::raw_sql(journal).execute(&mut connection).await.map_err(error)?;
+    }
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
+    migrations.run_direct(None, &mut *transaction, false).await.map_err(|failure| match failure {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => kind.error(path, source),
+        other => kind.unreadable(path, "its schema cannot be upgraded", &other),
+    })?;
+    let user_version = format!("PRAGMA user_version = {}", kind.schema);
+    sqlx::raw_sql(AssertSqlSafe(user_version)).execute(&mut *transaction).await.map_err(error)?;
+    transaction.commit().await.map_err(error)?;
+    Ok(connection)
+}
+
+/// Opens a file for reading; `None` where there is nothing yet.
+pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<SqliteConnection>, StoreError> {
+    check_magic(path, kind)?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read_only = options(path).read_only(true);
+    let mut connection = match read_only.connect().await {
+        Ok(connection) => connection,
+        Err(source) => return Err(kind.error(path, source)),
+    };
+    let found = match identify(&mut connection, path, kind).await {
+        // A file with a write-ahead log needs a writable folder even to be read, unless it is declared unchanging: as
+        // it is on a read-only disk, once its writer has closed it.
+        Err(StoreError::Sql { source, .. }) if cannot_open(&source) && !beside(path, "-wal").exists() => {
+            connection =
+                options(path).read_only(true).immutable(true).connect().await.map_err(|e| kind.error(path, e))?;
+            identify(&mut connection, path, kind).await?
+        }
+        other => other?,
+    };
+    Ok(match found {
+        Found::Nothing => None,
+        Found::Schema(_) => Some(connection),
+    })
+}
+
+fn cannot_open(error: &sqlx::Error) -> bool {
+    sqlite_code(error).is_some_and(|code| code & 0xff == 14)
+}
+
+/// `run.db-wal` beside `run.db`.
+pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Refuses a file that is no SQLite database before SQLite touches it.
+pub(super) fn check_magic(path: &Path, kind: &Kind) -> Result<(), StoreError> {
+    let mut start = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(16).read_to_end(&mut start).map_err(io_error("read", path))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error("read", path)(error)),
+    };
+    if start.is_empty() || start == b"SQLite format 3\0" {
+        return Ok(());
+    }
+    let found = format!("it begins with \"{}\", so it is no SQLite database", start.escape_ascii());
+    Err(StoreError::Foreign { path: path.to_owned(), expected: kind.name, found })
+}
+
+pub(super) async fn identify(connection: &mut SqliteConnection, path: &Path, kind: &Kind) -> Result<Found, StoreError> {
+    let (application_id, version, tables): (i32, i64, i64) = sqlx::query_as(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+         FROM pragma_application_id, pragma_user_version",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|source| kind.error(path, source))?;
+    if tables == 0 && (application_id == 0 || application_id == kind.application_id) {
+        return Ok(Found::Nothing);
+    }
+    if application_id != kind.application_id {
+        let found = format!("it is an SQLite database of another program (application id {application_id:#010x})");
+        return Err(StoreError::Foreign { path: path.to_owned(), expected: kind.name, found });
+    }
+    if version > kind.schema {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: kind.schema });
+    }
+    Ok(Found::Schema(version))
+}
+
+/// An exclusive lock on the folder until the file is dropped. Where the file system offers none we go on without: the
+/// upgrade itself is one transaction.
+async fn lock_folder_of(path: &Path) -> Option<File> {
+    let folder = File::open(path.parent()?).ok()?;
+    let started = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) if started.elapsed() < BUSY => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_schema_is_that_of_its_last_migration() {
+        for (kind, migrations) in [(&CATALOG, &CATALOG_MIGRATIONS), (&RUN, &RUN_MIGRATIONS)] {
+            let versions: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
+            assert_eq!(versions, (1..=kind.schema).collect::<Vec<_>>(), "{}", kind.name);
+        }
+    }
+}

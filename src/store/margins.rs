@@ -1,0 +1,73 @@
+//! An evaluation's per-sample figures as blobs.
+
+use super::Margins;
+
+/// The columns of the table `margins`.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub(super) struct MarginBlobs {
+    /// float32, little-endian.
+    pub margin: Vec<u8>,
+    /// A byte each.
+    pub label: Vec<u8>,
+    /// A byte each.
+    pub prediction: Vec<u8>,
+    /// A bit each, lowest first.
+    pub certified: Vec<u8>,
+}
+
+impl MarginBlobs {
+    pub(super) fn pack(margins: Margins) -> MarginBlobs {
+        let bits = |bits: &[bool]| bits.iter().enumerate().fold(0, |byte, (i, &bit)| byte | u8::from(bit) << i);
+        MarginBlobs {
+            margin: margins.margin.iter().flat_map(|margin| margin.to_le_bytes()).collect(),
+            certified: margins.certified.chunks(8).map(bits).collect(),
+            label: margins.label,
+            prediction: margins.prediction,
+        }
+    }
+
+    /// The figures; an error where the blobs are not of one length.
+    pub(super) fn unpack(self) -> Result<Margins, String> {
+        let samples = self.label.len();
+        let lengths = (self.margin.len(), self.prediction.len(), self.certified.len());
+        if lengths != (4 * samples, samples, samples.div_ceil(8)) {
+            return Err(format!("{samples} labels beside blobs of {lengths:?} bytes"));
+        }
+        let (margin, _) = self.margin.as_chunks::<4>();
+        Ok(Margins {
+            margin: margin.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            label: self.label,
+            prediction: self.prediction,
+            certified: (0..samples).map(|i| self.certified[i / 8] >> (i % 8) & 1 == 1).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked(samples in prop::collection::vec((any::<f32>(), 0u8..10, 0u8..10, any::<bool>()), 0..40)) {
+            let margins = Margins {
+                margin: samples.iter().map(|s| s.0).collect(),
+                label: samples.iter().map(|s| s.1).collect(),
+                prediction: samples.iter().map(|s| s.2).collect(),
+                certified: samples.iter().map(|s| s.3).collect(),
+            };
+            prop_assert_eq!(MarginBlobs::pack(margins.clone()).unpack().unwrap(), margins);
+        }
+    }
+
+    #[test]
+    fn blobs_of_different_lengths_are_refused() {
+        let margins = Margins { margin: vec![0.5], label: vec![1], prediction: vec![1], certified: vec![true] };
+        let blobs = || MarginBlobs::pack(margins.clone());
+        assert!(MarginBlobs { margin: vec![0; 3], ..blobs() }.unpack().is_err());
+        assert!(MarginBlobs { prediction: vec![], ..blobs() }.unpack().is_err());
+        assert!(MarginBlobs { certified: vec![0; 2], ..blobs() }.unpack().is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! A run's summary from what its run file holds. Pure.
+
+use super::{EpochRow, EvalRow, Summary};
+use crate::experiment::{Phase, Schedules};
+
+/// What the summary is made of.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub epochs: Vec<EpochRow>,
+    pub evals: Vec<EvalRow>,
+    /// 0 where no worker has said yet.
+    pub steps_per_epoch: u64,
+    /// The last logged step and its fractional epoch.
+    pub last_step: Option<(u64, f64)>,
+    /// Means over the steps since the last whole epoch.
+    pub mean_loss: Option<f64>,
+    pub mean_accuracy: Option<f64>,
+    /// Seconds of training since the last whole epoch.
+    pub seconds_since_epoch: f64,
+    /// Seconds of the last few hundred steps, newest first.
+    pub recent_seconds: Vec<f64>,
+    pub device: String,
+    pub heartbeat_ms: Option<i64>,
+}
+
+/// Evaluations in a sparkline.
+const HISTORY: usize = 32;
+
+impl Facts {
+    pub(super) fn summary(self, schedules: &Schedules) -> Summary {
+        let last_epoch = self.epochs.last();
+        let (step, epoch) = match (self.last_step, last_epoch) {
+            (Some((step, epoch)), Some(row)) if row.step >= step => (row.step, epoch.max(f64::from(row.epoch) + 1.0)),
+            (Some((step, epoch)), _) => (step, epoch),
+            (None, Some(row)) => (row.step, f64::from(row.epoch) + 1.0),
+            (None, None) => (0, 0.0),
+        };
+        let last_eval = self.evals.last();
+        let best = self.evals.iter().max_by(|a, b| a.certified.total_cmp(&b.certified));
+        Summary {
+            step,
+            steps: self.steps_per_epoch * schedules.epochs() as u64,
+            epoch,
+            p: Some(schedules.at(epoch).p),
+            phase: Some(schedules.phase(epoch)),
+            loss: last_epoch.map(|row| row.loss).or(self.mean_loss),
+            train_accuracy: last_epoch.map(|row| row.accuracy).or(self.mean_accuracy),
+            clean: last_eval.map(|row| row.clean),
+            certified: last_eval.map(|row| row.certified),
+            best_certified: best.map(|row| (row.certified, row.epoch)),
+            certified_history: thin(&self.evals, HISTORY).map(|row| row.certified as f32).collect(),
+            surrogate: last_epoch.map(|row| row.surrogate),
+            steps_per_second: self.recent_seconds_per_step().map(f64::recip),
+            eta_seconds: self.eta(schedules, step, epoch),
+            train_seconds: self.epochs.iter().map(|row| row.seconds).sum::<f64>() + self.seconds_since_epoch,
+            device: self.device,
+            heartbeat_ms: self.heartbeat_ms,
+        }
+    }
+
+    /// Over the last minute, or over what was read where that is less.
+    fn recent_seconds_per_step(&self) -> Option<f64> {
+        let mut sum = 0.0;
+        let mut steps = 0.0;
+        for seconds in self.recent_seconds.iter().take_while(|seconds| seconds.is_finite()) {
+            if sum >= 60.0 {
+                break;
+            }
+            sum += seconds;
+            steps += 1.0;
+        }
+        (sum > 0.0).then(|| sum / steps)
+    }
+
+    /// Seconds of training left: the steps left in each phase at the speed measured in that phase. A phase not yet
+    /// reached is taken to be as fast as the one under way.
+    fn eta(&self, schedules: &Schedules, step: u64, epoch: f64) -> Option<f64> {
+        if self.steps_per_epoch == 0 {
+            return None;
+        }
+        let now = schedules.phase(epoch);
+        let here = self.recent_seconds_per_step().or_else(|| self.seconds_per_step(schedules, now));
+        let whole = schedules.epochs();
+        let ends = [(Phase::Start, Phase::Ramp), (Phase::Ramp, Phase::End)]
+            .map(|(phase, next)| (phase, schedules.phase_start(phase), schedules.phase_start(next).min(whole)));
+        let last = (Phase::End, schedules.phase_start(Phase::End), whole);
+        let done = (step as f64 / self.steps_per_epoch as f64).max(epoch);
+        let mut seconds = 0.0;
+        for (phase, from, to) in ends.into_iter().chain([last]) {
+            let left = (to - from.max(done)).max(0.0) * self.steps_per_epoch as f64;
+            if left > 0.0 {
+                let measured = if phase == now { here } else { self.seconds_per_step(schedules, phase).or(here) };
+                seconds += left * measured?;
+            }
+        }
+        Some(seconds)
+    }
+
+    /// Over the last few epochs of a phase.
+    fn seconds_per_step(&self, schedules: &Schedules, phase: Phase) -> Option<f64> {
+        let inside = |row: &&EpochRow| schedules.phase(f64::from(row.epoch) + 0.5) == phase;
+        let (seconds, epochs) = (self.epochs.iter().rev().filter(inside).take(5))
+            .fold((0.0, 0.0), |(seconds, epochs), row| (seconds + row.seconds, epochs + 1.0));
+        (seconds > 0.0).then(|| seconds / (epochs * self.steps_per_epoch as f64))
+    }
+}
+
+/// At most `most` of them, evenly spread, the last one among them.
+fn thin<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
+    let shown = all.len().min(most);
+    (0..shown).map(move |i| &all[(i + 1) * all.len() / shown - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Epsilon, PNorm, parse};
+
+    fn schedules() -> Schedules {
+        let text = r#"
+            data.dataset = "synthetic"
+            model = { depth = 2, width = 8 }
+            train = { epochs = 10, batch_size = 8, lr = 0.03 }
+            schedule = { ramp_start = 2, ramp_end = 8 }
+            loss = { lambda = 0.1, eps_train = 0.4 }
+            eval = { eps = 0.3 }
+        "#;
+        Schedules::new(&parse(text).unwrap())
+    }
+
+    fn epoch(epoch: u32, seconds: f64) -> EpochRow {
+        EpochRow {
+            epoch,
+            step: u64::from(epoch + 1) * 10,
+            p: PNorm::INFINITY,
+            lr: 0.01,
+            lambda: 0.1,
+            loss: 0.5,
+            accuracy: 0.9,
+            surrogate: 0.4,
+            scalar: 1.0,
+            seconds,
+            time_ms: 0,
+        }
+    }
+
+    fn eval(epoch: f64, certified: f64) -> EvalRow {
+        EvalRow {
+            id: 1,
+            epoch,
+            step: 1,
+            train_p: PNorm::INFINITY,
+            eps: Epsilon::new(3, 10).unwrap(),
+            samples: 10,
+            clean: 0.95,
+            certified,
+            certified_margin: 0.5,
+            surrogate_clean: None,
+            surrogate_certified: None,
+            seconds: 1.0,
+            time_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_run_that_has_not_begun_has_no_figures() {
+        let summary = Facts::default().summary(&schedules());
+        assert_eq!((summary.step, summary.steps, summary.loss, summary.eta_seconds), (0, 0, None, None));
+        assert_eq!(summary.phase, Some(Phase::Start));
+    }
+
+    #[test]
+    fn each_phase_is_expected_at_its_own_speed() {
+        // Two epochs at p = 8 took 1 s each, the ramp's first took 3 s: 5 more of the ramp, 2 unknown ones at p = ∞.
+        let epochs = vec![epoch(0, 1.0), epoch(1, 1.0), epoch(2, 3.0)];
+        let facts = Facts { epochs, steps_per_epoch: 10, ..Facts::default() };
+        let summary = facts.summary(&schedules());
+        assert_eq!((summary.step, summary.steps, summary.epoch), (30, 100, 3.0));
+        assert_eq!(summary.phase, Some(Phase::Ramp));
+        assert!((summary.eta_seconds.unwrap() - (5.0 * 3.0 + 2.0 * 3.0)).abs() < 1e-9, "{summary:?}");
+        assert_eq!(summary.train_seconds, 5.0);
+    }
+
+    #[test]
+    fn a_complete_run_has_nothing_left() {
+        let epochs = (0..10).map(|e| epoch(e, 1.0)).collect();
+        let facts = Facts { epochs, steps_per_epoch: 10, last_step: Some((100, 10.0)), ..Facts::default() };
+        assert_eq!(facts.summary(&schedules()).eta_seconds, Some(0.0));
+    }
+
+    #[test]
+    fn the_first_epoch_is_seen_by_its_steps() {
+        let facts = Facts {
+            steps_per_epoch: 10,
+            last_step: Some((5, 0.5)),
+            mean_loss: Some(0.7),
+            recent_seconds: vec![0.1; 5],
+            seconds_since_epoch: 0.5,
+            ..Facts::default()
+        };
+        let summary = facts.summary(&schedules());
+        assert_eq!((summary.step, summary.epoch, summary.loss), (5, 0.5, Some(0.7)));
+        assert!((summary.steps_per_second.unwrap() - 10.0).abs() < 1e-9);
+        assert!((summary.eta_seconds.unwrap() - 9.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_best_and_the_last_evaluation_differ() {
+        let evals = vec![eval(1.0, 0.2), eval(2.0, 0.8), eval(3.0, 0.7)];
+        let summary = Facts { evals, ..Facts::default() }.summary(&schedules());
+        assert_eq!(summary.certified, Some(0.7));
+        assert_eq!(summary.best_certified, Some((0.8, 2.0)));
+    }
+
+    #[test]
+    fn a_long_history_is_thinned_and_keeps_its_end() {
+        let all: Vec<usize> = (0..1000).collect();
+        let thinned: Vec<usize> = thin(&all, 32).copied().collect();
+        assert_eq!((thinned.len(), thinned.last()), (32, Some(&999)));
+        assert_eq!(thin(&all[..3], 32).count(), 3);
+        assert_eq!(thin(&all[..0], 32).count(), 0);
+    }
+}
