@@ -36,12 +36,21 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub struct Place {
     dir: TempDir,
     runtime: Runtime,
+    worker: PathBuf,
 }
 
 impl Place {
+    /// Runs are trained by the scripted worker, which does as its config's title says.
     pub fn new() -> Place {
+        let worker = Path::new(env!("CARGO_BIN_EXE_linf-tui")).with_file_name("examples").join("scripted_worker");
+        assert!(worker.is_file(), "build the scripted worker first: cargo build --example scripted_worker");
+        Place::trained_by(worker)
+    }
+
+    /// Runs are trained by this program.
+    pub fn trained_by(worker: impl Into<PathBuf>) -> Place {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Place { dir: tempfile::tempdir().unwrap(), runtime }
+        Place { dir: tempfile::tempdir().unwrap(), runtime, worker: worker.into() }
     }
 
     pub fn dir(&self) -> &Path {
@@ -58,15 +67,12 @@ impl Place {
 
     /// `linf-tui` on this store.
     pub fn linf(&self, args: &[&str]) -> Command {
-        let program = Path::new(env!("CARGO_BIN_EXE_linf-tui"));
-        let worker = program.with_file_name("examples").join("scripted_worker");
-        assert!(worker.is_file(), "build the scripted worker first: cargo build --example scripted_worker");
-        let mut command = Command::new(program);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linf-tui"));
         command
             .args(args)
             .current_dir(self.dir())
             .env("LINF_STORE", "runs")
-            .env("LINF_TRAIN", worker)
+            .env("LINF_TRAIN", &self.worker)
             .env_remove("LINF_SLOTS")
             .env_remove("LINF_DATA")
             .stdin(Stdio::null());

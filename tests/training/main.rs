@@ -1,0 +1,34 @@
+//! The real trainer, started by the real queue, on a net so small that it trains in seconds.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod outcome;
+mod resume;
+
+use std::fs;
+
+use linf::experiment::RunId;
+use support::Place;
+
+fn place() -> Place {
+    Place::trained_by(env!("CARGO_BIN_EXE_linf-train"))
+}
+
+/// A net that reaches p = ∞, with checkpoints every second and whatever the test wants otherwise.
+fn add(place: &Place, overrides: &[&str]) -> RunId {
+    let config = place.dir().join("config.toml");
+    let text = r#"
+        data = { dataset = "synthetic", augment = { pad = 1 }, train_limit = 3000, test_limit = 200 }
+        model = { depth = 3, width = 256 }
+        train = { epochs = 48, batch_size = 100, lr = 0.03 }
+        schedule = { ramp_start = 12, ramp_end = 40 }
+        loss = { lambda = 0.2, lambda_end = 0.002, eps_train = 0.15 }
+        eval = { eps = 0.1, every = 8, mean_samples = 500 }
+        resources = { device = "cpu", checkpoint_seconds = 1 }
+    "#;
+    fs::write(&config, text).unwrap();
+    let mut args = vec!["add", config.to_str().unwrap(), "--quiet"];
+    args.extend(overrides.iter().flat_map(|text| ["--set", text]));
+    place.good(&args).trim().parse().unwrap()
+}

@@ -1,0 +1,67 @@
+//! What a run comes to: a net that has learnt, or a reason why not.
+
+use linf::experiment::{FailReason, RunState};
+use linf::store::{CheckpointKind, RunReader};
+
+use crate::{add, place};
+
+#[test]
+fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
+    let place = place();
+    let id = add(&place, &[]);
+    let row = place.until_word(id, "completed");
+    let summary = row.summary;
+    let (clean, certified) = (summary.clean.unwrap(), summary.certified.unwrap());
+    assert!(clean > 0.5, "clean accuracy {clean}: chance is 0.1");
+    assert!(certified > 0.2 && certified <= clean, "certified {certified}, clean {clean}");
+    assert_eq!(summary.step, 48 * 30);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let reader = RunReader::open(&place.run_dir(id)).await.unwrap().unwrap();
+        let evals = reader.evals(0).await.unwrap();
+        assert_eq!(evals.iter().map(|eval| eval.epoch).collect::<Vec<_>>(), [8.0, 16.0, 24.0, 32.0, 40.0, 48.0]);
+        let last = evals.last().unwrap();
+        assert!(last.train_p.is_infinite() && last.surrogate_clean.is_none(), "at p = ∞ nothing is surrogate");
+        assert!(evals[0].surrogate_clean.is_some());
+        let margins = reader.margins(last.id).await.unwrap().unwrap();
+        let share = |test: &dyn Fn(usize) -> bool| (0..200).filter(|&i| test(i)).count() as f64 / 200.0;
+        assert_eq!(share(&|i| margins.label[i] == margins.prediction[i]), last.clean);
+        assert_eq!(share(&|i| margins.certified[i]), last.certified);
+        assert_eq!(share(&|i| f64::from(margins.margin[i]) > 0.2), last.certified_margin);
+        let kinds: Vec<_> = reader.checkpoints().await.unwrap().into_iter().map(|row| row.kind).collect();
+        assert_eq!(kinds.iter().filter(|&&kind| kind == CheckpointKind::Phase).count(), 2);
+        assert_eq!(kinds.last(), Some(&CheckpointKind::Final));
+        let loss = reader.series("loss", 0, u64::MAX, 10_000).await.unwrap();
+        assert_eq!(loss.len(), 48 * 30, "every step is logged once");
+    });
+}
+
+#[test]
+fn libtorch_trains_the_same_net() {
+    let place = place();
+    let small = ["train.epochs=6", "schedule.ramp_start=1", "schedule.ramp_end=5", "data.train_limit=500"];
+    let ours = add(&place, &small);
+    let theirs = add(&place, &[&small[..], &["resources.device=libtorch-cpu"]].concat());
+    place.until_word(ours, "completed");
+    let row = place.until_word(theirs, "completed");
+    assert_eq!(row.summary.device, "CPU, libtorch");
+    let first = |id| place.epochs(id)[0].clone();
+    let (ours, theirs) = (first(ours), first(theirs));
+    assert!((ours.loss - theirs.loss).abs() < 5e-3, "after one epoch at p = 8: {} and {}", ours.loss, theirs.loss);
+}
+
+#[test]
+fn a_run_that_cannot_begin_says_why() {
+    let place = place();
+    let cuda = add(&place, &["resources.device=cuda:0"]);
+    let data = add(&place, &["data.dataset=cifar10"]);
+    let reason = |id| match place.until_word(id, "failed").state {
+        RunState::Failed { reason } => reason.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let (cuda, data) = (reason(cuda), reason(data));
+    assert!(cuda.contains("no CUDA part") || cuda.contains("does not exist"), "{cuda}");
+    assert!(data.contains("linf-tui data fetch cifar10"), "{data}");
+    assert!(place.checkpoints(linf::experiment::RunId(1)).is_empty());
+}

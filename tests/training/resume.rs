@@ -1,0 +1,67 @@
+//! A run that was killed, paused or given other threads ends with the bits of one that was not.
+
+use linf::experiment::RunId;
+use rustix::process::Signal;
+
+use crate::support::{Place, kill};
+use crate::{add, place};
+
+/// What two equal runs must have in common: the final net with optimizer and position, and all curves.
+fn result(place: &Place, id: RunId) -> (String, Vec<(u32, u64, u64, u64)>) {
+    let epochs = place.epochs(id).into_iter();
+    let curve = epochs.map(|row| (row.epoch, row.step, row.loss.to_bits(), row.surrogate.to_bits())).collect();
+    (place.result(id), curve)
+}
+
+fn undisturbed(threads: &str) -> (String, Vec<(u32, u64, u64, u64)>) {
+    let place = place();
+    let id = add(&place, &[threads]);
+    let row = place.until_word(id, "completed");
+    assert_eq!(row.attempts, 1);
+    result(&place, id)
+}
+
+#[test]
+fn a_run_that_was_killed_thrice_and_paused_once_ends_with_the_same_bits() {
+    let whole = undisturbed("resources.threads=1");
+    assert_eq!(whole.1.len(), 48, "one row an epoch");
+
+    let place = place();
+    let id = add(&place, &["resources.threads=2"]);
+    for step in [40, 400] {
+        let (_, worker) = place.until_step(id, step);
+        kill(&worker, Signal::KILL);
+        place.until(id, "the next attempt", |row| row.state.identity().is_some_and(|now| *now != worker));
+    }
+    place.until_step(id, 600);
+    place.good(&["pause", &id.to_string()]);
+    place.until_word(id, "paused");
+    place.good(&["resume", &id.to_string()]);
+    let (_, worker) = place.until_step(id, 700);
+    kill(&worker, Signal::KILL);
+    let row = place.until_word(id, "completed");
+    assert!(row.attempts >= 4, "{row:?}");
+    assert_eq!(result(&place, id), whole);
+}
+
+#[test]
+fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
+    let place = place();
+    let id = add(&place, &["resources.keep_checkpoints=5"]);
+    place.until_step(id, 400);
+    place.good(&["pause", &id.to_string()]);
+    place.until_word(id, "paused");
+    let rows = place.checkpoints(id);
+    assert!(rows.len() >= 2, "a phase began before step 400, so there are two checkpoints");
+    let newest = place.run_dir(id).join("checkpoints").join(&rows[rows.len() - 1].file);
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&newest, bytes).unwrap();
+
+    place.good(&["resume", &id.to_string()]);
+    place.until_word(id, "completed");
+    let log = std::fs::read_to_string(place.run_dir(id).join("train.log")).unwrap();
+    assert!(log.contains("was passed over"), "{log}");
+    assert_eq!(result(&place, id), undisturbed("resources.threads=0"));
+}
