@@ -25,15 +25,7 @@ impl Catalog {
     /// Starting a worker counts an attempt and sets the start time; a state that holds no worker sets the end time.
     pub async fn transition(&self, id: RunId, from: &RunState, to: &RunState, event: &str) -> Result<bool, StoreError> {
         let mut transaction = self.begin(&self.durable).await?;
-        let stored: Option<String> = sqlx::query_scalar("SELECT state FROM run WHERE id = ?")
-            .bind(id.0)
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(self.error())?;
-        let stored = stored.ok_or_else(|| no_such_run(id))?;
-        let stored: RunState =
-            serde_json::from_str(&stored).map_err(|error| self.unreadable(&format!("state of run {id}"), &error))?;
-        if stored != *from {
+        if !self.stands_at(&mut transaction, id, from).await? {
             return Ok(false);
         }
         let revision = self.next_revision(&mut transaction).await?;
@@ -83,22 +75,15 @@ impl Catalog {
         summary: &Summary,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin(&self.pool).await?;
-        let revision = self.next_revision(&mut transaction).await?;
-        let done = sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ? AND state = ?")
-            .bind(self.to_json(to)?)
-            .bind(to.word())
-            .bind(self.to_json(summary)?)
-            .bind(revision)
-            .bind(id.0)
-            .bind(self.to_json(from)?)
-            .execute(&mut *transaction)
-            .await
-            .map_err(self.error())?;
-        if done.rows_affected() == 0 {
+        if !self.stands_at(&mut transaction, id, from).await? {
             return Ok(false);
         }
-        transaction.commit().await.map_err(self.error())?;
-        Ok(true)
+        let revision = self.next_revision(&mut transaction).await?;
+        let query = sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ?")
+            .bind(self.to_json(to)?)
+            .bind(to.word())
+            .bind(self.to_json(summary)?);
+        self.change(transaction, id, query.bind(revision)).await.map(|()| true)
     }
 
     /// Writes down why queued runs wait, all in one transaction: neither journalled nor synced to the disk, because
@@ -165,6 +150,24 @@ impl Catalog {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &dir)(error)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the run is in just this state.
+    async fn stands_at(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        id: RunId,
+        state: &RunState,
+    ) -> Result<bool, StoreError> {
+        let stored: Option<String> = sqlx::query_scalar("SELECT state FROM run WHERE id = ?")
+            .bind(id.0)
+            .fetch_optional(&mut **transaction)
+            .await
+            .map_err(self.error())?;
+        let stored = stored.ok_or_else(|| no_such_run(id))?;
+        let stored: RunState =
+            serde_json::from_str(&stored).map_err(|error| self.unreadable(&format!("state of run {id}"), &error))?;
+        Ok(stored == *state)
     }
 
     /// Runs a statement whose last parameter is the run's number, and commits.
