@@ -1,5 +1,7 @@
 //! The verbs that read and label runs, and what they say when something is wrong.
 
+#![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -7,4 +9,4 @@ mod add;
 mod config;
 mod faults;
 mod read;
-mod report;
+mod shell;

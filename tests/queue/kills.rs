@@ -49,18 +49,22 @@ fn a_killed_worker_is_seen_and_its_run_goes_on_from_its_checkpoint() {
 
 #[test]
 fn a_worker_outlives_its_dispatcher_and_the_next_one_finds_it() {
-    let place = Place::new();
-    let id = place.add(200, "step-ms=5");
-    let (_, worker) = place.until_step(id, 5);
-    let first = place.dispatcher();
-    kill(&first, Signal::KILL);
-    place.until_idle();
-    place.good(&["dispatch", "--detach"]);
-    let (row, found) = place.until_step(id, 60);
-    assert_eq!(found, worker, "the same process trains it");
-    assert_eq!(row.attempts, 1);
-    assert_ne!(place.dispatcher(), first);
-    place.good(&["cancel", &id.to_string()]);
+    for signal in [Signal::KILL, Signal::TERM] {
+        let place = Place::new();
+        let id = place.add(200, "step-ms=5");
+        let (_, worker) = place.until_step(id, 5);
+        let first = place.dispatcher();
+        // A hang-up is not for the dispatcher: its terminal may go.
+        kill(&first, Signal::HUP);
+        kill(&first, signal);
+        place.until_idle();
+        place.good(&["dispatch", "--detach"]);
+        let (row, found) = place.until_step(id, 60);
+        assert_eq!(found, worker, "the same process trains it");
+        assert_eq!(row.attempts, 1);
+        assert_ne!(place.dispatcher(), first);
+        place.good(&["cancel", &id.to_string()]);
+    }
 }
 
 #[test]
@@ -128,7 +132,10 @@ fn a_polite_end_uses_no_retry() {
     let row = place.until_word(id, "completed");
     assert_eq!(row.attempts, 2);
     let said: Vec<String> = place.journal(id).into_iter().map(|event| event.text).collect();
-    assert!(said.iter().any(|text| text.starts_with("worker left in good order at the checkpoint of step")), "{said:#?}");
+    assert!(
+        said.iter().any(|text| text.starts_with("worker left in good order at the checkpoint of step")),
+        "{said:#?}"
+    );
     assert_whole(&place, id, 30);
 }
 
@@ -186,8 +193,7 @@ fn a_restart_of_the_machine_is_no_fault_of_the_run() {
     let id = place.add_with(5, "", &["--hold", "--set", "resources.retries=0"]);
     place.with_store(async |store| {
         let held = RunState::Paused { checkpoint: None };
-        let identity =
-            WorkerIdentity { pid: 1, start_ticks: 1, boot_id: "the boot before".into(), nonce: "n".into() };
+        let identity = WorkerIdentity { pid: 1, start_ticks: 1, boot_id: "the boot before".into(), nonce: "n".into() };
         let progress = Progress { step: 3, epoch: 0.3, p: PNorm::INFINITY };
         let running = RunState::Running { identity, progress, retry: 0 };
         assert!(store.catalog().transition(id, &held, &running, "as if").await.unwrap());
