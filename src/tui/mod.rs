@@ -1,1 +1,23 @@
-//! tui
+//! The terminal UI: `model` → [`update`] → [`view`].
+//!
+//! [`update::update`] is pure: a message and the model in, the changed model and a list of effects out. [`view::view`]
+//! only draws. The driver runs the effects and turns keys and news from the store into messages. So everything that the
+//! screens do can be tested without a terminal, a store or a clock.
+
+pub mod chart;
+mod curves;
+mod dialogs;
+pub mod filter;
+mod images;
+pub mod keys;
+pub mod known;
+pub mod look;
+pub mod machine;
+pub mod message;
+pub mod model;
+mod pen;
+pub mod run_list;
+mod screens;
+pub mod update;
+pub mod view;
+mod wording;

@@ -1,0 +1,379 @@
+//! The chart: curves over bands and reference lines, with axes on the left and below and the values on the right.
+//!
+//! A curve of any length costs one pass over its points ([`decimate`]) and one over its columns of dots ([`raster`]).
+
+mod axis;
+mod decimate;
+mod raster;
+
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+pub use axis::{Axis, Scale};
+pub use raster::Line;
+
+use super::{
+    look::{Look, Tone},
+    pen::Pen,
+    wording,
+};
+use raster::Raster;
+
+/// One curve.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// Its name in the legend; empty keeps it out.
+    pub name: String,
+    /// Its points, x not falling. A point that is no number makes a gap.
+    pub points: Vec<(f64, f64)>,
+    /// Its colour.
+    pub style: Style,
+    /// How it is drawn.
+    pub line: Line,
+}
+
+impl Curve {
+    /// The value shown in the legend: the last up to `cursor`, or the last of all.
+    fn value(&self, cursor: Option<f64>) -> Option<f64> {
+        let upto = match cursor {
+            Some(x) => self.points.partition_point(|point| point.0 <= x + 1e-9),
+            None => self.points.len(),
+        };
+        self.points[..upto].iter().rev().map(|point| point.1).find(|y| y.is_finite())
+    }
+}
+
+/// A stretch of the x axis with a name.
+#[derive(Clone, Debug)]
+pub struct Band {
+    /// Where it begins.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// What it is called.
+    pub label: String,
+}
+
+/// A level to compare with.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// Its height.
+    pub y: f64,
+    /// What it is called.
+    pub label: String,
+    /// Its colour.
+    pub style: Style,
+}
+
+/// Everything a chart shows. Curves are drawn in order, so the most important one comes last.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// The words above it; empty for none.
+    pub title: String,
+    /// Whether it has the keys.
+    pub focused: bool,
+    /// The curves.
+    pub curves: Vec<Curve>,
+    /// Across.
+    pub x: Axis,
+    /// Up.
+    pub y: Axis,
+    /// The phases behind the curves.
+    pub bands: Vec<Band>,
+    /// Levels to compare with.
+    pub references: Vec<Reference>,
+    /// Where the legend reads the curves; at their ends where there is none.
+    pub cursor: Option<f64>,
+    /// How a value is written in the legend.
+    pub figure: Figure,
+}
+
+/// How values are written in a legend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Figure {
+    /// Four digits behind the point.
+    Share,
+    /// Four significant digits.
+    Short,
+    /// An exponent p; everything above this level is ∞.
+    Exponent(f64),
+}
+
+impl Figure {
+    fn text(self, value: f64) -> String {
+        match self {
+            Figure::Share => format!("{value:.4}"),
+            Figure::Short => wording::figure(value),
+            Figure::Exponent(top) if value > top => "= ∞".into(),
+            Figure::Exponent(_) => format!("{value:.1}"),
+        }
+    }
+}
+
+/// What the legend says of a curve or a reference.
+struct Label {
+    y: f64,
+    text: String,
+    style: Style,
+}
+
+impl Chart {
+    /// Draws it into all of `pen`, whatever its size.
+    pub fn draw(&self, look: &Look, mut pen: Pen<'_>) {
+        let (width, height) = (pen.width(), pen.height());
+        let labels = self.labels(look);
+        let top = u16::from(height >= 5 && !self.title.is_empty());
+        let bottom = if height >= 5 { 2 } else { 0 };
+        let y_ticks = self.y.ticks(usize::from((height.saturating_sub(top + bottom) / 3).clamp(1, 10)));
+        let left = match y_ticks.iter().map(|(_, text)| text.width()).max() {
+            Some(widest) if width >= 16 => u16::try_from(widest).unwrap_or(0) + 1,
+            _ => 0,
+        };
+        let legend = labels.iter().map(|label| label.text.width()).max().map_or(0, |widest| widest as u16 + 2);
+        let right = if width >= 44 && legend <= width * 2 / 5 { legend } else { 0 };
+        self.draw_title(look, &mut pen, if right == 0 { &labels } else { &[] });
+        let (plot_width, plot_height) = (width.saturating_sub(left + right), height.saturating_sub(top + bottom));
+        if plot_width == 0 || plot_height == 0 {
+            return;
+        }
+        self.draw_axes(look, &mut pen.part(0, top, left + plot_width, plot_height + bottom), left, &y_ticks);
+        self.draw_plot(look, pen.part(left, top, plot_width, plot_height));
+        if right > 0 {
+            self.draw_legend(pen.part(width - right + 1, top, right - 1, plot_height), &labels);
+        }
+    }
+
+    fn labels(&self, look: &Look) -> Vec<Label> {
+        let letters = Raster::new(look.plot, 0, 0);
+        let curves =
+            self.curves.iter().zip(0u8..).filter(|(curve, _)| !curve.name.is_empty()).filter_map(|(curve, owner)| {
+                let y = curve.value(self.cursor)?;
+                let letter = letters.letter(owner).map(|letter| format!("{letter} ")).unwrap_or_default();
+                Some(Label { y, text: format!("{letter}{} {}", curve.name, self.figure.text(y)), style: curve.style })
+            });
+        let references = self.references.iter().map(|reference| Label {
+            y: reference.y,
+            text: format!("{} {}", reference.label, self.figure.text(reference.y)),
+            style: reference.style,
+        });
+        // The curve drawn last is named first.
+        curves.collect::<Vec<_>>().into_iter().rev().chain(references).collect()
+    }
+
+    fn draw_title(&self, look: &Look, pen: &mut Pen<'_>, labels: &[Label]) {
+        if pen.height() < 5 || self.title.is_empty() {
+            return;
+        }
+        let style = look.style(if self.focused { Tone::Strong } else { Tone::Faint });
+        let mut x = pen.text(0, 0, if self.focused { "▸ " } else { "  " }, look.style(Tone::Key));
+        x = pen.text(x, 0, &self.title, style);
+        for label in labels {
+            x = pen.text(x + 2, 0, &label.text, label.style);
+        }
+    }
+
+    fn draw_axes(&self, look: &Look, pen: &mut Pen<'_>, left: u16, y_ticks: &[(f64, String)]) {
+        let faint = look.style(Tone::Faint);
+        let (width, height) = (pen.width(), pen.height());
+        let rows = if height > 2 && left > 0 { height - 2 } else { height };
+        if left > 0 {
+            for y in 0..rows {
+                pen.symbol(left - 1, y, "│", faint);
+            }
+            let mut free = rows;
+            for (value, text) in y_ticks {
+                let place = self.y.place(*value);
+                let y = ((1.0 - place) * f64::from(rows - 1)).round();
+                // A row holds one label.
+                if (0.0..f64::from(rows)).contains(&y) && (y as u16) < free {
+                    free = y as u16;
+                    pen.right(left - 1, y as u16, text, faint);
+                    pen.symbol(left - 1, y as u16, "┤", faint);
+                }
+            }
+        }
+        if height < 3 || rows == height {
+            return;
+        }
+        pen.symbol(left.saturating_sub(1), rows, "└", faint);
+        for x in left..width {
+            pen.symbol(x, rows, "─", faint);
+        }
+        let plot = width - left;
+        let mut free = 0;
+        for (value, text) in self.x.ticks(usize::from(plot / 9).max(2)) {
+            let column = (self.x.place(value) * f64::from(plot.saturating_sub(1))).round();
+            if !(0.0..f64::from(plot)).contains(&column) {
+                continue;
+            }
+            let column = left + column as u16;
+            let words = text.width() as u16;
+            let start = column.saturating_sub(words / 2).min(width.saturating_sub(words));
+            if start < free {
+                continue;
+            }
+            pen.symbol(column, rows, "┴", faint);
+            pen.text(start, rows + 1, &text, faint);
+            free = start + words + 1;
+        }
+    }
+
+    fn draw_plot(&self, look: &Look, mut pen: Pen<'_>) {
+        let faint = look.style(Tone::Faint);
+        let (width, height) = (pen.width(), pen.height());
+        let mut raster = Raster::new(look.plot, width, height);
+        let (dots_across, dots_up) = ((raster.width() - 1) as f64, (raster.height() - 1) as f64);
+        for (curve, owner) in self.curves.iter().zip(0u8..) {
+            let dots = curve.points.iter().map(|(x, y)| (self.x.place(*x) * dots_across, self.y.place(*y) * dots_up));
+            raster.curve(&decimate::columns(dots, raster.width()), curve.line, owner);
+        }
+        for row in 0..height {
+            for column in 0..width {
+                if let Some((symbol, owner)) = raster.cell(column, row) {
+                    let style = self.curves.get(usize::from(owner)).map_or(Style::new(), |curve| curve.style);
+                    pen.symbol(column, row, symbol.encode_utf8(&mut [0; 4]), style);
+                }
+            }
+        }
+        let cell = |place: f64, size: u16| {
+            let cell = (place * f64::from(size - 1)).round();
+            (cell >= 0.0 && cell < f64::from(size)).then_some(cell as u16)
+        };
+        for reference in &self.references {
+            if let Some(row) = cell(1.0 - self.y.place(reference.y), height) {
+                for column in 0..width {
+                    pen.under(column, row, "┄", reference.style);
+                }
+            }
+        }
+        if let Some(column) = self.cursor.and_then(|x| cell(self.x.place(x), width)) {
+            for row in 0..height {
+                pen.under(column, row, "│", look.style(Tone::Key));
+            }
+        }
+        for band in &self.bands {
+            let from = cell(self.x.place(band.from).max(0.0), width);
+            if let Some(column) = from {
+                for row in 0..height {
+                    if column > 0 {
+                        pen.under(column, row, "┊", faint);
+                    }
+                }
+            }
+            self.draw_band_label(&mut pen, band, faint);
+        }
+    }
+
+    /// The name of a band at the first row where it hides no curve.
+    fn draw_band_label(&self, pen: &mut Pen<'_>, band: &Band, style: Style) {
+        let last = f64::from(pen.width().saturating_sub(1));
+        let start = (self.x.place(band.from).max(0.0) * last).round() as u16 + 1;
+        let end = (self.x.place(band.to).min(1.0) * last).round() as u16;
+        let words = band.label.width() as u16;
+        if start + words > end.max(start) || pen.height() < 3 {
+            return;
+        }
+        for row in 0..pen.height() {
+            if pen.is_empty(start, row, words) {
+                pen.text(start, row, &band.label, style);
+                return;
+            }
+        }
+    }
+
+    fn draw_legend(&self, mut pen: Pen<'_>, labels: &[Label]) {
+        let rows = usize::from(pen.height());
+        let mut placed: Vec<(usize, &Label)> = labels
+            .iter()
+            .take(rows)
+            .map(|label| {
+                let row = ((1.0 - self.y.place(label.y)) * (rows - 1) as f64).round();
+                (if row.is_finite() { row.clamp(0.0, (rows - 1) as f64) as usize } else { rows - 1 }, label)
+            })
+            .collect();
+        placed.sort_by_key(|(row, _)| *row);
+        // Push down what overlaps, then up what fell off the end.
+        let mut free = 0;
+        for (row, _) in &mut placed {
+            *row = (*row).max(free);
+            free = *row + 1;
+        }
+        let mut limit = rows;
+        for (row, _) in placed.iter_mut().rev() {
+            *row = (*row).min(limit.saturating_sub(1));
+            limit = *row;
+        }
+        for (row, label) in placed {
+            pen.text(0, row as u16, &label.text, label.style);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{buffer::Buffer, layout::Rect};
+
+    use super::*;
+    use crate::tui::look::{Depth, Plot};
+
+    fn chart() -> Chart {
+        let ys = |a: f64| (0..=60).map(|i| (f64::from(i), a * (1.0 - (-f64::from(i) / 15.0).exp()))).collect();
+        Chart {
+            title: "accuracy".into(),
+            focused: false,
+            curves: vec![
+                Curve { name: "clean".into(), points: ys(0.97), style: Style::new(), line: Line::Solid },
+                Curve { name: "certified".into(), points: ys(0.9), style: Style::new(), line: Line::Solid },
+            ],
+            x: Axis::linear(0.0, 60.0),
+            y: Axis::linear(0.0, 1.0),
+            bands: vec![
+                Band { from: 0.0, to: 10.0, label: "p = 8".into() },
+                Band { from: 10.0, to: 55.0, label: "ramp".into() },
+            ],
+            references: vec![Reference { y: 0.93, label: "published".into(), style: Style::new() }],
+            cursor: None,
+            figure: Figure::Share,
+        }
+    }
+
+    fn drawn(chart: &Chart, plot: Plot, width: u16, height: u16) -> String {
+        let area = Rect::new(0, 0, width, height);
+        let mut buffer = Buffer::empty(area);
+        let look = Look { plot, unicode: true, depth: Depth::None, light: false };
+        chart.draw(&look, Pen::new(&mut buffer, area));
+        let rows = (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>());
+        rows.map(|row| row.trim_end().to_owned() + "\n").collect()
+    }
+
+    #[test]
+    fn looks_as_it_should() {
+        insta::assert_snapshot!("braille", drawn(&chart(), Plot::Braille, 72, 16));
+        insta::assert_snapshot!("half_block", drawn(&chart(), Plot::HalfBlock, 72, 16));
+        insta::assert_snapshot!("ascii", drawn(&chart(), Plot::Ascii, 40, 10));
+    }
+
+    #[test]
+    fn the_cursor_reads_the_curves() {
+        let chart = Chart { cursor: Some(0.0), ..chart() };
+        assert!(drawn(&chart, Plot::Braille, 72, 16).contains("clean 0.0000"));
+    }
+
+    #[test]
+    fn any_size_and_any_number_is_drawn() {
+        let wild = [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300, -1e300, 0.0, f64::MIN_POSITIVE];
+        for width in [0, 1, 2, 7, 15, 16, 43, 44, 200] {
+            for height in [0, 1, 2, 3, 4, 5, 6, 60] {
+                for &value in &wild {
+                    let mut chart = Chart { cursor: Some(value), ..chart() };
+                    chart.curves[0].points = vec![(value, value), (1.0, value), (value, 2.0)];
+                    chart.x = Axis::linear(value, 3.0);
+                    chart.y = Axis::log(0.0, value);
+                    chart.bands[0].to = value;
+                    chart.references[0].y = value;
+                    drawn(&chart, Plot::Braille, width, height);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Commands by their names.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use tui_input::Input;
+
+use super::{Dialog, edit, window};
+use crate::tui::{
+    keys::{self, Binding, Place},
+    look::{Look, Tone},
+    message::Effect,
+    model::Model,
+    pen::Pen,
+    update::act,
+};
+
+/// A search among the commands of a place.
+#[derive(Clone, Debug)]
+pub struct Palette {
+    places: Vec<Place>,
+    /// What is typed.
+    pub input: Input,
+    selected: usize,
+}
+
+impl Palette {
+    /// The commands of these places.
+    pub fn new(places: Vec<Place>) -> Palette {
+        Palette { places, input: Input::default(), selected: 0 }
+    }
+
+    /// The commands that match, best first.
+    fn found(&self) -> Vec<&'static Binding> {
+        let typed = self.input.value().to_lowercase();
+        let mut found: Vec<(usize, &Binding)> =
+            keys::bindings(&self.places).filter_map(|binding| Some((distance(&typed, binding)?, binding))).collect();
+        found.sort_by_key(|(distance, _)| *distance);
+        found.into_iter().map(|(_, binding)| binding).collect()
+    }
+
+    /// Letters search, the arrows move, enter does it.
+    pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
+        let found = self.found();
+        match event.code {
+            KeyCode::Esc => return Vec::new(),
+            KeyCode::Enter => {
+                return found.get(self.selected).map_or_else(Vec::new, |binding| act(model, binding.action));
+            }
+            KeyCode::Down => self.selected = (self.selected + 1).min(found.len().saturating_sub(1)),
+            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
+            _ => {
+                edit(&mut self.input, event);
+                self.selected = 0;
+            }
+        }
+        model.dialog = Some(Dialog::Palette(self));
+        Vec::new()
+    }
+
+    pub(super) fn draw(&self, look: &Look, pen: &mut Pen<'_>) {
+        let mut window = window(look, pen, "Commands", 72, 16);
+        let mut inside = window.inside();
+        let x = inside.text(0, 0, ": ", look.style(Tone::Key));
+        inside.typed(x, 0, self.input.value(), self.input.cursor(), look.style(Tone::Strong));
+        let room = usize::from(inside.height().saturating_sub(2));
+        let skip = (self.selected + 1).saturating_sub(room);
+        for (y, (index, binding)) in (2..).zip(self.found().into_iter().enumerate().skip(skip).take(room)) {
+            inside.fit(0, y, 10, &binding.keys[0].to_string(), look.style(Tone::Key));
+            inside.text(11, y, binding.help, look.style(Tone::Text));
+            if index == self.selected {
+                inside.row_style(y, look.selection());
+            }
+        }
+    }
+}
+
+/// How far a command is from what was typed: the letters must come in order; gaps between them cost.
+fn distance(typed: &str, binding: &Binding) -> Option<usize> {
+    let text = format!("{} {}", binding.hint, binding.help).to_lowercase();
+    let mut cost = 0;
+    let mut rest = text.as_str();
+    for letter in typed.chars() {
+        let at = rest.find(letter)?;
+        cost += at;
+        rest = &rest[at + letter.len_utf8()..];
+    }
+    Some(cost)
+}

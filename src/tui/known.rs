@@ -1,0 +1,280 @@
+//! What is known of the store: the catalog's rows and what was read of the runs that are looked at.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    experiment::{Config, RunId},
+    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, RunRow},
+};
+
+/// All that the screens know.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Every run.
+    pub rows: BTreeMap<RunId, RunRow>,
+    /// Whether the catalog has been read at all.
+    pub loaded: bool,
+    /// Why the store cannot be read at the moment.
+    pub trouble: Option<String>,
+    /// What was read of run files.
+    pub data: HashMap<RunId, Arc<RunData>>,
+    /// The last evaluation's margins.
+    pub certificates: HashMap<RunId, Arc<Certificates>>,
+    /// The ends of logs.
+    pub logs: HashMap<RunId, Arc<LogTail>>,
+    /// Milliseconds since the Unix epoch when the last message with a time came.
+    pub now_ms: i64,
+}
+
+impl Known {
+    /// What was read of a run's file, if anything.
+    pub fn data(&self, id: RunId) -> Option<&RunData> {
+        self.data.get(&id).map(Arc::as_ref)
+    }
+}
+
+/// What was read of one run file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunData {
+    /// All epochs.
+    pub epochs: Vec<EpochRow>,
+    /// All evaluations.
+    pub evals: Vec<EvalRow>,
+    /// The loss of every step, gathered into bins.
+    pub loss: Vec<Bin>,
+    /// What happened.
+    pub events: Vec<EventRow>,
+    /// The checkpoints.
+    pub checkpoints: Vec<CheckpointRow>,
+    /// The config as it was added, before defaults were filled in.
+    pub config_text: String,
+}
+
+/// The end of a run's log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogTail {
+    /// Its lines, without control sequences.
+    pub lines: Vec<String>,
+    /// Whether lines before these were left out.
+    pub cut: bool,
+}
+
+impl LogTail {
+    /// The lines of raw output: colours are taken out, and of a line rewritten in place the last form is kept.
+    pub fn from_bytes(bytes: &[u8], cut: bool) -> LogTail {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines: Vec<String> = text.lines().map(plain).collect();
+        if cut && lines.len() > 1 {
+            lines.remove(0);
+        }
+        LogTail { lines, cut }
+    }
+}
+
+fn plain(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    let line = line.rsplit('\r').next().unwrap_or(line);
+    let mut text = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => {
+                // CSI sequences end at a letter; others are two characters long.
+                if characters.next() == Some('[') {
+                    characters.by_ref().find(|c| c.is_ascii_alphabetic());
+                }
+            }
+            '\t' => text.push_str("    "),
+            control if control.is_control() => {}
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// What one evaluation proved, sample by sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certificates {
+    /// The evaluation.
+    pub eval: EvalRow,
+    /// The samples, in the order of the test set.
+    pub margins: Margins,
+    /// Sample numbers by margin, smallest first.
+    pub by_margin: Vec<u32>,
+}
+
+/// One row of the per-class table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClassFigures {
+    /// The class.
+    pub label: u8,
+    /// Its samples.
+    pub samples: usize,
+    /// Share predicted right.
+    pub clean: f64,
+    /// Share certified at the ε asked for.
+    pub certified: f64,
+    /// The class its wrong or uncertified samples are most often taken for, where any is wrong.
+    pub confused_with: Option<u8>,
+    /// The sample with the smallest positive margin, and its certified radius.
+    pub weakest: Option<(u32, f64)>,
+}
+
+impl Certificates {
+    /// Puts the margins in order. `None` where the columns differ in length.
+    pub fn new(eval: EvalRow, margins: Margins) -> Option<Certificates> {
+        let samples = margins.margin.len();
+        if [margins.label.len(), margins.prediction.len(), margins.certified.len()].iter().any(|len| *len != samples) {
+            return None;
+        }
+        let mut by_margin: Vec<u32> = (0..u32::try_from(samples).ok()?).collect();
+        by_margin.sort_by(|a, b| margins.margin[*a as usize].total_cmp(&margins.margin[*b as usize]));
+        Some(Certificates { eval, margins, by_margin })
+    }
+
+    /// Samples.
+    pub fn len(&self) -> usize {
+        self.by_margin.len()
+    }
+
+    /// Whether no sample was measured.
+    pub fn is_empty(&self) -> bool {
+        self.by_margin.is_empty()
+    }
+
+    /// The certified radius of a sample: half its margin, and negative where it is misclassified.
+    pub fn radius(&self, sample: u32) -> f64 {
+        f64::from(self.margins.margin[sample as usize]) / 2.0
+    }
+
+    /// The share of samples whose class provably holds within ε (margin > 2ε; arXiv 2102.05363 §3.2).
+    pub fn certified_at(&self, eps: f64) -> f64 {
+        if self.is_empty() {
+            return f64::NAN;
+        }
+        let below = self.by_margin.partition_point(|sample| self.radius(*sample) <= eps);
+        (self.len() - below) as f64 / self.len() as f64
+    }
+
+    /// The largest certified radius.
+    pub fn largest(&self) -> f64 {
+        self.by_margin.last().map_or(0.0, |sample| self.radius(*sample))
+    }
+
+    /// How many samples have their radius in each of `bins` equal parts of `from..to`.
+    pub fn histogram(&self, from: f64, to: f64, bins: usize) -> Vec<usize> {
+        let mut counts = vec![0; bins];
+        for sample in &self.by_margin {
+            let place = (self.radius(*sample) - from) / (to - from) * bins as f64;
+            if (0.0..bins as f64).contains(&place) {
+                counts[place as usize] += 1;
+            }
+        }
+        counts
+    }
+
+    /// The figures of every class that has samples.
+    pub fn classes(&self, eps: f64) -> Vec<ClassFigures> {
+        let mut tallies: BTreeMap<u8, Tally> = BTreeMap::new();
+        for sample in &self.by_margin {
+            let index = *sample as usize;
+            let (label, prediction) = (self.margins.label[index], self.margins.prediction[index]);
+            let tally = tallies.entry(label).or_default();
+            tally.samples += 1;
+            tally.clean += usize::from(label == prediction);
+            tally.certified += usize::from(self.radius(*sample) > eps);
+            if label != prediction {
+                *tally.wrong.entry(prediction).or_default() += 1;
+            } else if tally.weakest.is_none() {
+                tally.weakest = Some((*sample, self.radius(*sample)));
+            }
+        }
+        let figures = |(label, tally): (u8, Tally)| ClassFigures {
+            label,
+            samples: tally.samples,
+            clean: tally.clean as f64 / tally.samples as f64,
+            certified: tally.certified as f64 / tally.samples as f64,
+            confused_with: tally.wrong.iter().max_by_key(|(_, count)| **count).map(|(class, _)| *class),
+            weakest: tally.weakest,
+        };
+        tallies.into_iter().map(figures).collect()
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    samples: usize,
+    clean: usize,
+    certified: usize,
+    wrong: BTreeMap<u8, usize>,
+    weakest: Option<(u32, f64)>,
+}
+
+/// A config file that a run can be made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigFile {
+    /// Its name without the folder: `mnist-cpu.toml`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// What it says, or why it cannot be used.
+    pub parsed: Result<Box<Config>, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Epsilon, PNorm};
+
+    fn certificates(margin: Vec<f32>, label: Vec<u8>, prediction: Vec<u8>) -> Certificates {
+        let certified = margin.iter().map(|margin| *margin > 0.6).collect();
+        let eval = EvalRow {
+            id: 1,
+            epoch: 1.0,
+            step: 1,
+            train_p: PNorm::INFINITY,
+            eps: Epsilon::new(3, 10).unwrap(),
+            samples: margin.len() as u32,
+            clean: 0.0,
+            certified: 0.0,
+            certified_margin: 0.0,
+            surrogate_clean: None,
+            surrogate_certified: None,
+            seconds: 0.0,
+            time_ms: 0,
+        };
+        Certificates::new(eval, Margins { margin, label, prediction, certified }).unwrap()
+    }
+
+    #[test]
+    fn a_margin_of_exactly_two_epsilon_certifies_nothing() {
+        let c = certificates(vec![0.5, 1.0, -0.2, 0.25], vec![0, 0, 1, 1], vec![0, 0, 0, 1]);
+        assert_eq!(c.certified_at(0.25), 0.25);
+        assert_eq!(c.certified_at(0.2499), 0.5);
+        assert_eq!(c.certified_at(0.0), 0.75);
+        assert_eq!(c.by_margin, [2, 3, 0, 1]);
+    }
+
+    #[test]
+    fn classes_are_told_apart() {
+        let classes = certificates(vec![0.5, 1.0, -0.2, 0.25], vec![0, 0, 1, 1], vec![0, 0, 0, 1]).classes(0.2);
+        assert_eq!((classes[0].clean, classes[0].certified, classes[0].weakest), (1.0, 1.0, Some((0, 0.25))));
+        assert_eq!((classes[1].clean, classes[1].certified, classes[1].confused_with), (0.5, 0.0, Some(0)));
+    }
+
+    #[test]
+    fn an_evaluation_without_samples_proves_nothing() {
+        let c = certificates(vec![], vec![], vec![]);
+        assert!(c.certified_at(0.1).is_nan());
+        assert_eq!(c.histogram(0.0, 1.0, 4), [0; 4]);
+    }
+
+    #[test]
+    fn a_log_is_shown_without_its_control_sequences() {
+        let log = LogTail::from_bytes(b"half a line\n\x1b[32mgreen\x1b[0m\r\n 10%\r 20%\r\ttab", true);
+        assert_eq!(log.lines, ["green", "    tab"]);
+    }
+}

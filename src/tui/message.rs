@@ -1,0 +1,110 @@
+//! What reaches the model, and what it asks for in return.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+
+use super::images::Images;
+use super::known::{Certificates, ConfigFile, LogTail, RunData};
+use super::machine::Machine;
+use crate::{
+    experiment::{Config, DatasetId, Desired, RunId},
+    store::RunRow,
+};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key.
+    Key(KeyEvent),
+    /// Text pasted in one piece.
+    Paste(String),
+    /// The terminal has this size now.
+    Resize(u16, u16),
+    /// Rows of the catalog that are new or have changed.
+    Catalog {
+        /// The rows.
+        rows: Vec<RunRow>,
+        /// Milliseconds since the Unix epoch.
+        now_ms: i64,
+    },
+    /// Runs that are no longer in the catalog.
+    Removed(Vec<RunId>),
+    /// The store cannot be read; the text says why.
+    Trouble(String),
+    /// What a run file holds.
+    Run(RunId, Arc<RunData>),
+    /// The last evaluation, sample by sample.
+    Certificates(RunId, Arc<Certificates>),
+    /// The end of a run's log.
+    Log(RunId, Arc<LogTail>),
+    /// The config files found, with the folder they were looked for in.
+    Configs(Vec<ConfigFile>, String),
+    /// The machine's load.
+    Machine(Machine),
+    /// The test images of a dataset, or why there are none.
+    Images(DatasetId, Arc<Result<Images, String>>),
+    /// Something was done.
+    Done(String),
+    /// Something could not be done.
+    Failed(String),
+    /// This notice has been shown long enough.
+    NoticeOver(u64),
+}
+
+/// Something to do, outside of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Leave.
+    Quit,
+    /// Give the terminal back until the shell brings us to the front again.
+    Suspend,
+    /// Draw all cells anew.
+    Redraw,
+    /// From now on keep this, and nothing else, up to date.
+    Follow(Interest),
+    /// Write what the user wants of these runs, and see that a dispatcher looks at it.
+    Desire(Vec<RunId>, Desired),
+    /// Queue these runs.
+    Add(Vec<NewRun>),
+    /// Set the tags of a run.
+    SetTags(RunId, Vec<String>),
+    /// Set the note of a run.
+    SetNote(RunId, String),
+    /// Read the config files.
+    LoadConfigs,
+    /// Put text on the clipboard of the user's terminal (OSC 52).
+    Copy(String),
+    /// Send [`Msg::NoticeOver`] after a while.
+    ExpireNotice(u64),
+}
+
+/// A run to queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRun {
+    /// The whole config.
+    pub config: Config,
+    /// Its text, overrides included.
+    pub text: String,
+    /// Runs of one sweep share a group.
+    pub group: Option<String>,
+    /// What differs inside the group.
+    pub variant: String,
+}
+
+/// What is looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interest {
+    /// Runs whose curves are shown.
+    pub runs: Vec<RunId>,
+    /// The steps that are visible, where that is not all of them.
+    pub steps: Option<(u64, u64)>,
+    /// The run whose margins are shown.
+    pub certificates: Option<RunId>,
+    /// The run whose log is shown.
+    pub log: Option<RunId>,
+    /// Whether the machine's load is shown.
+    pub machine: bool,
+    /// The dataset whose test images are shown.
+    pub images: Option<DatasetId>,
+}

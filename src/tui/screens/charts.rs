@@ -1,0 +1,169 @@
+//! The charts of a run: accuracy first, then loss, exponent and rates, all along one x axis with one cursor.
+
+use crate::{
+    store::{EvalRow, RunRow},
+    tui::{
+        curves::{self, Course, Kind, Lens},
+        keys::Action,
+        known::RunData,
+        look::Tone,
+        model::Model,
+        pen::Pen,
+        screens::runs::{pace, until_infinity},
+        wording,
+    },
+};
+
+/// What the tab remembers.
+#[derive(Clone, Debug, Default)]
+pub struct ChartsTab {
+    /// How the charts are looked at.
+    pub lens: Lens,
+    /// The chart that has the keys.
+    pub focus: usize,
+    /// Whether it fills the screen.
+    pub maximised: bool,
+}
+
+impl ChartsTab {
+    /// Gives up the cursor, then the zoom, then the maximised chart; false where there is none of them.
+    pub fn back(&mut self) -> bool {
+        if self.lens.cursor.take().is_some() || self.lens.window.take().is_some() {
+            return true;
+        }
+        std::mem::take(&mut self.maximised)
+    }
+
+    /// What a key does; `epoch` is where training stands.
+    pub fn act(&mut self, action: Action, epochs: f64, epoch: f64) {
+        match action {
+            Action::Open => self.maximised = !self.maximised,
+            Action::Down => self.focus = (self.focus + 1) % Kind::ALL.len(),
+            Action::Up => self.focus = (self.focus + Kind::ALL.len() - 1) % Kind::ALL.len(),
+            other => act_on_lens(&mut self.lens, other, epochs, epoch),
+        }
+    }
+}
+
+/// What a key changes about how charts are looked at.
+pub fn act_on_lens(lens: &mut Lens, action: Action, epochs: f64, epoch: f64) {
+    match action {
+        Action::AxisX => lens.x = lens.x.next(),
+        Action::LogY => lens.log_y = !lens.log_y,
+        Action::FitY => lens.fit = !lens.fit,
+        Action::Smooth => {
+            lens.smooth = match lens.smooth {
+                0.0 => 0.6,
+                s if s < 0.7 => 0.9,
+                s if s < 0.95 => 0.97,
+                _ => 0.0,
+            }
+        }
+        Action::Left => lens.move_cursor(-0.01, epoch, epochs),
+        Action::Right => lens.move_cursor(0.01, epoch, epochs),
+        Action::PageUp => lens.move_cursor(-0.1, epoch, epochs),
+        Action::PageDown => lens.move_cursor(0.1, epoch, epochs),
+        Action::Top => lens.cursor = Some(lens.visible(epochs).0),
+        Action::Bottom => lens.cursor = Some(lens.visible(epochs).1),
+        Action::ZoomIn => lens.zoom(0.5, epochs),
+        Action::ZoomOut => lens.zoom(2.0, epochs),
+        Action::FarLeft => lens.pan(-0.25, epochs),
+        Action::FarRight => lens.pan(0.25, epochs),
+        _ => {}
+    }
+}
+
+/// Draws the tab.
+pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
+    let look = &model.look;
+    let (width, height) = (pen.width(), pen.height());
+    let facts = if height >= 12 { 2 } else { u16::from(height >= 6) };
+    let body = height - facts;
+    let draw_one = |index: usize, mut part: Pen<'_>| {
+        let Some(kind) = Kind::ALL.get(index) else { return };
+        let mut chart = curves::chart(*kind, row, &model.known, &tab.lens, look);
+        chart.focused = index == tab.focus;
+        let (w, h) = (part.width(), part.height());
+        chart.draw(look, part.part(0, 0, w, h));
+    };
+    if tab.maximised || body < 14 || width < 50 {
+        draw_one(tab.focus, pen.rows(0, body));
+    } else {
+        let upper = (body * 3 / 5).max(9);
+        if width >= 110 && body >= 24 {
+            let left = width * 3 / 5;
+            draw_one(0, pen.part(0, 0, left, upper));
+            draw_one(1, pen.part(left + 1, 0, width - left - 1, upper));
+            draw_one(2, pen.part(0, upper, width / 2, body - upper));
+            draw_one(3, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
+        } else {
+            // Below the accuracy two of the others: the one with the keys is always among them.
+            let second = if tab.focus == 3 { 3 } else { 2 };
+            draw_one(0, pen.part(0, 0, width, upper));
+            draw_one(1, pen.part(0, upper, width / 2, body - upper));
+            draw_one(second, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
+        }
+    }
+    if facts > 0 {
+        draw_reading(model, row, &tab.lens, pen, body);
+    }
+    if facts > 1 {
+        draw_facts(model, row, pen, body + 1);
+    }
+}
+
+/// What the axis is, and where the cursor stands.
+fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: u16) {
+    let look = &model.look;
+    let (faint, key) = (look.style(Tone::Faint), look.style(Tone::Key));
+    let mut x = pen.text(1, y, "x ", faint);
+    x = pen.text(x, y, lens.x.word(), key);
+    if lens.smooth > 0.0 {
+        x = pen.text(x, y, &format!(" · smoothed {:.2}", lens.smooth), faint);
+    }
+    if let Some((from, to)) = lens.window {
+        x = pen.text(x, y, &format!(" · epochs {from:.1} to {to:.1}"), faint);
+    }
+    if let Some(epoch) = lens.cursor {
+        let course = Course::new(row, model.known.data(row.id));
+        let point = course.schedules().at(epoch);
+        let words = format!(
+            " │ epoch {epoch:.2} · step {} · p {} · lr {} · λ {}",
+            wording::count(course.step_at(epoch)),
+            look.exponent(point.p),
+            wording::figure(point.lr),
+            wording::figure(point.lambda)
+        );
+        pen.text(x + 1, y, &words, look.style(Tone::Strong));
+    }
+}
+
+fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
+    let look = &model.look;
+    let width = pen.width();
+    if let Some(eval) = model.known.data(row.id).and_then(disordered) {
+        let words = format!(
+            " ALARM at epoch {:.1}: certified {:.4} > clean {:.4}. That cannot be; please report it.",
+            eval.epoch, eval.certified, eval.clean
+        );
+        pen.fit(0, y, width, &words, look.style(Tone::Bad));
+        return;
+    }
+    let mut words: Vec<String> = Vec::new();
+    if let Some((best, epoch)) = row.summary.best_certified {
+        words.push(format!("best certified {best:.4} at epoch {epoch:.0}"));
+    }
+    words.extend([pace(row), until_infinity(row)].into_iter().filter(|text| !text.is_empty()));
+    if let Some(left) = row.summary.eta_seconds.filter(|_| row.state.holds_a_slot()) {
+        words.push(format!("{} left", wording::duration(left)));
+    }
+    if model.known.data(row.id).is_some_and(|data| !data.evals.is_empty()) {
+        words.push("certified ≤ clean holds".into());
+    }
+    pen.fit(1, y, width.saturating_sub(1), &words.join(" · "), look.style(Tone::Faint));
+}
+
+/// The first evaluation that claims to certify more than it classifies right: an error in the program.
+fn disordered(data: &RunData) -> Option<&EvalRow> {
+    data.evals.iter().find(|eval| eval.certified > eval.clean)
+}

@@ -1,0 +1,153 @@
+//! The queue and the machine: what holds the slots, what waits for what, and how busy cores and devices are.
+
+use crate::{
+    experiment::{RunId, RunState},
+    store::RunRow,
+    tui::{
+        keys::Action,
+        known::Known,
+        look::{Look, Tone},
+        machine::Machine,
+        model::Model,
+        pen::Pen,
+        run_list::progress,
+        screens::runs::{bar, pace},
+        wording,
+    },
+};
+
+/// What the screen remembers.
+#[derive(Clone, Debug, Default)]
+pub struct QueueScreen {
+    selected: usize,
+}
+
+impl QueueScreen {
+    /// What runs and what waits, in its order.
+    fn rows(known: &Known) -> Vec<&RunRow> {
+        let rank = |row: &RunRow| match row.state {
+            RunState::Queued { .. } => 1,
+            _ if row.state.holds_a_slot() => 0,
+            _ => 2,
+        };
+        let mut rows: Vec<&RunRow> = known.rows.values().filter(|row| rank(row) < 2).collect();
+        rows.sort_by_key(|row| (rank(row), row.id));
+        rows
+    }
+
+    /// The run under the cursor.
+    pub fn selected(&self, known: &Known) -> Option<RunId> {
+        let rows = QueueScreen::rows(known);
+        rows.get(self.selected.min(rows.len().saturating_sub(1))).map(|row| row.id)
+    }
+
+    /// What a key does here.
+    pub fn act(&mut self, action: Action, known: &Known) {
+        let last = QueueScreen::rows(known).len().saturating_sub(1);
+        self.selected = match action {
+            Action::Down => self.selected + 1,
+            Action::Up => self.selected.saturating_sub(1),
+            Action::PageDown => self.selected + 10,
+            Action::PageUp => self.selected.saturating_sub(10),
+            Action::Top => 0,
+            Action::Bottom => last,
+            _ => self.selected,
+        }
+        .min(last);
+    }
+}
+
+/// Draws the screen.
+pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
+    let look = &model.look;
+    let machine = model.machine.as_ref();
+    let mut y = 0;
+    pen.text(1, y, "Machine", look.style(Tone::Strong));
+    match machine {
+        Some(machine) => y = draw_machine(machine, look, pen, 1),
+        None => {
+            pen.text(1, 1, "reading …", look.style(Tone::Faint));
+            y += 2;
+        }
+    }
+    y += 1;
+    let rows = QueueScreen::rows(&model.known);
+    let live = rows.iter().filter(|row| row.state.holds_a_slot()).count();
+    let slots =
+        machine.and_then(|machine| machine.slots).map_or_else(String::new, |slots| format!(" of {slots} slots"));
+    let mut x = pen.text(1, y, "Queue", look.style(Tone::Strong));
+    x = pen.text(x, y, &format!("  {live} running{slots} · {} waiting", rows.len() - live), look.style(Tone::Faint));
+    if machine.is_some_and(|machine| !machine.dispatcher) && !rows.is_empty() {
+        pen.text(x, y, "  no dispatcher looks after it: r on a run starts one", look.style(Tone::Warn));
+    }
+    y += 1;
+    let height = pen.height();
+    let room = usize::from(height.saturating_sub(y)).max(1);
+    let selected = screen.selected.min(rows.len().saturating_sub(1));
+    let skip = (selected + 1).saturating_sub(room);
+    for (y, (index, row)) in (y..height).zip(rows.iter().enumerate().skip(skip)) {
+        draw_row(model, row, machine, pen, y);
+        if index == selected {
+            pen.symbol(0, y, "▸", look.style(Tone::Key));
+            pen.row_style(y, look.selection());
+        }
+    }
+    if rows.is_empty() {
+        pen.text(3, y, "nothing runs and nothing waits", look.style(Tone::Faint));
+    }
+}
+
+/// Draws cores, memory and devices; answers the row after them.
+fn draw_machine(machine: &Machine, look: &Look, pen: &mut Pen<'_>, mut y: u16) -> u16 {
+    let (text, faint) = (look.style(Tone::Text), look.style(Tone::Faint));
+    let load = machine.cores.iter().sum::<f32>();
+    pen.text(3, y, "cpu", faint);
+    bar(pen, 9, y, 20, f64::from(load) / machine.cores.len().max(1) as f64, look);
+    pen.text(31, y, &format!("{load:.1} of {} cores", machine.cores.len()), text);
+    y += 1;
+    let share = |used: u64, total: u64| used as f64 / total.max(1) as f64;
+    let memory = |used: u64, total: u64| format!("{} of {}", wording::bytes(used), wording::bytes(total));
+    pen.text(3, y, "memory", faint);
+    bar(pen, 9, y, 20, share(machine.memory_used, machine.memory_total), look);
+    pen.text(31, y, &memory(machine.memory_used, machine.memory_total), text);
+    y += 1;
+    for device in &machine.devices {
+        pen.text(3, y, &format!("gpu{}", device.index), faint);
+        bar(pen, 9, y, 20, f64::from(device.load), look);
+        let celsius = device.celsius.map(|celsius| format!(" · {celsius} °C")).unwrap_or_default();
+        let memory = memory(device.memory_used, device.memory_total);
+        pen.text(31, y, &format!("{:.0} % · {memory}{celsius} · {}", device.load * 100.0, device.name), text);
+        y += 1;
+    }
+    y
+}
+
+fn draw_row(model: &Model, row: &RunRow, machine: Option<&Machine>, pen: &mut Pen<'_>, y: u16) {
+    let look = &model.look;
+    let (glyph, style) = look.state_glyph(&row.state);
+    let width = pen.width();
+    pen.text(2, y, glyph, style);
+    pen.fit(4, y, 16, &row.name, look.style(Tone::Text));
+    if let RunState::Queued { reason } = &row.state {
+        let why = wording::wait_reason(reason, model.known.now_ms, |id| model.known.rows.get(&id));
+        pen.fit(21, y, width.saturating_sub(22), &why, look.style(Tone::Faint));
+        return;
+    }
+    pen.fit(21, y, 10, row.state.word(), style);
+    bar(pen, 32, y, 10, progress(row), look);
+    let mut words = Vec::new();
+    if let Some(left) = row.summary.eta_seconds {
+        words.push(format!("{} left", wording::duration(left)));
+    }
+    let worker = row.state.identity().and_then(|identity| {
+        let workers = &machine?.workers;
+        workers.iter().find(|(pid, ..)| *pid == identity.pid)
+    });
+    if let Some((pid, load, memory)) = worker {
+        words.push(format!("pid {pid}: {load:.1} cores, {}", wording::bytes(*memory)));
+    }
+    words.push(row.summary.device.clone());
+    words.push(pace(row));
+    words.retain(|word| !word.is_empty());
+    pen.fit(44, y, width.saturating_sub(45), &words.join(" · "), look.style(Tone::Faint));
+}

@@ -1,0 +1,163 @@
+//! The tabs that are plain tables: checkpoints, config, events.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    experiment::{Config, keys},
+    store::{CheckpointKind, RunRow},
+    tui::{look::Tone, model::Model, pen::Pen, screens::run::draw_waiting, wording},
+};
+
+/// Draws the checkpoints, newest first.
+pub fn draw_checkpoints(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>) {
+    let look = &model.look;
+    let Some(data) = model.known.data(row.id).filter(|data| !data.checkpoints.is_empty()) else {
+        draw_waiting(row, "No checkpoint has been written yet.", look, pen);
+        return;
+    };
+    let faint = look.style(Tone::Faint);
+    for (right, word) in [(10, "step"), (19, "epoch"), (27, "p"), (50, "size")] {
+        pen.right(right, 0, word, faint);
+    }
+    pen.text(29, 0, "kind", faint);
+    pen.text(53, 0, "written", faint);
+    pen.text(67, 0, "hash", faint);
+    let newest = data.checkpoints.iter().rev().skip(scroll);
+    for (y, checkpoint) in (1..pen.height()).zip(newest) {
+        let kind = match checkpoint.kind {
+            CheckpointKind::Periodic => "periodic",
+            CheckpointKind::Phase => "phase switch",
+            CheckpointKind::Stop => "stop",
+            CheckpointKind::Final => "final",
+        };
+        pen.right(10, y, &wording::count(checkpoint.step), look.style(Tone::Strong));
+        pen.right(19, y, &format!("{:.2}", checkpoint.epoch), look.style(Tone::Text));
+        pen.right(27, y, &look.exponent(checkpoint.p), look.style(Tone::Exponent));
+        pen.text(29, y, kind, look.style(Tone::Text));
+        pen.right(50, y, &wording::bytes(checkpoint.bytes), look.style(Tone::Text));
+        pen.text(53, y, &wording::moment(checkpoint.time_ms, &model.zone), faint);
+        pen.text(67, y, checkpoint.hash.get(..16).unwrap_or(&checkpoint.hash), faint);
+    }
+}
+
+/// Draws the whole config; what was set stands out from what was left at its default.
+pub fn draw_config(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>) {
+    let look = &model.look;
+    let mut lines = Vec::new();
+    let mut section = "";
+    let table = flat(&row.config);
+    let defaults = defaults(&row.config);
+    for doc in keys() {
+        let Some(value) = table.get(doc.key) else { continue };
+        let (head, key) = doc.key.split_once('.').unwrap_or(("", doc.key));
+        if head != section {
+            lines.push((format!("[{head}]"), String::new(), String::new(), Tone::Strong));
+            section = head;
+        }
+        let set = defaults.get(doc.key) != Some(value);
+        lines.push((
+            format!("  {key}"),
+            value.clone(),
+            doc.text.to_owned(),
+            if set { Tone::Text } else { Tone::Faint },
+        ));
+    }
+    let faint = look.style(Tone::Faint);
+    pen.text(1, 0, "bright: set in this run's config · dim: default", faint);
+    let width = pen.width();
+    for (y, (key, value, text, tone)) in (1..pen.height()).zip(lines.iter().skip(scroll)) {
+        pen.fit(1, y, 26, key, look.style(*tone));
+        pen.fit(
+            28,
+            y,
+            22.min(width.saturating_sub(28)),
+            value,
+            look.style(if *tone == Tone::Text { Tone::Key } else { *tone }),
+        );
+        pen.fit(52, y, width.saturating_sub(53), text, faint);
+    }
+}
+
+/// A config as dotted keys and their values.
+pub fn flat(config: &Config) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
+    if let Ok(table) = toml::Table::try_from(config) {
+        flatten("", &table, &mut flat);
+    }
+    flat
+}
+
+fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&path, inner, into),
+            toml::Value::String(text) => {
+                into.insert(path, text.clone());
+            }
+            toml::Value::Float(number) => {
+                into.insert(path, number.to_string());
+            }
+            other => {
+                into.insert(path, other.to_string());
+            }
+        }
+    }
+}
+
+/// What the config would be with every key left out that has a default.
+fn defaults(config: &Config) -> BTreeMap<String, String> {
+    let Ok(mut table) = toml::Table::try_from(config) else { return BTreeMap::new() };
+    for doc in keys().iter().filter(|doc| doc.default.is_some()) {
+        remove(&mut table, doc.key);
+    }
+    match table.try_into::<Config>() {
+        Ok(bare) => {
+            let mut flat = flat(&bare);
+            // Keys that must be given are always set.
+            flat.retain(|key, _| keys().iter().any(|doc| doc.key == key && doc.default.is_some()));
+            flat
+        }
+        Err(_) => BTreeMap::new(),
+    }
+}
+
+fn remove(table: &mut toml::Table, path: &str) {
+    match path.split_once('.') {
+        None => {
+            table.remove(path);
+        }
+        Some((head, rest)) => {
+            if let Some(toml::Value::Table(inner)) = table.get_mut(head) {
+                remove(inner, rest);
+            }
+        }
+    }
+}
+
+/// Draws what happened to the run, newest first.
+pub fn draw_events(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>) {
+    let look = &model.look;
+    let Some(data) = model.known.data(row.id).filter(|data| !data.events.is_empty()) else {
+        draw_waiting(row, "Nothing has happened to this run yet.", look, pen);
+        return;
+    };
+    let faint = look.style(Tone::Faint);
+    let width = pen.width();
+    pen.text(1, 0, "time", faint);
+    pen.right(24, 0, "step", faint);
+    pen.text(26, 0, "kind", faint);
+    for (y, event) in (1..pen.height()).zip(data.events.iter().rev().skip(scroll)) {
+        let tone = match event.kind.as_str() {
+            "alarm" => Tone::Bad,
+            "phase" => Tone::Exponent,
+            "eval" => Tone::Certified,
+            "state" | "attempt" => Tone::Strong,
+            _ => Tone::Text,
+        };
+        pen.text(1, y, &wording::moment(event.time_ms, &model.zone), faint);
+        pen.right(24, y, &event.step.map(wording::count).unwrap_or_default(), faint);
+        pen.fit(26, y, 11, &event.kind, look.style(tone));
+        pen.fit(38, y, width.saturating_sub(39), &event.text, look.style(Tone::Text));
+    }
+}

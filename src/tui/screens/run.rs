@@ -1,0 +1,227 @@
+//! One run: its header, its tabs, and which of them is in front.
+
+use super::{certificates, charts, log, records, samples};
+use crate::{
+    experiment::RunId,
+    store::RunRow,
+    tui::{
+        curves::Course,
+        keys::Action,
+        known::Known,
+        look::{Look, Tone},
+        model::Model,
+        pen::Pen,
+        wording,
+    },
+};
+
+/// The tabs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tab {
+    /// Curves.
+    #[default]
+    Charts,
+    /// Certified accuracy at any ε.
+    Certificates,
+    /// Test images.
+    Samples,
+    /// Checkpoints.
+    Checkpoints,
+    /// The config.
+    Config,
+    /// What the worker printed.
+    Log,
+    /// What happened.
+    Events,
+}
+
+impl Tab {
+    /// All of them, in their order.
+    pub const ALL: [Tab; 7] =
+        [Tab::Charts, Tab::Certificates, Tab::Samples, Tab::Checkpoints, Tab::Config, Tab::Log, Tab::Events];
+
+    fn name(self) -> &'static str {
+        match self {
+            Tab::Charts => "Charts",
+            Tab::Certificates => "Certificates",
+            Tab::Samples => "Samples",
+            Tab::Checkpoints => "Checkpoints",
+            Tab::Config => "Config",
+            Tab::Log => "Log",
+            Tab::Events => "Events",
+        }
+    }
+
+    fn index(self) -> usize {
+        Tab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
+    }
+}
+
+/// What the screen of one run remembers.
+#[derive(Clone, Debug)]
+pub struct RunScreen {
+    /// Which run.
+    pub run: RunId,
+    /// The tab in front.
+    pub tab: Tab,
+    /// How the charts are looked at.
+    pub charts: charts::ChartsTab,
+    /// At which ε the certificates are read.
+    pub certificates: certificates::CertificatesTab,
+    /// Which image is looked at.
+    pub samples: samples::SamplesTab,
+    /// Where the log stands.
+    pub log: log::LogTab,
+    /// The first line of the tables.
+    pub scroll: usize,
+}
+
+impl RunScreen {
+    /// Opens at the charts.
+    pub fn new(run: RunId) -> RunScreen {
+        RunScreen {
+            run,
+            tab: Tab::default(),
+            charts: charts::ChartsTab::default(),
+            certificates: certificates::CertificatesTab::default(),
+            samples: samples::SamplesTab::default(),
+            log: log::LogTab::default(),
+            scroll: 0,
+        }
+    }
+
+    /// Goes one step back inside the screen; false where there is none.
+    pub fn back(&mut self) -> bool {
+        self.tab == Tab::Charts && self.charts.back()
+    }
+
+    /// The steps that are visible in the charts, where that is not all of them.
+    pub fn visible_steps(&self, known: &Known) -> Option<(u64, u64)> {
+        let (from, to) = self.charts.lens.window?;
+        let course = Course::new(known.rows.get(&self.run)?, known.data(self.run));
+        Some((course.step_at(from), course.step_at(to).saturating_add(1)))
+    }
+
+    /// What a key does here.
+    pub fn act(&mut self, action: Action, known: &Known, size: (u16, u16)) {
+        match action {
+            Action::Tab(index) => self.go_to(usize::from(index)),
+            Action::NextTab => self.go_to((self.tab.index() + 1) % Tab::ALL.len()),
+            Action::PreviousTab => self.go_to((self.tab.index() + Tab::ALL.len() - 1) % Tab::ALL.len()),
+            other => match self.tab {
+                Tab::Charts => {
+                    if let Some(row) = known.rows.get(&self.run) {
+                        self.charts.act(other, f64::from(row.config.train.epochs), row.summary.epoch);
+                    }
+                }
+                Tab::Certificates => self.certificates.act(other, self.run, known),
+                Tab::Samples => self.samples.act(other, self.run, known),
+                Tab::Log => self.log.act(other, self.lines(known), page(size)),
+                Tab::Checkpoints | Tab::Config | Tab::Events => self.scroll_by(other, known, page(size)),
+            },
+        }
+    }
+
+    fn go_to(&mut self, index: usize) {
+        if let Some(tab) = Tab::ALL.get(index) {
+            self.tab = *tab;
+            self.scroll = 0;
+        }
+    }
+
+    fn lines(&self, known: &Known) -> usize {
+        match self.tab {
+            Tab::Log => known.logs.get(&self.run).map_or(0, |log| log.lines.len()),
+            Tab::Events => known.data(self.run).map_or(0, |data| data.events.len()),
+            Tab::Checkpoints => known.data(self.run).map_or(0, |data| data.checkpoints.len()),
+            Tab::Config => crate::experiment::keys().len() + 8,
+            Tab::Charts | Tab::Certificates | Tab::Samples => 0,
+        }
+    }
+
+    fn scroll_by(&mut self, action: Action, known: &Known, page: usize) {
+        let last = self.lines(known).saturating_sub(page);
+        self.scroll = match action {
+            Action::Down => self.scroll + 1,
+            Action::Up => self.scroll.saturating_sub(1),
+            Action::PageDown => self.scroll + page / 2,
+            Action::PageUp => self.scroll.saturating_sub(page / 2),
+            Action::Top => 0,
+            Action::Bottom => last,
+            _ => self.scroll,
+        }
+        .min(last);
+    }
+
+    /// Finds words in the log; false where nothing matches.
+    pub fn search(&mut self, words: String, known: &Known, size: (u16, u16)) -> bool {
+        self.log.search = words;
+        let empty = Vec::new();
+        let lines = known.logs.get(&self.run).map_or(&empty, |log| &log.lines);
+        self.log.search.is_empty() || self.log.find(lines, page(size), false)
+    }
+}
+
+/// Rows of a tab: all but the two headers, the hint bar and the names of columns.
+fn page((_, height): (u16, u16)) -> usize {
+    usize::from(height.saturating_sub(5)).max(1)
+}
+
+/// Draws the run's screen.
+pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
+    let look = &model.look;
+    let Some(row) = model.known.rows.get(&screen.run) else {
+        pen.text(2, 1, "This run is no longer in the store.", look.style(Tone::Text));
+        return;
+    };
+    draw_tabs(row, screen.tab, look, pen);
+    let height = pen.height();
+    let mut body = pen.rows(1, height);
+    match screen.tab {
+        Tab::Charts => charts::draw(model, row, &screen.charts, &mut body),
+        Tab::Certificates => certificates::draw(model, row, &screen.certificates, &mut body),
+        Tab::Samples => samples::draw(model, row, &screen.samples, &mut body),
+        Tab::Checkpoints => records::draw_checkpoints(model, row, screen.scroll, &mut body),
+        Tab::Config => records::draw_config(model, row, screen.scroll, &mut body),
+        Tab::Log => log::draw(model, row, &screen.log, &mut body),
+        Tab::Events => records::draw_events(model, row, screen.scroll, &mut body),
+    }
+}
+
+fn draw_tabs(row: &RunRow, front: Tab, look: &Look, pen: &mut Pen<'_>) {
+    let (glyph, glyph_style) = look.state_glyph(&row.state);
+    let mut x = pen.text(1, 0, &row.name, look.style(Tone::Strong)) + 1;
+    x = pen.text(x, 0, glyph, glyph_style) + 1;
+    x = pen.text(x, 0, row.state.word(), glyph_style) + 2;
+    let words: u16 = Tab::ALL.iter().map(|tab| tab.name().len() as u16 + 4).sum();
+    let short = x + words > pen.width();
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        let on = tab == front;
+        x = pen.text(x, 0, &format!("{}", index + 1), look.style(if on { Tone::Key } else { Tone::Faint }))
+            + u16::from(!short || on);
+        if on || !short {
+            let style = if on { look.selection().patch(look.style(Tone::Strong)) } else { look.style(Tone::Faint) };
+            x = pen.text(x, 0, tab.name(), style);
+        } else {
+            let name: String = tab.name().chars().take(5).collect();
+            x = pen.text(x, 0, &name, look.style(Tone::Faint));
+        }
+        x += if short { 1 } else { 2 };
+    }
+    if let Some(certified) = row.summary.certified {
+        let text = format!("certified {certified:.4}");
+        if x + text.len() as u16 + 1 < pen.width() {
+            pen.right(pen.width() - 1, 0, &text, look.style(Tone::Certified));
+        }
+    }
+}
+
+/// Says that there is nothing to show yet, and why.
+pub fn draw_waiting(row: &RunRow, what: &str, look: &Look, pen: &mut Pen<'_>) {
+    pen.text(2, 1, what, look.style(Tone::Text));
+    let why = match &row.state {
+        crate::experiment::RunState::Queued { .. } => "The run has not started.".to_owned(),
+        _ => wording::net(row) + " on " + row.config.data.dataset.title(),
+    };
+    pen.text(2, 2, &why, look.style(Tone::Faint));
+}

@@ -1,0 +1,308 @@
+//! What each message changes. Pure: whatever has to be done outside of the model is answered as effects.
+
+use super::{
+    dialogs::{Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
+    keys::{self, Action, Chord},
+    message::{Effect, Msg},
+    model::{Model, Notice, Screen},
+    screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen},
+};
+use crate::{
+    experiment::{Desired, RunId, RunState},
+    store::RunRow,
+};
+
+/// Takes in one message.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = match msg {
+        Msg::Key(event) => match model.dialog.take() {
+            Some(dialog) => dialog.key(model, &event),
+            None => keys::action(&model.places(), Chord::of(&event)).map_or_else(Vec::new, |action| act(model, action)),
+        },
+        Msg::Paste(text) => match model.dialog.take() {
+            Some(dialog) => dialog.paste(model, &text),
+            None => Vec::new(),
+        },
+        Msg::Resize(columns, rows) => {
+            model.size = (columns, rows);
+            Vec::new()
+        }
+        other => take_in(model, other),
+    };
+    model.list.keep_visible(model.size);
+    let interest = model.interest();
+    if interest != model.following {
+        forget(model, &interest.runs);
+        model.following = interest.clone();
+        effects.push(Effect::Follow(interest));
+    }
+    effects
+}
+
+/// News from the store and the machine.
+fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let known = &mut model.known;
+    match msg {
+        Msg::Catalog { rows, now_ms } => {
+            known.now_ms = now_ms;
+            known.trouble = None;
+            known.loaded = true;
+            let before: Vec<(RunId, RunState)> =
+                rows.iter().filter_map(|row| Some((row.id, known.rows.get(&row.id)?.state.clone()))).collect();
+            known.rows.extend(rows.into_iter().map(|row| (row.id, row)));
+            model.list.arrange(&model.known);
+            return endings(model, &before);
+        }
+        Msg::Removed(ids) => {
+            for id in ids {
+                known.rows.remove(&id);
+                model.list.marked.remove(&id);
+            }
+            model.list.arrange(&model.known);
+            if matches!(&model.screen, Screen::Run(screen) if !model.known.rows.contains_key(&screen.run)) {
+                model.screen = Screen::Runs;
+            }
+        }
+        Msg::Trouble(why) => known.trouble = Some(why),
+        Msg::Run(id, data) => {
+            known.data.insert(id, data);
+        }
+        Msg::Certificates(id, certificates) => {
+            known.certificates.insert(id, certificates);
+        }
+        Msg::Log(id, log) => {
+            known.logs.insert(id, log);
+        }
+        Msg::Configs(files, folder) => {
+            if let Some(Dialog::Add(dialog)) = &mut model.dialog {
+                dialog.offer(files, folder);
+            }
+        }
+        Msg::Machine(machine) => model.machine = Some(machine),
+        Msg::Images(id, images) => {
+            model.images.insert(id, images);
+        }
+        Msg::Done(text) => return notice(model, text, false),
+        Msg::Failed(text) => return notice(model, text, true),
+        Msg::NoticeOver(number) => model.notices.retain(|notice| notice.number != number),
+        Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..) => {}
+    }
+    Vec::new()
+}
+
+/// Says which runs have just ended.
+fn endings(model: &mut Model, before: &[(RunId, RunState)]) -> Vec<Effect> {
+    let ended: Vec<(String, bool)> = before
+        .iter()
+        .filter_map(|(id, state)| {
+            let row = model.known.rows.get(id)?;
+            (!state.is_over() && row.state.is_over()).then(|| ending(row))
+        })
+        .collect();
+    ended.into_iter().flat_map(|(text, bad)| notice(model, text, bad)).collect()
+}
+
+fn ending(row: &RunRow) -> (String, bool) {
+    match &row.state {
+        RunState::Failed { reason } => (format!("{} failed: {reason}", row.name), true),
+        RunState::Lost { reason } => (format!("{} is lost: {reason}", row.name), true),
+        RunState::Completed => match row.summary.certified {
+            Some(certified) => (format!("{} is complete: certified {certified:.4}", row.name), false),
+            None => (format!("{} is complete", row.name), false),
+        },
+        state => (format!("{} is {}", row.name, state.word()), false),
+    }
+}
+
+/// Run data that nobody looks at any more is dropped once there is much of it.
+fn forget(model: &mut Model, looked_at: &[RunId]) {
+    const KEPT: usize = 24;
+    if model.known.data.len() > KEPT {
+        model.known.data.retain(|id, _| looked_at.contains(id));
+        model.known.certificates.retain(|id, _| looked_at.contains(id));
+        model.known.logs.retain(|id, _| looked_at.contains(id));
+    }
+}
+
+/// Shows a notice for a while.
+pub fn notice(model: &mut Model, text: String, bad: bool) -> Vec<Effect> {
+    model.notice_count += 1;
+    let number = model.notice_count;
+    model.notices.push(Notice { number, text, bad });
+    if model.notices.len() > 3 {
+        model.notices.remove(0);
+    }
+    vec![Effect::ExpireNotice(number)]
+}
+
+/// Does what a key or the palette asks for.
+pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Quit => return vec![Effect::Quit],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::Help => model.dialog = Some(Dialog::Help(Help::default())),
+        Action::Palette => model.dialog = Some(Dialog::Palette(Palette::new(model.places()))),
+        Action::Add => {
+            model.dialog = Some(Dialog::Add(AddDialog::default()));
+            return vec![Effect::LoadConfigs];
+        }
+        Action::Pause => return desire(model, Desired::Pause),
+        Action::Resume => return desire(model, Desired::Run),
+        Action::Cancel => return cancel(model),
+        Action::Machine => model.screen = Screen::Queue(QueueScreen::default()),
+        Action::Compare => return compare(model),
+        Action::Tags => {
+            if let Some((id, tags)) = model.current().map(|row| (row.id, row.tags.join(" "))) {
+                model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Tags(id), tags)));
+            }
+        }
+        Action::Note => {
+            if let Some((id, note)) = model.current().map(|row| (row.id, row.note.clone())) {
+                model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Note(id), note)));
+            }
+        }
+        Action::NextRun => step_run(model, 1),
+        Action::PreviousRun => step_run(model, -1),
+        _ => return act_on_screen(model, action),
+    }
+    Vec::new()
+}
+
+fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
+    match &mut model.screen {
+        Screen::Runs => match action {
+            Action::Open => match model.list.selected_run() {
+                Some(id) => open(model, id),
+                None => model.list.toggle_group(&model.known),
+            },
+            Action::Filter => {
+                let text = model.list.filter_text.clone();
+                model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Filter { before: text.clone() }, text)));
+            }
+            Action::Copy => {
+                if let Some(name) = model.current().map(|row| row.name.clone()) {
+                    let mut effects = notice(model, format!("copied {name}"), false);
+                    effects.push(Effect::Copy(name));
+                    return effects;
+                }
+            }
+            other => model.list.act(other, &model.known, model.size),
+        },
+        Screen::Run(screen) => match action {
+            Action::TypeRadius => {
+                model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Radius, String::new())));
+            }
+            Action::Search => {
+                model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Search, screen.log.search.clone())));
+            }
+            Action::Back if !screen.back() => model.screen = Screen::Runs,
+            other => screen.act(other, &model.known, model.size),
+        },
+        Screen::Compare(screen) => match action {
+            Action::Back if !screen.back() => model.screen = Screen::Runs,
+            Action::Copy => {
+                let table = screen.markdown(&model.known);
+                let mut effects = notice(model, "copied the table as Markdown".into(), false);
+                effects.push(Effect::Copy(table));
+                return effects;
+            }
+            other => screen.act(other, &model.known),
+        },
+        Screen::Queue(screen) => match action {
+            Action::Back => model.screen = Screen::Runs,
+            Action::Open => {
+                if let Some(id) = screen.selected(&model.known) {
+                    open(model, id);
+                }
+            }
+            other => screen.act(other, &model.known),
+        },
+    }
+    Vec::new()
+}
+
+/// Opens a run's screen.
+pub fn open(model: &mut Model, id: RunId) {
+    model.screen = Screen::Run(RunScreen::new(id));
+}
+
+fn step_run(model: &mut Model, by: isize) {
+    if let Screen::Run(screen) = &mut model.screen
+        && let Some(id) = model.list.neighbour(screen.run, by)
+    {
+        screen.run = id;
+        model.list.select(id);
+    }
+}
+
+/// Whether wanting this of a run in this state means anything.
+fn applies(state: &RunState, desired: Desired) -> bool {
+    match desired {
+        Desired::Pause => {
+            matches!(state, RunState::Queued { .. } | RunState::Starting { .. } | RunState::Running { .. })
+        }
+        Desired::Run => matches!(
+            state,
+            RunState::Paused { .. }
+                | RunState::Pausing { .. }
+                | RunState::Failed { .. }
+                | RunState::Lost { .. }
+                | RunState::Cancelled { .. }
+        ),
+        Desired::Cancel | Desired::CancelNow => !state.is_over(),
+    }
+}
+
+fn those_it_applies_to(model: &Model, desired: Desired) -> Vec<RunId> {
+    let rows = &model.known.rows;
+    let applies = |id: &RunId| rows.get(id).is_some_and(|row| applies(&row.state, desired));
+    model.meant().into_iter().filter(applies).collect()
+}
+
+fn desire(model: &mut Model, desired: Desired) -> Vec<Effect> {
+    let runs = those_it_applies_to(model, desired);
+    if runs.is_empty() {
+        let (verb, states) = match desired {
+            Desired::Run => ("resume", "paused, cancelled, failed or lost"),
+            _ => ("pause", "queued or running"),
+        };
+        return notice(model, format!("nothing to {verb}: the run is not {states}"), true);
+    }
+    model.list.marked.clear();
+    vec![Effect::Desire(runs, desired)]
+}
+
+fn cancel(model: &mut Model) -> Vec<Effect> {
+    let runs = those_it_applies_to(model, Desired::Cancel);
+    let row = |id: &RunId| model.known.rows.get(id);
+    let Some(first) = runs.first().and_then(row) else {
+        return notice(model, "nothing to cancel: the run is over".into(), true);
+    };
+    let again = runs.iter().filter_map(row).all(|row| matches!(row.state, RunState::Cancelling { .. }));
+    let what = if runs.len() == 1 { first.name.clone() } else { format!("{} runs", runs.len()) };
+    let (question, detail, desired) = if again {
+        (format!("Stop {what} at once?"), "What it has done since its last checkpoint is lost.", Desired::CancelNow)
+    } else {
+        (format!("Cancel {what}?"), "It stops at a checkpoint and can still be resumed.", Desired::Cancel)
+    };
+    let yes = vec![Effect::Desire(runs, desired)];
+    model.dialog = Some(Dialog::Confirm(Confirm { question, detail: detail.into(), yes }));
+    Vec::new()
+}
+
+fn compare(model: &mut Model) -> Vec<Effect> {
+    let runs = model.meant();
+    if runs.len() < 2 {
+        return notice(model, "mark two runs or more with space, or choose a group; then compare".into(), true);
+    }
+    if runs.len() > CompareScreen::MOST {
+        return notice(
+            model,
+            format!("{} runs are too many for one chart: mark at most {}", runs.len(), CompareScreen::MOST),
+            true,
+        );
+    }
+    model.screen = Screen::Compare(CompareScreen::new(runs));
+    Vec::new()
+}
