@@ -9,7 +9,6 @@ pub mod data;
 mod dispatch;
 mod doctor;
 mod exit;
-mod filter;
 mod follow;
 mod label;
 mod logs;
