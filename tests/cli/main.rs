@@ -8,5 +8,6 @@ mod support;
 mod add;
 mod config;
 mod faults;
+mod folders;
 mod read;
 mod shell;
