@@ -54,5 +54,6 @@ fn a_catalog_in_ruins_is_rebuilt_beside_a_worker_that_trains() {
     assert_eq!(place.row(done).state, RunState::Completed);
     let (_, found) = place.until_step(live, 20);
     assert_eq!(found, worker, "the worker is found again");
-    place.good(&["cancel", "--now", &live.to_string()]);
+    place.good(&["pause", &live.to_string()]);
+    assert!(matches!(place.row(live).state, RunState::Paused { .. }), "the worker hears the new catalog");
 }

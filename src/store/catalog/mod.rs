@@ -75,6 +75,11 @@ impl Catalog {
         Ok(Catalog { root: root.to_owned(), path, pool, durable: None })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Closes all connections. Dropping the catalog does the same a moment later.
     pub async fn close(&self) {
         if let Some(durable) = &self.durable {
