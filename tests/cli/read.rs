@@ -81,7 +81,7 @@ fn logs_of_all_attempts_are_kept() {
     let said = place.good(&["logs", "1"]);
     assert_eq!(said, followed);
     assert_eq!(said.matches("begins at step").count(), 2, "{said}");
-    assert_eq!(place.good(&["logs", "-n", "1", "1"]), "leaves: Some(Completed)\n");
+    assert_eq!(place.good(&["logs", "-n", "1", "1"]), "leaves: Completed\n");
 }
 
 #[test]

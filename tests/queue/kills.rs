@@ -91,7 +91,7 @@ fn a_run_that_ended_while_no_dispatcher_lived_is_found_completed() {
     kill(&place.dispatcher(), Signal::KILL);
     let log = place.run_dir(id).join("train.log");
     crate::support::eventually("the worker ends", || {
-        std::fs::read_to_string(&log).unwrap().contains("leaves: Some(Completed)").then_some(())
+        std::fs::read_to_string(&log).unwrap().contains("leaves: Completed").then_some(())
     });
     place.good(&["wait", &id.to_string()]);
     let row = place.row(id);
