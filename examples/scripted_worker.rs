@@ -82,10 +82,7 @@ fn main() -> Result<()> {
     println!("begins at step {step}");
     let outcome = Counter { dir: &dir, writer: &writer, config: &config, step, sum }.count(&session)?;
     println!("leaves: {outcome:?}");
-    if let Some(outcome) = outcome {
-        writer.finish(outcome)?;
-    }
-    Ok(())
+    Ok(writer.finish(outcome)?)
 }
 
 /// Step and sum of the newest good checkpoint.
@@ -119,8 +116,7 @@ struct Counter<'a> {
 }
 
 impl Counter<'_> {
-    /// `None` where it was told to leave without a checkpoint.
-    fn count(&mut self, session: &WorkerSession) -> Result<Option<Outcome>> {
+    fn count(&mut self, session: &WorkerSession) -> Result<Outcome> {
         let script = Script::read(&self.config.run.title)?;
         let last = u64::from(self.config.train.epochs) * STEPS_PER_EPOCH;
         while self.step < last {
@@ -135,13 +131,13 @@ impl Counter<'_> {
             }
             if self.step == script.fail_once_at && self.first_time("failed")? {
                 let message = "the script says so".to_owned();
-                return Ok(Some(Outcome::Failed { reason: FailReason::Error { message } }));
+                return Ok(Outcome::Failed { reason: FailReason::Error { message } });
             }
             match session.order() {
-                Some(Order::Stop(Desired::CancelNow)) => return Ok(None),
+                Some(Order::Stop(Desired::CancelNow)) => return Ok(Outcome::Stopped { checkpoint: None }),
                 Some(_) => {
                     self.checkpoint(CheckpointKind::Stop)?;
-                    return Ok(Some(Outcome::Stopped { checkpoint: Some(self.step) }));
+                    return Ok(Outcome::Stopped { checkpoint: Some(self.step) });
                 }
                 None if self.step.is_multiple_of(script.checkpoint_every) => {
                     self.checkpoint(CheckpointKind::Periodic)?
@@ -150,7 +146,7 @@ impl Counter<'_> {
             }
         }
         self.checkpoint(CheckpointKind::Final)?;
-        Ok(Some(Outcome::Completed))
+        Ok(Outcome::Completed)
     }
 
     fn first_time(&self, what: &str) -> Result<bool> {

@@ -135,29 +135,25 @@ fn trainer() -> Vec<Finding> {
         Err(error) => return vec![finding("trainer", Verdict::Wrong, error.to_string())],
     };
     let found = finding("trainer", Verdict::Good, path.display().to_string());
-    // The loader finds libtorch before the program's first instruction, or not at all.
+    // The loader finds libtorch before the program's first instruction, or the program has none.
     let said = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
-    vec![
-        found,
-        match said {
-            Ok(output) if output.status.success() => finding(
-                "libtorch",
-                Verdict::Good,
-                format!("loads ({})", String::from_utf8_lossy(&output.stdout).trim()),
-            ),
-            Ok(output) => {
-                let stderr = String::from_utf8_lossy(&output.stderr);
-                let advice = "`make libtorch` fetches libtorch, then build again";
-                finding(
-                    "libtorch",
-                    Verdict::Wrong,
-                    format!("{}; {advice}", stderr.lines().next().unwrap_or("the trainer does not start")),
-                )
-            }
-            Err(error) => finding("libtorch", Verdict::Wrong, format!("the trainer does not start: {error}")),
-        },
-    ]
+    let libtorch = match said {
+        Ok(output) if output.status.code() == Some(LOADER_FAILED) => {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let why = stderr.lines().next().unwrap_or("the trainer does not start");
+            finding("libtorch", Verdict::Wrong, format!("{why}; `make libtorch` fetches it, then build again"))
+        }
+        Ok(output) => {
+            let version = String::from_utf8_lossy(&output.stdout);
+            finding("libtorch", Verdict::Good, format!("loads {}", version.trim()).trim_end())
+        }
+        Err(error) => finding("libtorch", Verdict::Wrong, format!("the trainer does not start: {error}")),
+    };
+    vec![found, libtorch]
 }
+
+/// What a program leaves with where the dynamic loader misses a library.
+const LOADER_FAILED: i32 = 127;
 
 fn data() -> Finding {
     match data_root() {

@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::{
     Exit, Place,
-    filter::Filter,
     place::{json, line},
 };
 use crate::{
@@ -19,19 +18,21 @@ use crate::{
         table::{Side, Table},
     },
     store::{RunRow, now_ms},
+    tui::filter::{Filter, FilterError},
 };
 
 /// List runs, newest last: all that wait, train or are paused, and the latest that have ended.
 #[derive(Debug, Args)]
-#[command(after_help = "Filters (all must hold):
+#[command(after_help = "Filters (the same as in the full-screen view; all must hold, `or` separates alternatives):
   state:WORD     queued starting running pausing paused cancelling completed failed cancelled lost; live: has a worker
-  tag:WORD  group:NAME  data:DATASET
-  certified>0.9  clean<0.5  loss<0.1  epoch>10
-  WORD           part of the name, group, variant, note, title or a tag")]
+  tag:WORD  group:NAME  data:DATASET  name:WORD  note:WORD  net:5x512
+  certified>0.9  clean<0.5  best>=0.9  loss<0.1  epoch>10  p>100  eps=0.3  id>7
+  WORD           part of the name, group, variant, note, title or a tag
+Quote < and > from the shell: 'certified>0.9'. A condition is turned round by -, after --: ls -- -state:failed")]
 pub struct LsArgs {
     /// Which runs; see below.
-    #[arg(value_name = "FILTER")]
-    filters: Vec<Filter>,
+    #[arg(value_name = "FILTER", value_parser = checked)]
+    filters: Vec<String>,
     /// Every run, however long ago it ended.
     #[arg(long, short)]
     all: bool,
@@ -46,8 +47,8 @@ const ENDED: usize = 20;
 pub async fn run(args: LsArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
     let runs = store.catalog().runs().await?;
-    let mut shown: Vec<&RunRow> =
-        runs.iter().filter(|row| args.filters.iter().all(|filter| filter.holds(row))).collect();
+    let filter = Filter::parse(&args.filters.join(" "))?;
+    let mut shown: Vec<&RunRow> = runs.iter().filter(|row| filter.passes(row)).collect();
     let ended = shown.iter().filter(|row| row.state.is_over()).count();
     let mut hidden = if args.all { 0 } else { ended.saturating_sub(ENDED) };
     let left_out = hidden;
@@ -73,6 +74,11 @@ pub async fn run(args: LsArgs, place: &Place) -> Result<Exit> {
         line("no dispatcher is alive: `linf-tui dispatch --detach` starts one (so do add, resume and wait)")?;
     }
     Ok(Exit::Done)
+}
+
+/// Every word must be a filter of its own, so that the command line is refused before the store is opened.
+fn checked(word: &str) -> Result<String, FilterError> {
+    Filter::parse(word).map(|_| word.to_owned())
 }
 
 fn table(shown: &[&RunRow], all: &[RunRow]) -> Table<9> {

@@ -9,14 +9,15 @@ pub mod data;
 mod dispatch;
 mod doctor;
 mod exit;
-mod filter;
 mod follow;
+mod import;
 mod label;
 mod logs;
 mod ls;
 mod man;
 mod open;
 mod place;
+mod reindex;
 mod rm;
 mod show;
 mod wait;
@@ -72,6 +73,8 @@ enum Verb {
     Data(data::DataArgs),
     Config(config::ConfigArgs),
     Dispatch(dispatch::DispatchArgs),
+    Import(import::ImportArgs),
+    Reindex(reindex::ReindexArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -122,6 +125,8 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Data(args)) => data::run(&args).map(|()| Exit::Done)?,
         Some(Verb::Config(args)) => config::run(args)?,
         Some(Verb::Dispatch(args)) => dispatch::run(args, place).await?,
+        Some(Verb::Import(args)) => import::run(args, place).await?,
+        Some(Verb::Reindex(args)) => reindex::run(args, place).await?,
         Some(Verb::Doctor(args)) => doctor::run(args, place).await?,
         Some(Verb::Completions(args)) => completions::run(args)?,
         Some(Verb::Man(args)) => man::run(args)?,

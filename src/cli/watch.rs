@@ -1,11 +1,13 @@
 //! `linf-tui watch`: a plain report of a run's training, for logs, pipes and those who like lines.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use clap::Args;
 
 use super::{Exit, Place, follow::Follow, place::line, wait::ended};
 use crate::{
-    experiment::RunId,
+    experiment::{RunId, RunState, WaitReason},
     report::{progress, standing::standing},
     store::{RunReader, RunRow, Store, now_ms},
 };
@@ -56,15 +58,19 @@ struct Said {
     revision: Option<i64>,
     epochs: u32,
     evaluations: i64,
+    best: f64,
+    /// When the last line was written.
+    said: Option<Instant>,
 }
+
+/// A long epoch is no reason to say nothing.
+const SILENCE: Duration = Duration::from_secs(20);
 
 impl Said {
     /// Where the run stands, when that has changed.
     async fn state(&mut self, store: &Store, row: &RunRow) -> Result<()> {
         let mut holders = Vec::new();
-        if let crate::experiment::RunState::Queued { reason: crate::experiment::WaitReason::Slot { held_by } } =
-            &row.state
-        {
+        if let RunState::Queued { reason: WaitReason::Slot { held_by } } = &row.state {
             for id in held_by {
                 holders.extend(store.catalog().run(*id).await?);
             }
@@ -75,9 +81,16 @@ impl Said {
         if self.state != Some(row.state.word()) || self.waits != waits {
             self.state = Some(row.state.word());
             self.waits = waits;
-            line(&format!("#{} {}: {text}", row.id, row.name))?;
+            self.line(&format!("#{} {}: {text}", row.id, row.name))?;
+        } else if self.said.is_some_and(|said| said.elapsed() >= SILENCE) && row.state.word() == "running" {
+            self.line(&text)?;
         }
         Ok(())
+    }
+
+    fn line(&mut self, text: &str) -> Result<()> {
+        self.said = Some(Instant::now());
+        Ok(line(text)?)
     }
 
     /// The epochs and evaluations since the last call.
@@ -91,13 +104,15 @@ impl Said {
             return Ok(());
         }
         self.revision = Some(revision);
-        for epoch in reader.epochs(self.epochs).await? {
+        let (epochs, evaluations) = (reader.epochs(self.epochs).await?, reader.evals(self.evaluations).await?);
+        for epoch in epochs {
             self.epochs = epoch.epoch + 1;
-            line(&progress::epoch(&epoch, &row.config, row.summary.eta_seconds))?;
+            self.line(&progress::epoch(&epoch, &row.config, row.summary.eta_seconds))?;
         }
-        for evaluation in reader.evals(self.evaluations).await? {
+        for evaluation in evaluations {
             self.evaluations = evaluation.id + 1;
-            line(&progress::evaluation(&evaluation, row.summary.best_certified.map(|(best, _)| best)))?;
+            self.best = self.best.max(evaluation.certified);
+            self.line(&progress::evaluation(&evaluation, self.best))?;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     experiment::{Desired, LostReason, RunId, RunState, WorkerIdentity},
     report::figures,
-    store::{RunRow, Store, StoreError, now_ms},
+    store::{Outcome, RunRow, Store, StoreError, now_ms},
 };
 
 /// How often the catalog and the workers are looked at.
@@ -166,6 +166,15 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
+    /// Reads one run's row anew.
+    async fn read_again(&mut self, id: RunId) -> Result<(), DispatchError> {
+        match self.store.catalog().run(id).await? {
+            Some(row) => self.keep(row),
+            None => drop(self.runs.remove(&id)),
+        }
+        Ok(())
+    }
+
     fn keep(&mut self, row: RunRow) {
         if needs_a_dispatcher(&row) {
             self.runs.insert(row.id, row);
@@ -195,8 +204,12 @@ impl<'a> Dispatcher<'a> {
             Sight::Gone { nonce, began_ms, how } => {
                 self.copy_figures(id, Duration::ZERO).await?;
                 let event = self.ending(id, nonce.as_deref(), began_ms, how).await?;
+                // A worker may have heard of a wish, and obeyed, before we did.
+                self.read_again(id).await?;
+                self.heed_the_wish(id).await?;
+                self.happen(id, event).await?;
                 self.watches.remove(&id);
-                return self.happen(id, event).await;
+                return Ok(());
             }
         }
         // A dispatcher that was ended between writing down a kill and doing it leaves it to the next.
@@ -264,6 +277,10 @@ impl<'a> Dispatcher<'a> {
             words => words?,
         };
         Ok(match words.outcome {
+            // It left in a hurry: the run stands at whatever checkpoint it had.
+            Some(Outcome::Stopped { checkpoint: None }) => {
+                Event::Left(Outcome::Stopped { checkpoint: words.checkpoint })
+            }
             Some(outcome) => Event::Left(outcome),
             None => Event::Vanished(Loss {
                 reason,
@@ -319,10 +336,7 @@ impl<'a> Dispatcher<'a> {
         let text = narrate(event, &next);
         let catalog = self.store.catalog();
         if !catalog.transition(id, &row.state, &next, &text).await? {
-            match catalog.run(id).await? {
-                Some(row) => self.keep(row),
-                None => drop(self.runs.remove(&id)),
-            }
+            self.read_again(id).await?;
             return Ok(Vec::new());
         }
         say(&format!("#{id} {}: {text}", row.name));

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod lock;
 pub mod machine;
 mod narrate;
+mod orders;
 pub mod plan;
 mod run_file;
 mod sight;
@@ -20,7 +21,8 @@ mod worker_file;
 pub use ask::{AskError, ask, cancel, needs_a_dispatcher};
 pub use dispatcher::{DispatchError, Left, dispatch};
 pub use lock::dispatcher_alive;
+pub use orders::{ListenError, Order};
 pub use spawn::{
     SpawnError, data_root, ensure_dispatcher, find_trainer, keep_open_files_here, stage, start_dispatcher,
 };
-pub use worker::{Order, SessionError, WorkerSession};
+pub use worker::{SessionError, WorkerSession};

@@ -1,6 +1,6 @@
 //! The lines of the plain progress report: one an epoch, one an evaluation, to be read in a log or a pipe.
 
-use super::figures::{accuracy, duration};
+use super::figures::duration;
 use crate::{
     experiment::Config,
     store::{EpochRow, EvalRow},
@@ -23,16 +23,15 @@ pub fn epoch(row: &EpochRow, config: &Config, eta_seconds: Option<f64>) -> Strin
     )
 }
 
-/// An evaluation on the test set at p = ∞.
-pub fn evaluation(row: &EvalRow, best_certified: Option<f64>) -> String {
+/// An evaluation on the test set at p = ∞. `best` is the highest certified accuracy so far, this one included.
+pub fn evaluation(row: &EvalRow, best: f64) -> String {
     format!(
-        "evaluation at epoch {epoch:.1}: clean {clean:.4}  certified {certified:.4} at ε = {eps}  (best {best}; {samples} \
+        "evaluation at epoch {epoch:.1}: clean {clean:.4}  certified {certified:.4} at ε = {eps}  (best {best:.4}; {samples} \
          test images, {seconds:.1} s)",
         epoch = row.epoch,
         clean = row.clean,
         certified = row.certified,
         eps = row.eps,
-        best = accuracy(best_certified.or(Some(row.certified))),
         samples = row.samples,
         seconds = row.seconds,
     )

@@ -65,5 +65,5 @@ fn holder(id: RunId, row: Option<&RunRow>) -> String {
 }
 
 fn at(checkpoint: Option<u64>) -> String {
-    checkpoint.map_or_else(|| "before its first step".to_owned(), |step| format!("at step {step}"))
+    checkpoint.map_or_else(|| "before its first checkpoint".to_owned(), |step| format!("at step {step}"))
 }

@@ -16,7 +16,7 @@ use sqlx::{
 use super::{
     StoreError,
     error::sqlite_code,
-    filesystem::{create_private_file, io_error, network_file_system},
+    filesystem::{create_private_file, io_error, is_writable, network_file_system},
 };
 
 /// How long anybody waits for another process's transaction. Ours take milliseconds.
@@ -64,7 +64,11 @@ impl Kind {
         if matches!(source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
             return StoreError::Damaged { path, detail, remedy: self.remedy };
         }
-        // Primary result codes, https://www.sqlite.org/rescode.html
+        // https://www.sqlite.org/rescode.html; writing, syncing and making room fail so where a quota or a limit on the
+        // size of files is reached.
+        if let Some(778 | 1034 | 4874) = sqlite_code(&source) {
+            return StoreError::DiskFull { path };
+        }
         match sqlite_code(&source).map(|code| code & 0xff) {
             Some(11) => StoreError::Damaged { path, detail: "SQLite finds it malformed".into(), remedy: self.remedy },
             Some(26) => StoreError::Foreign { path, expected: self.name, found: "it is no SQLite database".into() },
@@ -101,6 +105,37 @@ pub(super) enum Found {
     Schema(i64),
 }
 
+/// How a file is protected against a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Journal {
+    /// Readers and the writer do not wait for each other.
+    WriteAhead,
+    /// Works without shared memory, and so on network file systems.
+    Rollback,
+}
+
+impl Journal {
+    fn for_file(path: &Path) -> Journal {
+        if network_file_system(path).is_some() { Journal::Rollback } else { Journal::WriteAhead }
+    }
+
+    async fn is_set(self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection).await?;
+        Ok((mode == "wal") == (self == Journal::WriteAhead))
+    }
+
+    async fn set(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if !self.is_set(connection).await? {
+            let pragma = match self {
+                Journal::WriteAhead => "PRAGMA journal_mode = WAL",
+                Journal::Rollback => "PRAGMA journal_mode = DELETE",
+            };
+            sqlx::raw_sql(pragma).execute(connection).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Opens a file for writing, creating or upgrading it as needed. The whole upgrade is one transaction: a failure
 /// half-way leaves the file as it was.
 pub(super) async fn open_for_writing(
@@ -108,12 +143,22 @@ pub(super) async fn open_for_writing(
     kind: &Kind,
     migrations: &Migrator,
 ) -> Result<SqliteConnection, StoreError> {
+    open_with(path, kind, migrations, Journal::for_file(path)).await
+}
+
+async fn open_with(
+    path: &Path,
+    kind: &Kind,
+    migrations: &Migrator,
+    journal: Journal,
+) -> Result<SqliteConnection, StoreError> {
     check_magic(path, kind)?;
     create_private_file(path)?;
     let error = |source| kind.error(path, source);
     let mut connection = options(path).connect().await.map_err(error)?;
     if let Found::Schema(version) = identify(&mut connection, path, kind).await?
         && version == kind.schema
+        && journal.is_set(&mut connection).await.map_err(error)?
     {
         return Ok(connection);
     }
@@ -123,13 +168,8 @@ pub(super) async fn open_for_writing(
     if let Found::Nothing = identify(&mut connection, path, kind).await? {
         let application_id = format!("PRAGMA application_id = {}", kind.application_id);
         sqlx::raw_sql(AssertSqlSafe(application_id)).execute(&mut connection).await.map_err(error)?;
-        let journal = if network_file_system(path).is_some() {
-            "PRAGMA journal_mode = DELETE"
-        } else {
-            "PRAGMA journal_mode = WAL"
-        };
-        sqlx::raw_sql(journal).execute(&mut connection).await.map_err(error)?;
     }
+    journal.set(&mut connection).await.map_err(error)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
     migrations.run_direct(None, &mut *transaction, false).await.map_err(|failure| match failure {
         MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => kind.error(path, source),
@@ -147,29 +187,19 @@ pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<
     if !path.exists() {
         return Ok(None);
     }
-    let read_only = options(path).read_only(true);
-    let mut connection = match read_only.connect().await {
-        Ok(connection) => connection,
-        Err(source) => return Err(kind.error(path, source)),
-    };
-    let found = match identify(&mut connection, path, kind).await {
-        // A file with a write-ahead log needs a writable folder even to be read, unless it is declared unchanging: as
-        // it is on a read-only disk, once its writer has closed it.
-        Err(StoreError::Sql { source, .. }) if cannot_open(&source) && !beside(path, "-wal").exists() => {
-            connection =
-                options(path).read_only(true).immutable(true).connect().await.map_err(|e| kind.error(path, e))?;
-            identify(&mut connection, path, kind).await?
-        }
-        other => other?,
-    };
-    Ok(match found {
+    let mut connection = reading(path).connect().await.map_err(|source| kind.error(path, source))?;
+    Ok(match identify(&mut connection, path, kind).await? {
         Found::Nothing => None,
         Found::Schema(_) => Some(connection),
     })
 }
 
-fn cannot_open(error: &sqlx::Error) -> bool {
-    sqlite_code(error).is_some_and(|code| code & 0xff == 14)
+/// How a connection that only reads is set up.
+pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
+    // A file with a write-ahead log needs a writable folder even to be read, for the log's index; unless it is declared
+    // unchanging, as it is on a read-only disk once its writer has closed it.
+    let unchanging = !beside(path, "-wal").exists() && path.parent().is_some_and(|folder| !is_writable(folder));
+    options(path).read_only(true).immutable(unchanging)
 }
 
 /// `run.db-wal` beside `run.db`.
@@ -241,5 +271,26 @@ mod tests {
             let versions: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
             assert_eq!(versions, (1..=kind.schema).collect::<Vec<_>>(), "{}", kind.name);
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_moves_between_local_and_network_disks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.db");
+        for journal in [Journal::WriteAhead, Journal::Rollback, Journal::Rollback, Journal::WriteAhead] {
+            let mut writer = open_with(&path, &RUN, &RUN_MIGRATIONS, journal).await.unwrap();
+            let mut reader = open_for_reading(&path, &RUN).await.unwrap().unwrap();
+            let insert = "INSERT INTO event (time_ms, kind, text) VALUES (1, 'k', 't')";
+            sqlx::query(insert).execute(&mut writer).await.unwrap();
+            assert_eq!(beside(&path, "-wal").exists(), journal == Journal::WriteAhead);
+            let count = sqlx::query_scalar("SELECT count(*) FROM event");
+            let events: i64 = count.fetch_one(&mut reader).await.unwrap();
+            assert!(events > 0);
+            reader.close().await.unwrap();
+            writer.close().await.unwrap();
+        }
+        let mut reader = open_for_reading(&path, &RUN).await.unwrap().unwrap();
+        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM event").fetch_one(&mut reader).await.unwrap();
+        assert_eq!(events, 4);
     }
 }

@@ -80,6 +80,9 @@ pub enum StoreError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The store was opened for reading only.
+    #[error("{0} belongs to somebody else or lies on a read-only disk: it can be looked at, not changed")]
+    NotOurs(PathBuf),
     /// No run of this number or name.
     #[error("no run is called \"{asked}\"{}", candidates(.like))]
     NoSuchRun {
@@ -110,6 +113,15 @@ pub enum StoreError {
         /// Its state.
         word: &'static str,
     },
+    /// A config in a run's folder that this program does not accept.
+    #[error("{error}")]
+    BadConfig {
+        /// File, key, what was found and what is allowed.
+        error: String,
+    },
+    /// A folder that is no run's.
+    #[error("{0} holds no run: neither run.db nor config.toml lies in it")]
+    NoRunThere(PathBuf),
     /// A tensor whose elements do not make its shape.
     #[error("tensor \"{name}\" has {elements} elements, which do not make the shape {shape:?}")]
     BadTensor {

@@ -1,7 +1,7 @@
 //! What the store asks of the file system: private files, durable renames, and whether a write-ahead log can work.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
@@ -18,6 +18,29 @@ pub(super) fn create_private_dir(path: &Path) -> Result<(), StoreError> {
 pub(super) fn create_private_file(path: &Path) -> Result<(), StoreError> {
     let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     opened.map(drop).map_err(io_error("create", path))
+}
+
+/// Whether this user can create files in a folder.
+pub(super) fn is_writable(dir: &Path) -> bool {
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Replaces a small file: whoever reads it sees the old or the new one, never a part.
+pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    create_private_file(part)?;
+    fs::write(part, contents).map_err(io_error("write", part))?;
+    fs::rename(part, path).map_err(io_error("rename", part))
+}
+
+/// Copies a file; the copy is its owner's alone, whatever the original was.
+pub(super) fn copy_private(from: &Path, to: &Path) -> Result<(), StoreError> {
+    create_private_file(to)?;
+    let mut source = File::open(from).map_err(io_error("read", from))?;
+    let mut copy = OpenOptions::new().write(true).truncate(true).open(to).map_err(io_error("write", to))?;
+    io::copy(&mut source, &mut copy).and_then(|_| copy.sync_all()).map_err(io_error("write", to))
 }
 
 /// Makes the names in a folder durable.

@@ -6,14 +6,18 @@
 
 pub mod checkpoint;
 
+mod about;
 mod catalog;
 mod clock;
 mod database;
 mod error;
 mod filesystem;
+mod folder;
+mod import;
 mod layout;
 mod margins;
 mod records;
+mod reindex;
 mod run_reader;
 mod run_writer;
 mod series;
@@ -25,6 +29,9 @@ pub use clock::now_ms;
 pub use error::StoreError;
 pub use filesystem::network_file_system;
 pub use layout::Store;
-pub use records::{Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, RunRow, Summary};
+pub use records::{
+    AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, RunRow, Summary,
+};
+pub use reindex::Reindexed;
 pub use run_reader::RunReader;
 pub use run_writer::{Attempt, RunWriter, StepPoint, WriterStatus};

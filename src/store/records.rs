@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::{Config, Desired, Epsilon, FailReason, PNorm, Phase, RunId, RunState};
+use crate::experiment::{Config, Desired, Epsilon, FailReason, PNorm, Phase, RunId, RunState, WorkerIdentity};
 
 /// One row of the catalog: a run and its summary.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -209,6 +209,25 @@ pub enum CheckpointKind {
     Stop,
     /// The run is complete.
     Final,
+}
+
+/// One worker that took the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Its process.
+    pub identity: WorkerIdentity,
+    /// The device as found: `cpu (AVX-512, 2 threads)`.
+    pub device: String,
+    /// CPU threads it took.
+    pub threads: u32,
+    /// The program and its version.
+    pub program: String,
+    /// Milliseconds since the Unix epoch when it began.
+    pub started_ms: i64,
+    /// The same at its last sign of life.
+    pub heartbeat_ms: i64,
+    /// How it ended; `None` while it works, and for ever where it was killed.
+    pub outcome: Option<Outcome>,
 }
 
 /// How an attempt of a worker ended, written by the worker into the run file before it leaves.

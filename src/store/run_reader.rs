@@ -6,7 +6,9 @@ use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
 use super::{
-    Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, Summary, database, layout,
+    AttemptRow, Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, Summary, database,
+    filesystem::create_private_file,
+    layout,
     margins::MarginBlobs,
     series::{self, Source},
     summary::Facts,
@@ -145,6 +147,23 @@ impl RunReader {
         query.fetch_all(&mut *self.connection.lock().await).await.map_err(self.error())
     }
 
+    /// The workers that took the run, first to last.
+    pub async fn attempts(&self) -> Result<Vec<AttemptRow>, StoreError> {
+        type Columns = (String, String, u32, String, i64, i64, Option<String>);
+        let query =
+            "SELECT identity, device, threads, program, started_ms, heartbeat_ms, outcome FROM attempt ORDER BY id";
+        let rows: Vec<Columns> =
+            sqlx::query_as(query).fetch_all(&mut *self.connection.lock().await).await.map_err(self.error())?;
+        let unreadable = |error: serde_json::Error| self.unreadable("an attempt", &error);
+        rows.into_iter()
+            .map(|(identity, device, threads, program, started_ms, heartbeat_ms, outcome)| {
+                let identity = serde_json::from_str(&identity).map_err(unreadable)?;
+                let outcome = outcome.map(|json| serde_json::from_str(&json)).transpose().map_err(unreadable)?;
+                Ok(AttemptRow { identity, device, threads, program, started_ms, heartbeat_ms, outcome })
+            })
+            .collect()
+    }
+
     /// How the attempt with this nonce ended; `None` while it works and where it was killed.
     pub async fn outcome(&self, nonce: &str) -> Result<Option<Outcome>, StoreError> {
         let query = sqlx::query_scalar("SELECT outcome FROM attempt WHERE nonce = ?").bind(nonce);
@@ -201,6 +220,18 @@ impl RunReader {
             heartbeat_ms,
         };
         Ok(facts.summary(schedules))
+    }
+
+    /// Copies the file as it stands at this moment, be its worker at work or not, into a new file.
+    pub(super) async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        create_private_file(path)?;
+        // SQLite takes the name as text; a path that is none cannot be a store's, which is opened by text too.
+        sqlx::query("VACUUM INTO ?")
+            .bind(path.to_string_lossy().into_owned())
+            .execute(&mut *self.connection.lock().await)
+            .await
+            .map(drop)
+            .map_err(self.error())
     }
 
     fn error(&self) -> impl Fn(sqlx::Error) -> StoreError {

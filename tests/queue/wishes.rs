@@ -56,7 +56,7 @@ fn a_run_that_has_no_worker_obeys_at_once_and_without_a_dispatcher() {
     let place = Place::new();
     let id = place.add_with(5, "", &["--hold"]);
     assert_eq!(place.row(id).state, RunState::Paused { checkpoint: None });
-    assert!(place.good(&["cancel", &id.to_string()]).contains("cancelled before its first step"));
+    assert!(place.good(&["cancel", &id.to_string()]).contains("cancelled before its first checkpoint"));
     assert!(!place.root().join("dispatcher.log").exists(), "nothing was there to dispatch");
     place.good(&["resume", &id.to_string()]);
     place.until_word(id, "completed");

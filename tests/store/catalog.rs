@@ -113,7 +113,7 @@ async fn a_name_that_somebody_took_is_not_drawn() {
     let second = linf::experiment::run_name(RunId(2));
     store.catalog().add(named(&second)).await.unwrap();
     let id = store.catalog().add(new_run()).await.unwrap();
-    assert_eq!(store.catalog().run(id).await.unwrap().unwrap().name, format!("{second}-b"));
+    assert_eq!(store.catalog().run(id).await.unwrap().unwrap().name, format!("{second}.2"));
 }
 
 #[tokio::test]
@@ -202,9 +202,9 @@ async fn a_removed_run_is_gone_and_its_number_is_not_given_again() {
 #[tokio::test]
 async fn a_number_whose_folder_holds_a_run_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(dir.path().join("1")).unwrap();
-    std::fs::write(dir.path().join("1/run.db"), "from a catalog that was lost").unwrap();
     let store = store(dir.path()).await;
+    std::fs::create_dir_all(dir.path().join("1")).unwrap();
+    std::fs::write(dir.path().join("1/run.db"), "copied here by hand").unwrap();
     assert_eq!(store.catalog().add(new_run()).await.unwrap(), RunId(2));
 }
 

@@ -1,16 +1,15 @@
 //! Adding runs: their rows and their folders.
 
-use std::fs;
-
 use sqlx::{Sqlite, Transaction};
 
-use super::Catalog;
+use super::{Catalog, Safe};
 use crate::{
     experiment::{Config, Desired, RunId, RunState, WaitReason, run_name},
     store::{
         StoreError, Summary,
+        about::About,
         clock::now_ms,
-        filesystem::{create_private_dir, create_private_file, io_error},
+        filesystem::{create_private_dir, replace},
         layout,
     },
 };
@@ -52,6 +51,27 @@ impl NewRun {
     }
 }
 
+/// A row of the catalog to be inserted.
+pub(in crate::store) struct Entry {
+    pub about: About,
+    pub config: Config,
+    pub config_text: String,
+    pub state: RunState,
+    pub summary: Summary,
+    pub attempts: u32,
+    pub started_ms: Option<i64>,
+    pub ended_ms: Option<i64>,
+}
+
+impl Entry {
+    /// A run that no worker has seen.
+    pub(in crate::store) fn queued(config: Config, config_text: String, about: About) -> Entry {
+        let state = RunState::Queued { reason: WaitReason::New };
+        let summary = Summary::default();
+        Entry { about, config, config_text, state, summary, attempts: 0, started_ms: None, ended_ms: None }
+    }
+}
+
 impl Catalog {
     /// Queues a run and creates its folder.
     pub async fn add(&self, run: NewRun) -> Result<RunId, StoreError> {
@@ -64,13 +84,26 @@ impl Catalog {
         for run in &runs {
             run.name.as_deref().map_or(Ok(()), check_name)?;
         }
-        let mut transaction = self.begin(&self.durable).await?;
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
         let revision = self.next_revision(&mut transaction).await?;
         let mut ids = Vec::with_capacity(runs.len());
         for run in runs {
             let id = self.next_id(&mut transaction).await?;
-            self.insert(&mut transaction, id, revision, &run).await?;
-            self.create_folder(id, &run.config_text)?;
+            let name = match run.name {
+                Some(name) => name,
+                None => self.free_name(&mut transaction, &run_name(id)).await?,
+            };
+            let mut tags = run.config.run.tags.clone();
+            tags.extend(run.tags.into_iter().filter(|tag| !run.config.run.tags.contains(tag)));
+            let (group, variant, note) = (run.group, run.variant, run.note);
+            let about = About { name, group, variant, tags, note, added_ms: now_ms() };
+            self.create_folder(id, &run.config_text, &about)?;
+            let mut row = Entry::queued(run.config, run.config_text, about);
+            let mut event = "added to the queue";
+            if run.held {
+                (row.state, event) = (RunState::Paused { checkpoint: None }, "added, on hold");
+            }
+            self.insert(&mut transaction, id, revision, &row, event).await?;
             ids.push(id);
         }
         transaction.commit().await.map_err(self.error())?;
@@ -78,7 +111,7 @@ impl Catalog {
     }
 
     /// A number never given before, whose folder holds no run: one may lie there if the catalog was lost and made anew.
-    async fn next_id(&self, transaction: &mut Transaction<'static, Sqlite>) -> Result<RunId, StoreError> {
+    pub(super) async fn next_id(&self, transaction: &mut Transaction<'static, Sqlite>) -> Result<RunId, StoreError> {
         loop {
             let id: i64 = sqlx::query_scalar("UPDATE counter SET last_run = last_run + 1 RETURNING last_run")
                 .fetch_one(&mut **transaction)
@@ -91,80 +124,82 @@ impl Catalog {
         }
     }
 
-    async fn insert(
+    pub(super) async fn insert(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         id: RunId,
         revision: i64,
-        run: &NewRun,
+        row: &Entry,
+        event: &str,
     ) -> Result<(), StoreError> {
-        let (state, desired) = match run.held {
-            true => (RunState::Paused { checkpoint: None }, Desired::Pause),
-            false => (RunState::Queued { reason: WaitReason::New }, Desired::Run),
+        let Entry { about, config, config_text, state, summary, attempts, started_ms, ended_ms } = row;
+        // A run that stands still does so by somebody's wish; any other wish would set it going.
+        let desired = match state {
+            RunState::Paused { .. } => Desired::Pause,
+            RunState::Cancelled { .. } => Desired::Cancel,
+            _ => Desired::Run,
         };
-        let mut tags = run.config.run.tags.clone();
-        tags.extend(run.tags.iter().filter(|tag| !run.config.run.tags.contains(tag)).cloned());
-        let name = match &run.name {
-            Some(name) => name.clone(),
-            None => self.free_name(transaction, id).await?,
-        };
-        let now = now_ms();
         let inserted = sqlx::query(
             "INSERT INTO run (id, name, sweep, variant, tags, note, word, state, desired, config, config_text,
-                              added_ms, summary, revision)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              added_ms, started_ms, ended_ms, attempts, summary, revision)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(id.0)
-        .bind(&name)
-        .bind(&run.group)
-        .bind(&run.variant)
-        .bind(self.to_json(&tags)?)
-        .bind(&run.note)
+        .bind(&about.name)
+        .bind(&about.group)
+        .bind(&about.variant)
+        .bind(self.to_json(&about.tags)?)
+        .bind(&about.note)
         .bind(state.word())
-        .bind(self.to_json(&state)?)
+        .bind(self.to_json(state)?)
         .bind(desired)
-        .bind(self.to_json(&run.config)?)
-        .bind(&run.config_text)
-        .bind(now)
-        .bind(self.to_json(&Summary::default())?)
+        .bind(self.to_json(config)?)
+        .bind(config_text)
+        .bind(about.added_ms)
+        .bind(started_ms)
+        .bind(ended_ms)
+        .bind(attempts)
+        .bind(self.to_json(summary)?)
         .bind(revision)
         .execute(&mut **transaction)
         .await;
         match inserted {
             Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
-                return Err(StoreError::NameTaken(name));
+                return Err(StoreError::NameTaken(about.name.clone()));
             }
             other => other.map_err(self.error())?,
         };
-        let text = if run.held { "added, on hold" } else { "added to the queue" };
-        self.journal_row(transaction, id, now, text).await
+        self.journal_row(transaction, id, now_ms(), event).await
     }
 
-    /// The name that belongs to the number, with a suffix where somebody gave it to another run.
-    async fn free_name(&self, transaction: &mut Transaction<'static, Sqlite>, id: RunId) -> Result<String, StoreError> {
-        let plain = run_name(id);
-        let mut name = plain.clone();
-        for suffix in 'b'..='z' {
+    /// The name, with a suffix where another run has it.
+    pub(super) async fn free_name(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        wanted: &str,
+    ) -> Result<String, StoreError> {
+        let mut name = wanted.to_owned();
+        let mut suffix = 2;
+        loop {
             let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM run WHERE name = ?)")
                 .bind(&name)
                 .fetch_one(&mut **transaction)
                 .await
                 .map_err(self.error())?;
             if !taken {
-                break;
+                return Ok(name);
             }
-            name = format!("{plain}-{suffix}");
+            name = format!("{wanted}.{suffix}");
+            suffix += 1;
         }
-        Ok(name)
     }
 
     /// Not synced to the disk: the catalog holds the same text.
-    fn create_folder(&self, id: RunId, config_text: &str) -> Result<(), StoreError> {
+    fn create_folder(&self, id: RunId, config_text: &str, about: &About) -> Result<(), StoreError> {
         let dir = layout::run_dir(&self.root, id);
         create_private_dir(&dir)?;
-        let file = layout::config_file(&dir);
-        create_private_file(&file)?;
-        fs::write(&file, config_text).map_err(io_error("write", &file))
+        replace(&layout::config_file(&dir), config_text.as_bytes())?;
+        about.write(&dir)
     }
 
     pub(super) fn to_json(&self, value: &impl serde::Serialize) -> Result<String, StoreError> {
@@ -172,7 +207,7 @@ impl Catalog {
     }
 }
 
-fn check_name(name: &str) -> Result<(), StoreError> {
+pub(super) fn check_name(name: &str) -> Result<(), StoreError> {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let good = name.chars().all(allowed) && name.chars().any(char::is_alphabetic) && name.chars().count() <= 64;
     if good { Ok(()) } else { Err(StoreError::BadName(name.to_owned())) }

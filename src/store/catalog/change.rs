@@ -4,16 +4,16 @@ use std::{fs, io};
 
 use sqlx::{Sqlite, Transaction, query::Query, sqlite::SqliteArguments};
 
-use super::Catalog;
+use super::{Catalog, Safe};
 use crate::{
     experiment::{Desired, RunId, RunState, WaitReason},
-    store::{StoreError, Summary, clock::now_ms, filesystem::io_error, layout},
+    store::{StoreError, Summary, about::About, clock::now_ms, filesystem::io_error, layout},
 };
 
 impl Catalog {
     /// Writes down what the user wants of a run.
     pub async fn set_desired(&self, id: RunId, desired: Desired) -> Result<(), StoreError> {
-        let mut transaction = self.begin(&self.durable).await?;
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
         let revision = self.next_revision(&mut transaction).await?;
         let query = sqlx::query("UPDATE run SET desired = ?, revision = ? WHERE id = ?").bind(desired);
         self.change(transaction, id, query.bind(revision)).await
@@ -24,16 +24,8 @@ impl Catalog {
     ///
     /// Starting a worker counts an attempt and sets the start time; a state that holds no worker sets the end time.
     pub async fn transition(&self, id: RunId, from: &RunState, to: &RunState, event: &str) -> Result<bool, StoreError> {
-        let mut transaction = self.begin(&self.durable).await?;
-        let stored: Option<String> = sqlx::query_scalar("SELECT state FROM run WHERE id = ?")
-            .bind(id.0)
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(self.error())?;
-        let stored = stored.ok_or_else(|| no_such_run(id))?;
-        let stored: RunState =
-            serde_json::from_str(&stored).map_err(|error| self.unreadable(&format!("state of run {id}"), &error))?;
-        if stored != *from {
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
+        if !self.stands_at(&mut transaction, id, from).await? {
             return Ok(false);
         }
         let revision = self.next_revision(&mut transaction).await?;
@@ -67,7 +59,7 @@ impl Catalog {
     /// Copies the figures of a run file. Not synced to the disk: they can be read again.
     pub async fn set_summary(&self, id: RunId, summary: &Summary) -> Result<(), StoreError> {
         let json = self.to_json(summary)?;
-        let mut transaction = self.begin(&self.pool).await?;
+        let mut transaction = self.begin(Safe::FromKills).await?;
         let revision = self.next_revision(&mut transaction).await?;
         let query = sqlx::query("UPDATE run SET summary = ?, revision = ? WHERE id = ?").bind(json);
         self.change(transaction, id, query.bind(revision)).await
@@ -82,30 +74,22 @@ impl Catalog {
         to: &RunState,
         summary: &Summary,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.begin(&self.pool).await?;
-        let revision = self.next_revision(&mut transaction).await?;
-        let done =
-            sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ? AND state = ?")
-                .bind(self.to_json(to)?)
-                .bind(to.word())
-                .bind(self.to_json(summary)?)
-                .bind(revision)
-                .bind(id.0)
-                .bind(self.to_json(from)?)
-                .execute(&mut *transaction)
-                .await
-                .map_err(self.error())?;
-        if done.rows_affected() == 0 {
+        let mut transaction = self.begin(Safe::FromKills).await?;
+        if !self.stands_at(&mut transaction, id, from).await? {
             return Ok(false);
         }
-        transaction.commit().await.map_err(self.error())?;
-        Ok(true)
+        let revision = self.next_revision(&mut transaction).await?;
+        let query = sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ?")
+            .bind(self.to_json(to)?)
+            .bind(to.word())
+            .bind(self.to_json(summary)?);
+        self.change(transaction, id, query.bind(revision)).await.map(|()| true)
     }
 
     /// Writes down why queued runs wait, all in one transaction: neither journalled nor synced to the disk, because
     /// thousands change at once when a run ends. Runs that are no longer queued stay as they are.
     pub async fn set_waits(&self, waits: &[(RunId, WaitReason)]) -> Result<(), StoreError> {
-        let mut transaction = self.begin(&self.pool).await?;
+        let mut transaction = self.begin(Safe::FromKills).await?;
         let revision = self.next_revision(&mut transaction).await?;
         for (id, reason) in waits {
             let state = RunState::Queued { reason: reason.clone() };
@@ -124,23 +108,33 @@ impl Catalog {
     /// Replaces a run's tags.
     pub async fn set_tags(&self, id: RunId, tags: &[String]) -> Result<(), StoreError> {
         let json = self.to_json(&tags)?;
-        let mut transaction = self.begin(&self.durable).await?;
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
         let revision = self.next_revision(&mut transaction).await?;
+        self.amend_about(id, |about| about.tags = tags.to_owned())?;
         let query = sqlx::query("UPDATE run SET tags = ?, revision = ? WHERE id = ?").bind(json);
         self.change(transaction, id, query.bind(revision)).await
     }
 
     /// Replaces a run's note.
     pub async fn set_note(&self, id: RunId, note: &str) -> Result<(), StoreError> {
-        let mut transaction = self.begin(&self.durable).await?;
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
         let revision = self.next_revision(&mut transaction).await?;
+        self.amend_about(id, |about| about.note = note.to_owned())?;
         let query = sqlx::query("UPDATE run SET note = ?, revision = ? WHERE id = ?").bind(note.to_owned());
         self.change(transaction, id, query.bind(revision)).await
     }
 
+    /// Tells the run's folder what the catalog is about to say; a folder without the file is left without.
+    fn amend_about(&self, id: RunId, amend: impl FnOnce(&mut About)) -> Result<(), StoreError> {
+        let dir = layout::run_dir(&self.root, id);
+        let Some(mut about) = About::read(&dir)? else { return Ok(()) };
+        amend(&mut about);
+        about.write(&dir)
+    }
+
     /// Removes a run that no worker holds, then its folder. Its number is not given again.
     pub async fn remove(&self, id: RunId) -> Result<(), StoreError> {
-        let mut transaction = self.begin(&self.durable).await?;
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
         let state: Option<String> = sqlx::query_scalar("SELECT state FROM run WHERE id = ?")
             .bind(id.0)
             .fetch_optional(&mut *transaction)
@@ -166,6 +160,24 @@ impl Catalog {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &dir)(error)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the run is in just this state.
+    async fn stands_at(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        id: RunId,
+        state: &RunState,
+    ) -> Result<bool, StoreError> {
+        let stored: Option<String> = sqlx::query_scalar("SELECT state FROM run WHERE id = ?")
+            .bind(id.0)
+            .fetch_optional(&mut **transaction)
+            .await
+            .map_err(self.error())?;
+        let stored = stored.ok_or_else(|| no_such_run(id))?;
+        let stored: RunState =
+            serde_json::from_str(&stored).map_err(|error| self.unreadable(&format!("state of run {id}"), &error))?;
+        Ok(stored == *state)
     }
 
     /// Runs a statement whose last parameter is the run's number, and commits.

@@ -3,18 +3,20 @@
 mod add;
 mod change;
 mod read;
+mod rebuild;
 mod row;
 
 use std::path::{Path, PathBuf};
 
 use sqlx::{
     Connection, Sqlite, SqlitePool, Transaction,
-    sqlite::{SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub(super) use add::Entry;
 pub use add::NewRun;
 
-use super::{StoreError, database, layout};
+use super::{StoreError, database, layout, reindex};
 
 /// A handle to the catalog; clones share their connections.
 ///
@@ -26,43 +28,63 @@ pub struct Catalog {
     path: PathBuf,
     /// For reading, and for figures that can be read again from a run file.
     pool: SqlitePool,
-    /// For what must outlive a power cut: its commits are synced to the disk before they return.
-    durable: SqlitePool,
+    /// For what must outlive a power cut: its commits are synced to the disk before they return. `None` where the store
+    /// can only be read.
+    durable: Option<SqlitePool>,
+}
+
+/// What a transaction outlives once it is committed.
+#[derive(Clone, Copy)]
+enum Safe {
+    /// It lies on the disk.
+    FromPowerCuts,
+    /// The operating system has it: for figures that can be read again.
+    FromKills,
 }
 
 /// Connections that read at the same time; a client rarely has two queries under way.
 const READERS: u32 = 3;
 
 impl Catalog {
+    /// Opens a store's catalog, creating it in a folder without runs.
     pub(super) async fn open(root: &Path) -> Result<Catalog, StoreError> {
+        reindex::refuse_lost(root)?;
+        Catalog::create(root).await
+    }
+
+    /// Opens a store's catalog, creating it where there is none.
+    pub(super) async fn create(root: &Path) -> Result<Catalog, StoreError> {
         let path = layout::catalog_file(root);
         let connection = database::open_for_writing(&path, &database::CATALOG, &database::CATALOG_MIGRATIONS).await?;
-        let pool = |most: u32, synchronous| {
-            SqlitePoolOptions::new()
-                .max_connections(most)
-                .acquire_timeout(2 * database::BUSY)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-                // Where SQLite itself rolled back (a full disk), the connection still believes in its transaction.
-                .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-                .connect_lazy_with(database::options(&path).synchronous(synchronous))
-        };
-        let catalog = Catalog {
-            root: root.to_owned(),
-            pool: pool(READERS, SqliteSynchronous::Normal),
-            durable: pool(1, SqliteSynchronous::Full),
-            path,
-        };
+        let options = database::options(&path);
+        let durable = Some(pool(1, options.clone().synchronous(SqliteSynchronous::Full)));
+        let catalog = Catalog { root: root.to_owned(), path, pool: pool(READERS, options), durable };
         // The last connection to close copies the log into the file; with another one open, closing costs nothing.
         drop(catalog.pool.acquire().await.map_err(catalog.error())?);
         connection.close().await.map_err(catalog.error())?;
         Ok(catalog)
     }
 
+    /// Opens somebody else's catalog to look at it.
+    pub(super) async fn open_read_only(root: &Path) -> Result<Catalog, StoreError> {
+        let path = layout::catalog_file(root);
+        if database::open_for_reading(&path, &database::CATALOG).await?.is_none() {
+            return Err(StoreError::NoStore(root.to_owned()));
+        }
+        let pool = pool(READERS, database::reading(&path));
+        Ok(Catalog { root: root.to_owned(), path, pool, durable: None })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Closes all connections. Dropping the catalog does the same a moment later.
     pub async fn close(&self) {
-        self.durable.close().await;
+        if let Some(durable) = &self.durable {
+            durable.close().await;
+        }
         self.pool.close().await;
     }
 
@@ -74,7 +96,13 @@ impl Catalog {
         database::CATALOG.unreadable(&self.path, what, error)
     }
 
-    async fn begin(&self, pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    /// Begins a transaction that writes.
+    async fn begin(&self, safe: Safe) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        let durable = self.durable.as_ref().ok_or_else(|| StoreError::NotOurs(self.path.clone()))?;
+        let pool = match safe {
+            Safe::FromPowerCuts => durable,
+            Safe::FromKills => &self.pool,
+        };
         pool.begin_with("BEGIN IMMEDIATE").await.map_err(self.error())
     }
 
@@ -85,4 +113,16 @@ impl Catalog {
             .await
             .map_err(self.error())
     }
+}
+
+fn pool(most: u32, options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(2 * database::BUSY)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        // Where SQLite itself rolled back (a full disk), the connection still believes in its transaction.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .connect_lazy_with(options)
 }

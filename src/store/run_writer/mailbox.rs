@@ -180,3 +180,56 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread, time::Instant};
+
+    use super::*;
+
+    #[test]
+    fn training_waits_only_when_too_much_waits_to_be_written() {
+        let mailbox = Arc::new(Mailbox::default());
+        (0..CAPACITY).for_each(|_| mailbox.push(Message::Heartbeat));
+        assert_eq!(mailbox.status().waits, 0);
+        let training = thread::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            move || mailbox.push(Message::Heartbeat)
+        });
+        while mailbox.status().waits == 0 {
+            thread::yield_now();
+        }
+        // Taken is not written: a writer that cannot write does not make room.
+        assert_eq!(mailbox.take(Duration::ZERO).unwrap().len(), CAPACITY);
+        thread::sleep(Duration::from_millis(10));
+        assert!(!training.is_finished());
+        mailbox.done(1);
+        training.join().unwrap();
+        assert_eq!(mailbox.take(Duration::ZERO).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_is_gone() {
+        let mailbox = Mailbox::default();
+        let (reply, answer) = mpsc::channel();
+        mailbox.push_urgent(Message::Flush(reply));
+        mailbox.writer_gone();
+        assert!(answer.recv().is_err());
+        let (reply, answer) = mpsc::channel();
+        mailbox.push_urgent(Message::Flush(reply));
+        assert!(answer.recv().is_err());
+        (0..=CAPACITY).for_each(|_| mailbox.push(Message::Heartbeat));
+    }
+
+    #[test]
+    fn a_question_wakes_the_writer_and_the_end_is_told() {
+        let mailbox = Mailbox::default();
+        let (reply, _answer) = mpsc::channel();
+        mailbox.push_urgent(Message::Flush(reply));
+        let started = Instant::now();
+        assert_eq!(mailbox.take(Duration::from_secs(60)).unwrap().len(), 1);
+        mailbox.close();
+        assert!(mailbox.take(Duration::from_secs(60)).is_none());
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,59 @@
+//! `import` and `reindex`: the runs' folders are the truth.
+
+use linf::experiment::RunState;
+use rustix::process::Signal;
+
+use crate::support::{Place, kill};
+
+#[test]
+fn a_run_from_elsewhere_is_taken_in_whole() {
+    let (here, there) = (Place::new(), Place::new());
+    let id = there.add(3, "");
+    there.until_word(id, "completed");
+    let said = here.good(&["import", there.run_dir(id).to_str().unwrap()]);
+    assert!(said.starts_with("#1 ") && said.contains("completed"), "{said}");
+    assert_eq!(here.result(id), there.result(id));
+    here.until_idle();
+}
+
+#[test]
+fn a_paused_run_stays_paused_when_it_is_taken_in() {
+    let (here, there) = (Place::new(), Place::new());
+    let id = there.add(30, "step-ms=10");
+    there.until_step(id, 5);
+    there.good(&["pause", &id.to_string()]);
+    here.good(&["import", there.run_dir(id).to_str().unwrap()]);
+    assert!(matches!(here.row(id).state, RunState::Paused { checkpoint: Some(_) }));
+    // A dispatcher that looks at it leaves it alone.
+    here.good(&["dispatch"]);
+    assert_eq!(here.row(id).state.word(), "paused");
+    here.good(&["resume", "1"]);
+    here.until_word(id, "completed");
+}
+
+#[test]
+fn a_catalog_in_ruins_is_rebuilt_beside_a_worker_that_trains() {
+    let place = Place::new();
+    let done = place.add(1, "");
+    place.until_word(done, "completed");
+    place.until_idle();
+    let live = place.add(60, "step-ms=20");
+    let (_, worker) = place.until_step(live, 5);
+    let said = place.bad(1, &["reindex"]);
+    assert!(said.contains("a dispatcher works on this store"), "{said}");
+    kill(&place.dispatcher(), Signal::KILL);
+    place.until_idle();
+
+    std::fs::write(place.root().join("linf.db"), "no catalog").unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(place.root().join(format!("linf.db{suffix}")));
+    }
+    place.bad(1, &["ls"]);
+    let said = place.good(&["reindex"]);
+    assert!(said.contains("could not be read") && said.contains("2 added"), "{said}");
+    assert_eq!(place.row(done).state, RunState::Completed);
+    let (_, found) = place.until_step(live, 20);
+    assert_eq!(found, worker, "the worker is found again");
+    place.good(&["pause", &live.to_string()]);
+    assert!(matches!(place.row(live).state, RunState::Paused { .. }), "the worker hears the new catalog");
+}

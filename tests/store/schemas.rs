@@ -1,0 +1,110 @@
+//! Files of every released schema open for ever; files of a later one are refused with a clear line.
+
+use std::{fs::File, path::Path};
+
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use linf::{
+    experiment::{RunId, RunState, WaitReason},
+    store::{CheckpointKind, Outcome, RunReader, RunWriter, Store, StoreError, checkpoint},
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+use crate::example::{self, attempt, config, epoch, eval, loss, named, point, reader, store, writer};
+
+/// A store with one run of 230 steps, written by the program when this schema was the newest.
+fn fixture(schema: u32) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/store/fixtures/schema-{schema}.tar.gz"))
+}
+
+/// For a release that adds a migration: `cargo test --test store write_the_fixture -- --ignored`, with the number
+/// raised here and in [`every_released_schema_opens`].
+#[tokio::test]
+#[ignore = "writes a file of the repository"]
+async fn write_the_fixture() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("runs");
+    let store = store(&root).await;
+    let id = store.catalog().add(named("fixture")).await.unwrap();
+    store.catalog().set_note(id, "kept").await.unwrap();
+    let run_dir = store.run_dir(id);
+    let pen = writer(&run_dir, "a");
+    (1..=230).for_each(|step| pen.steps(point(step)));
+    pen.epoch(epoch(0));
+    let (row, margins) = eval(20, 0.75);
+    pen.eval(row, margins);
+    pen.event(Some(20), "eval", "done");
+    pen.checkpoint(example::checkpoint(&run_dir, 20, CheckpointKind::Phase));
+    pen.finish(Outcome::Stopped { checkpoint: Some(20) }).unwrap();
+    drop(pen);
+    store.catalog().close().await;
+    let path = fixture(1);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::best()));
+    archive.append_dir_all("runs", &root).unwrap();
+    archive.into_inner().unwrap().finish().unwrap();
+}
+
+fn unpack(schema: u32, to: &Path) {
+    tar::Archive::new(GzDecoder::new(File::open(fixture(schema)).unwrap())).unpack(to).unwrap();
+}
+
+#[tokio::test]
+async fn every_released_schema_opens() {
+    for schema in 1..=1 {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(schema, dir.path());
+        let root = dir.path().join("runs");
+        // Twice: an upgrade that was made is not made again.
+        for _ in 0..2 {
+            let store = Store::open_existing(&root).await.unwrap();
+            let run = store.catalog().find("fixture").await.unwrap();
+            assert_eq!((run.id, run.note.as_str(), &run.config), (RunId(1), "kept", &config()));
+            assert_eq!(run.state, RunState::Queued { reason: WaitReason::New });
+            store.catalog().close().await;
+        }
+        let run_dir = root.join("1");
+        check(&run_dir).await;
+        for nonce in ["b", "c"] {
+            drop(writer(&run_dir, nonce));
+            check(&run_dir).await;
+        }
+        assert_eq!(reader(&run_dir).await.attempts().await.unwrap().len(), 3);
+    }
+}
+
+async fn check(run_dir: &Path) {
+    let reader = reader(run_dir).await;
+    assert_eq!(reader.config().await.unwrap(), config());
+    assert_eq!(reader.epochs(0).await.unwrap(), [epoch(0)]);
+    let losses = reader.series("loss", 0, u64::MAX, 1000).await.unwrap();
+    assert_eq!(losses.len(), 230);
+    assert!(losses.iter().all(|bin| bin.mean == loss(bin.step)));
+    assert_eq!(reader.margins(1).await.unwrap(), Some(eval(20, 0.75).1));
+    assert_eq!(reader.outcome("a").await.unwrap(), Some(Outcome::Stopped { checkpoint: Some(20) }));
+    let (good, skipped) = checkpoint::newest_good(run_dir, &reader.checkpoints().await.unwrap());
+    assert_eq!((good.unwrap().row.step, skipped), (20, vec![]));
+}
+
+#[tokio::test]
+async fn a_later_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(1, dir.path());
+    let root = dir.path().join("runs");
+    for file in ["linf.db", "1/run.db", "1/checkpoints/00000020.db"] {
+        let mut connection = SqliteConnectOptions::new().filename(root.join(file)).connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe("PRAGMA user_version = 99")).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+    let refused = |error: StoreError| {
+        let text = error.to_string();
+        assert!(
+            matches!(error, StoreError::Newer { found: 99, known: 1, .. }) && text.contains("newer linf-tui"),
+            "{text}"
+        );
+    };
+    refused(Store::open(&root).await.unwrap_err());
+    refused(Store::reindex(&root, &|_| false).await.unwrap_err());
+    refused(RunReader::open(&root.join("1")).await.unwrap_err());
+    refused(RunWriter::open(&root.join("1"), &config(), attempt("z")).unwrap_err());
+    refused(checkpoint::read(&root.join("1/checkpoints/00000020.db")).unwrap_err());
+}
