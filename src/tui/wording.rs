@@ -1,7 +1,7 @@
 //! Numbers, durations and sentences as the screens show them.
 
 use crate::{
-    experiment::{DatasetId, PNorm, Phase, WaitReason},
+    experiment::{DatasetId, Phase, WaitReason},
     store::RunRow,
 };
 
@@ -154,11 +154,6 @@ pub fn mean_deviation(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     Some((mean, variance.sqrt()))
-}
-
-/// The exponent for an axis tick: no more digits than it needs.
-pub fn tick_exponent(p: PNorm) -> String {
-    if p.is_infinite() { "∞".into() } else { format!("{:.0}", p.get()) }
 }
 
 /// A moment in a time zone, `22 Nov 14:02`.

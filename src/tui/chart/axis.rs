@@ -135,7 +135,7 @@ fn tick_text(value: f64, decimals: usize) -> String {
 
 fn log_text(value: f64) -> String {
     match value {
-        v if v >= 1e4 || v < 1e-3 => format!("{v:.0e}"),
+        v if !(1e-3..1e4).contains(&v) => format!("{v:.0e}"),
         v if v >= 1.0 => format!("{v:.0}"),
         v => trimmed(v),
     }

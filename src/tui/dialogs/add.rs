@@ -6,10 +6,11 @@ use tui_input::Input;
 use super::{Dialog, edit, insert, window};
 use crate::{
     experiment::{self, Config, Schedules},
+    store::NewRun,
     tui::{
-        known::ConfigFile,
+        known::{ConfigFile, Known},
         look::Tone,
-        message::{Effect, NewRun},
+        message::Effect,
         model::Model,
         pen::Pen,
         wording,
@@ -53,16 +54,13 @@ impl AddDialog {
     }
 
     /// What would be queued, or why nothing can be.
-    pub fn runs(&self) -> Result<Vec<NewRun>, String> {
+    pub fn runs(&self, known: &Known) -> Result<Vec<NewRun>, String> {
         let file = self.file().ok_or("no config is chosen")?;
         let lines: Vec<String> =
             self.lines.iter().map(|line| line.value().trim().to_owned()).filter(|line| !line.is_empty()).collect();
         let (sweeps, fixed): (Vec<String>, Vec<String>) = lines.into_iter().partition(|line| is_sweep(line));
         let grid = experiment::expand(&sweeps).map_err(|error| error.to_string())?;
-        let group = (grid.len() > 1).then(|| {
-            let keys: Vec<&str> = sweeps.iter().filter_map(|sweep| Some(sweep.split_once('=')?.0.trim())).collect();
-            format!("{} × {}", file.name.trim_end_matches(".toml"), keys.join(", "))
-        });
+        let group = (grid.len() > 1).then(|| free_group(file.name.trim_end_matches(".toml"), known));
         grid.into_iter()
             .map(|row| {
                 let overrides: Vec<String> = fixed.iter().chain(&row).cloned().collect();
@@ -73,7 +71,7 @@ impl AddDialog {
                 } else {
                     toml::to_string(&config).map_err(|error| error.to_string())?
                 };
-                Ok(NewRun { config, text, group: group.clone(), variant: row.join(" ") })
+                Ok(NewRun { group: group.clone(), variant: row.join(" "), ..NewRun::new(config, text) })
             })
             .collect()
     }
@@ -130,7 +128,7 @@ impl AddDialog {
     }
 
     fn submit(self, model: &mut Model) -> Vec<Effect> {
-        match self.runs() {
+        match self.runs(&model.known) {
             Ok(runs) => vec![Effect::Add(runs)],
             Err(_) => {
                 // The reason stands in the dialog already.
@@ -247,7 +245,7 @@ impl AddDialog {
             y = wrapped(&mut pen, y, &format!("{}: {} ({}{default})", doc.key, doc.text, doc.allowed), faint);
         }
         y += 2;
-        match self.runs() {
+        match self.runs(&model.known) {
             Err(why) => {
                 wrapped(&mut pen, y, &why, look.style(Tone::Bad));
             }
@@ -271,6 +269,13 @@ impl AddDialog {
         let line = self.lines.get(self.line).filter(|_| self.editing)?;
         experiment::explain(line.value().split('=').next().unwrap_or_default().trim())
     }
+}
+
+/// A name for a group that no other has.
+fn free_group(stem: &str, known: &Known) -> String {
+    let taken = |name: &str| known.rows.values().any(|row| row.group.as_deref() == Some(name));
+    let numbered = (2..=known.rows.len() + 2).map(|number| format!("{stem}-{number}"));
+    std::iter::once(stem.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_else(|| stem.to_owned())
 }
 
 /// Whether a line gives several values for a key. A TOML list or a quoted text is one value.

@@ -116,6 +116,11 @@ impl RunScreen {
                 }
                 Tab::Certificates => self.certificates.act(other, self.run, known),
                 Tab::Samples => self.samples.act(other, self.run, known),
+                Tab::Log if matches!(other, Action::SearchNext | Action::SearchPrevious) => {
+                    if let Some(log) = known.logs.get(&self.run).filter(|_| !self.log.search.is_empty()) {
+                        self.log.find(&log.lines, page(size), other == Action::SearchPrevious);
+                    }
+                }
                 Tab::Log => self.log.act(other, self.lines(known), page(size)),
                 Tab::Checkpoints | Tab::Config | Tab::Events => self.scroll_by(other, known, page(size)),
             },
