@@ -271,7 +271,7 @@ pub struct Resources {
     pub checkpoint_seconds: u64,
     /// How many checkpoints under way are kept; phase switches and the last are always kept.
     pub keep_checkpoints: usize,
-    /// How often a run whose worker vanished is resumed by itself.
+    /// How often in a row a run whose worker vanished is resumed by itself; a new checkpoint begins the count anew.
     pub retries: u32,
 }
 

@@ -160,7 +160,8 @@ const KEYS: &[KeyDoc] = &[
         "resources.retries",
         "0 to 1000",
         Some("5"),
-        "How often a run whose worker vanished is resumed from its last checkpoint by itself.",
+        "How often in a row a run whose worker vanished is resumed from its last checkpoint by itself; a new checkpoint \
+         begins the count anew.",
     ),
 ];
 

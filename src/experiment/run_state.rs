@@ -22,6 +22,9 @@ pub enum RunState {
         identity: Option<WorkerIdentity>,
         /// Milliseconds since the Unix epoch at the spawn.
         since_ms: i64,
+        /// Which automatic retry this attempt is; 0 where no worker vanished since the run was last asked for.
+        #[serde(default)]
+        retry: u32,
     },
     /// A worker trains it.
     Running {
@@ -29,6 +32,9 @@ pub enum RunState {
         identity: WorkerIdentity,
         /// Where training stands, as last read from the run file.
         progress: Progress,
+        /// Which automatic retry this attempt is; 0 where no worker vanished since the run was last asked for.
+        #[serde(default)]
+        retry: u32,
     },
     /// Asked to pause; the worker finishes its step, writes a checkpoint and leaves.
     Pausing {

@@ -1,1 +1,6 @@
-//! report
+//! Runs as text: figures, tables, and the plain progress report for those who have no full-screen terminal.
+
+pub mod figures;
+pub mod progress;
+pub mod standing;
+pub mod table;

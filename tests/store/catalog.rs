@@ -14,12 +14,12 @@ fn queued() -> RunState {
 }
 
 fn starting() -> RunState {
-    RunState::Starting { identity: None, since_ms: 5 }
+    RunState::Starting { identity: None, since_ms: 5, retry: 0 }
 }
 
 fn running() -> RunState {
     let identity = WorkerIdentity { pid: 7, start_ticks: 8, boot_id: "b".into(), nonce: "n".into() };
-    RunState::Running { identity, progress: Progress { step: 3, epoch: 0.3, p: PNorm::INFINITY } }
+    RunState::Running { identity, progress: Progress { step: 3, epoch: 0.3, p: PNorm::INFINITY }, retry: 0 }
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub struct NewRun {
     pub tags: Vec<String>,
     /// A line of the user's.
     pub note: String,
+    /// Added as paused: it waits until its user resumes it.
+    pub held: bool,
 }
 
 impl NewRun {
@@ -45,6 +47,7 @@ impl NewRun {
             variant: String::new(),
             tags: Vec::new(),
             note: String::new(),
+            held: false,
         }
     }
 }
@@ -95,7 +98,10 @@ impl Catalog {
         revision: i64,
         run: &NewRun,
     ) -> Result<(), StoreError> {
-        let state = RunState::Queued { reason: WaitReason::New };
+        let (state, desired) = match run.held {
+            true => (RunState::Paused { checkpoint: None }, Desired::Pause),
+            false => (RunState::Queued { reason: WaitReason::New }, Desired::Run),
+        };
         let mut tags = run.config.run.tags.clone();
         tags.extend(run.tags.iter().filter(|tag| !run.config.run.tags.contains(tag)).cloned());
         let name = match &run.name {
@@ -116,7 +122,7 @@ impl Catalog {
         .bind(&run.note)
         .bind(state.word())
         .bind(self.to_json(&state)?)
-        .bind(Desired::Run)
+        .bind(desired)
         .bind(self.to_json(&run.config)?)
         .bind(&run.config_text)
         .bind(now)
@@ -130,7 +136,8 @@ impl Catalog {
             }
             other => other.map_err(self.error())?,
         };
-        self.journal_row(transaction, id, now, "added to the queue").await
+        let text = if run.held { "added, on hold" } else { "added to the queue" };
+        self.journal_row(transaction, id, now, text).await
     }
 
     /// The name that belongs to the number, with a suffix where somebody gave it to another run.

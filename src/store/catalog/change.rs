@@ -6,7 +6,7 @@ use sqlx::{Sqlite, Transaction, query::Query, sqlite::SqliteArguments};
 
 use super::Catalog;
 use crate::{
-    experiment::{Desired, RunId, RunState},
+    experiment::{Desired, RunId, RunState, WaitReason},
     store::{StoreError, Summary, clock::now_ms, filesystem::io_error, layout},
 };
 
@@ -22,7 +22,7 @@ impl Catalog {
     /// Takes a run from one state to another and journals it, in one transaction. `false`, with nothing changed, where
     /// the run is no longer in `from`: somebody else was faster, so look again and decide again.
     ///
-    /// Entering `Starting` counts an attempt and sets the start time; a state that holds no worker sets the end time.
+    /// Starting a worker counts an attempt and sets the start time; a state that holds no worker sets the end time.
     pub async fn transition(&self, id: RunId, from: &RunState, to: &RunState, event: &str) -> Result<bool, StoreError> {
         let mut transaction = self.begin(&self.durable).await?;
         let stored: Option<String> = sqlx::query_scalar("SELECT state FROM run WHERE id = ?")
@@ -38,7 +38,7 @@ impl Catalog {
         }
         let revision = self.next_revision(&mut transaction).await?;
         let now = now_ms();
-        let starts = matches!(to, RunState::Starting { .. }) && !matches!(from, RunState::Starting { .. });
+        let starts = matches!(to, RunState::Starting { identity: None, .. });
         let ends = to.is_over() || matches!(to, RunState::Paused { .. });
         sqlx::query(
             "UPDATE run SET state = ?, word = ?, revision = ?, attempts = attempts + ?,
@@ -71,6 +71,53 @@ impl Catalog {
         let revision = self.next_revision(&mut transaction).await?;
         let query = sqlx::query("UPDATE run SET summary = ?, revision = ? WHERE id = ?").bind(json);
         self.change(transaction, id, query.bind(revision)).await
+    }
+
+    /// Copies the figures of a run file, and where training stands into the run's state. Neither journalled nor synced to
+    /// the disk. `false`, with nothing changed, where the run is no longer in `from`.
+    pub async fn set_progress(
+        &self,
+        id: RunId,
+        from: &RunState,
+        to: &RunState,
+        summary: &Summary,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin(&self.pool).await?;
+        let revision = self.next_revision(&mut transaction).await?;
+        let done = sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ? AND state = ?")
+            .bind(self.to_json(to)?)
+            .bind(to.word())
+            .bind(self.to_json(summary)?)
+            .bind(revision)
+            .bind(id.0)
+            .bind(self.to_json(from)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(self.error())?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        transaction.commit().await.map_err(self.error())?;
+        Ok(true)
+    }
+
+    /// Writes down why queued runs wait, all in one transaction: neither journalled nor synced to the disk, because
+    /// thousands change at once when a run ends. Runs that are no longer queued stay as they are.
+    pub async fn set_waits(&self, waits: &[(RunId, WaitReason)]) -> Result<(), StoreError> {
+        let mut transaction = self.begin(&self.pool).await?;
+        let revision = self.next_revision(&mut transaction).await?;
+        for (id, reason) in waits {
+            let state = RunState::Queued { reason: reason.clone() };
+            sqlx::query("UPDATE run SET state = ?, revision = ? WHERE id = ? AND word = ?")
+                .bind(self.to_json(&state)?)
+                .bind(revision)
+                .bind(id.0)
+                .bind(state.word())
+                .execute(&mut *transaction)
+                .await
+                .map_err(self.error())?;
+        }
+        transaction.commit().await.map_err(self.error())
     }
 
     /// Replaces a run's tags.

@@ -1,0 +1,192 @@
+//! `linf-tui add`: puts runs into the queue.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::{
+    Exit, Place,
+    place::{json, line, present},
+    wait, watch,
+};
+use crate::{
+    dispatch::ensure_dispatcher,
+    experiment::{Config, RunId, expand, parse_with},
+    report::table::{Side, Table},
+    store::{NewRun, Store},
+};
+
+/// Put runs into the queue.
+///
+/// Every config gives one run, or a whole grid with --sweep. They are all added, or none. Prints each run's number and name; training
+/// starts as soon as a slot is free, and goes on when this terminal is closed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  linf-tui add configs/mnist-cpu.toml
+  linf-tui add configs/mnist-cpu.toml --set train.lr=0.03 --name slow-lr
+  linf-tui add configs/mnist-cpu.toml --sweep train.seed=1..5 --sweep loss.lambda=0.05,0.1   (ten runs, one group)
+  linf-tui add configs/*.toml --dry-run")]
+pub struct AddArgs {
+    /// Config files (TOML); `linf-tui config keys` says what they may hold.
+    #[arg(required = true, value_name = "CONFIG")]
+    configs: Vec<PathBuf>,
+    /// Override one key of every config.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// One run for every value, A,B,… or FROM..TO (both ends included); several sweeps give a grid.
+    #[arg(long = "sweep", value_name = "KEY=VALUES")]
+    sweeps: Vec<String>,
+    /// Name of the run (drawn by the program if absent), or of the group with --sweep.
+    #[arg(long)]
+    name: Option<String>,
+    /// A word to filter by; may be given again.
+    #[arg(long = "tag", value_name = "WORD")]
+    tags: Vec<String>,
+    /// A line about the run.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    note: String,
+    /// Add the runs paused; `linf-tui resume` lets them start.
+    #[arg(long)]
+    hold: bool,
+    /// Check everything and say what would be added, but add nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the numbers only.
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
+    /// Print the added runs as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Wait until the runs have ended; exit code as of `linf-tui wait`.
+    #[arg(long, conflicts_with_all = ["hold", "dry_run"])]
+    wait: bool,
+    /// Report the training of the run until it has ended, as `linf-tui watch` does.
+    #[arg(long, conflicts_with_all = ["hold", "dry_run", "wait", "json"])]
+    follow: bool,
+}
+
+pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
+    let grid = expand(&args.sweeps)?;
+    let mut runs = Vec::new();
+    for path in &args.configs {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read the config {}", path.display()))?;
+        for variant in &grid {
+            runs.push(new_run(&args, path, &text, variant)?);
+        }
+    }
+    if args.name.is_some() && args.sweeps.is_empty() && runs.len() > 1 {
+        bail!("--name can name one run only, and these are {}: leave it out, or name each run in a call of its own", runs.len());
+    }
+    if args.follow && runs.len() > 1 {
+        bail!("--follow can follow one run only, and these are {}: use --wait, or `linf-tui watch` afterwards", runs.len());
+    }
+    if args.dry_run {
+        return dry_run(&runs, &args);
+    }
+    let store = place.open().await?;
+    if !args.sweeps.is_empty() {
+        let group = free_group(&store, &args).await?;
+        runs.iter_mut().for_each(|run| run.group = Some(group.clone()));
+    }
+    let ids = store.catalog().add_many(runs).await?;
+    if !args.hold {
+        ensure_dispatcher(place.root())?;
+    }
+    print(&store, &ids, &args).await?;
+    if args.follow
+        && let [id] = ids.as_slice()
+    {
+        return watch::follow(&store, *id).await;
+    }
+    if args.wait { wait::until_ended(&store, &ids).await } else { Ok(Exit::Done) }
+}
+
+fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Result<NewRun> {
+    let overrides: Vec<String> = args.overrides.iter().chain(variant).cloned().collect();
+    let name = path.display().to_string();
+    let config = parse_with(text, &name, &overrides)?;
+    let config_text = if overrides.is_empty() { text.to_owned() } else { resolved(&config, &name, &overrides)? };
+    Ok(NewRun {
+        name: if args.sweeps.is_empty() { args.name.clone() } else { None },
+        variant: variant.join(" "),
+        tags: args.tags.clone(),
+        note: args.note.clone(),
+        held: args.hold,
+        ..NewRun::new(config, config_text)
+    })
+}
+
+/// The config with its overrides as TOML, and a comment that says where it comes from.
+pub fn resolved(config: &Config, name: &str, overrides: &[String]) -> Result<String> {
+    let body = toml::to_string(config).context("cannot write the config as TOML")?;
+    let sets: String = overrides.iter().map(|set| format!(" --set {set}")).collect();
+    Ok(format!("# {name}{sets}\n{body}"))
+}
+
+fn dry_run(runs: &[NewRun], args: &AddArgs) -> Result<Exit> {
+    if args.json {
+        json(&runs.iter().map(|run| &run.config).collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new([
+        ("data", Side::Left),
+        ("net", Side::Left),
+        ("epochs", Side::Right),
+        ("ε", Side::Right),
+        ("variant", Side::Left),
+    ]);
+    for run in runs {
+        let config = &run.config;
+        table.row([
+            config.data.dataset.name().to_owned(),
+            format!("{}×{}", config.model.depth, config.model.width),
+            config.train.epochs.to_string(),
+            config.eval.eps.to_string(),
+            run.variant.clone(),
+        ]);
+    }
+    let count = runs.len();
+    line(&format!("{table}{count} {} would be added; nothing was", if count == 1 { "run" } else { "runs" }))?;
+    Ok(Exit::Done)
+}
+
+/// The group's name: as asked for, else after the config, with a number where such a group exists.
+async fn free_group(store: &Store, args: &AddArgs) -> Result<String> {
+    let stem = || args.configs.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
+    let wanted = args.name.clone().or_else(stem).unwrap_or_else(|| "sweep".to_owned());
+    let taken: HashSet<String> = store.catalog().runs().await?.into_iter().filter_map(|row| row.group).collect();
+    if !taken.contains(&wanted) {
+        return Ok(wanted);
+    }
+    if args.name.is_some() {
+        bail!("a group called \"{wanted}\" exists already: choose another name");
+    }
+    let numbered = (2..).map(|number| format!("{wanted}-{number}")).find(|name| !taken.contains(name));
+    Ok(numbered.unwrap_or(wanted))
+}
+
+async fn print(store: &Store, ids: &[RunId], args: &AddArgs) -> Result<()> {
+    if args.quiet {
+        for id in ids {
+            line(&id.to_string())?;
+        }
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(ids.len());
+    for id in ids {
+        rows.push(present(store, *id).await?);
+    }
+    if args.json {
+        return json(&rows);
+    }
+    for row in rows {
+        let group = row.group.as_ref().map_or_else(String::new, |group| format!("  {group}: {}", row.variant));
+        line(&format!("#{} {}{group}", row.id, row.name))?;
+    }
+    Ok(())
+}

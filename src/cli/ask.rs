@@ -1,0 +1,131 @@
+//! `linf-tui pause`, `resume`, `cancel`, `retry`: what is wanted of runs.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{
+    Exit, Place, exit,
+    follow::Follow,
+    place::{find, line},
+};
+use crate::{
+    dispatch::{ask, cancel, ensure_dispatcher, needs_a_dispatcher},
+    experiment::{Desired, RunId, RunState},
+    report::standing::standing,
+    store::{RunRow, Store, now_ms},
+};
+
+/// Pause runs: each finishes its step, writes a checkpoint and frees its device.
+///
+/// `linf-tui resume` goes on exactly where it stood. Returns when the runs are paused.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Let runs go on from their last checkpoint: paused, cancelled, failed and lost ones.
+///
+/// Returns when they are in the queue.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The runs.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+}
+
+/// End runs: each finishes its step and writes a checkpoint, so that it can still be resumed.
+///
+/// A second cancel, or --now, kills the worker; what it did since its last checkpoint is lost. Returns when the runs have
+/// ended.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Do not wait for the step and the checkpoint: kill the worker.
+    #[arg(long)]
+    now: bool,
+}
+
+/// Try runs again that failed or were lost, from their last checkpoint.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// The runs.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The runs.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+    /// Return as soon as the wish is written down.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub async fn pause(args: PauseArgs, place: &Place) -> Result<Exit> {
+    wish(&args.which.runs, args.which.no_wait, place, |_| Ok(Desired::Pause)).await
+}
+
+pub async fn resume(args: ResumeArgs, place: &Place) -> Result<Exit> {
+    wish(&args.runs, true, place, |_| Ok(Desired::Run)).await
+}
+
+pub async fn cancel_runs(args: CancelArgs, place: &Place) -> Result<Exit> {
+    let now = args.now;
+    let desired = move |row: &RunRow| Ok(if now { Desired::CancelNow } else { cancel(row) });
+    wish(&args.which.runs, args.which.no_wait, place, desired).await
+}
+
+pub async fn retry(args: RetryArgs, place: &Place) -> Result<Exit> {
+    wish(&args.runs, true, place, |row| match row.state {
+        RunState::Failed { .. } | RunState::Lost { .. } => Ok(Desired::Run),
+        _ => anyhow::bail!("{} is {}: only a run that failed or was lost can be retried", row.name, row.state.word()),
+    })
+    .await
+}
+
+/// Asks the same of several runs. One that refuses does not keep the others from being asked.
+async fn wish(
+    words: &[String],
+    no_wait: bool,
+    place: &Place,
+    desired: impl Fn(&RunRow) -> Result<Desired>,
+) -> Result<Exit> {
+    let store = place.existing().await?;
+    let mut exit = Exit::Done;
+    let mut asked = Vec::new();
+    let mut restless = false;
+    for row in find(&store, words).await? {
+        let answer = match desired(&row) {
+            Ok(desired) => ask(&store, row.id, desired).await.map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(row) => {
+                restless |= needs_a_dispatcher(&row);
+                asked.push(row.id);
+            }
+            Err(error) => exit = exit.max(exit::report(&error)),
+        }
+    }
+    if restless {
+        ensure_dispatcher(place.root())?;
+    }
+    settle(&store, &asked, no_wait).await?;
+    Ok(exit)
+}
+
+/// Waits until no worker holds the runs any more, then says where they stand.
+async fn settle(store: &Store, ids: &[RunId], no_wait: bool) -> Result<()> {
+    let mut follow = Follow::new(store, ids).await?;
+    while !no_wait && follow.rows.values().any(|row| row.state.holds_a_slot() && row.desired != Desired::Run) {
+        follow.next().await?;
+    }
+    for row in follow.rows.values() {
+        line(&format!("#{} {}: {}", row.id, row.name, standing(row, now_ms(), |_| None)))?;
+    }
+    Ok(())
+}

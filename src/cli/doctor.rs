@@ -1,0 +1,219 @@
+//! `linf-tui doctor`: looks at everything that has to be right, and says what to do where it is not.
+
+use std::{
+    fmt::Write,
+    fs, io,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    Exit, Place,
+    place::{json, line},
+};
+use crate::{
+    dispatch::{data_root, dispatcher_alive, find_trainer},
+    experiment::RunState,
+    store::{Store, StoreError, network_file_system},
+};
+
+/// Check the store, the dispatcher, the trainer and this machine, and say what to do where something is wrong.
+///
+/// Changes nothing. The exit code is 1 where something is wrong that keeps runs from training.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    Good,
+    Note,
+    Wrong,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    verdict: Verdict,
+    text: String,
+}
+
+fn finding(what: &'static str, verdict: Verdict, text: impl Into<String>) -> Finding {
+    Finding { what, verdict, text: text.into() }
+}
+
+pub async fn run(args: DoctorArgs, place: &Place) -> Result<Exit> {
+    let root = place.root();
+    let mut findings = vec![finding("program", Verdict::Good, concat!("linf-tui ", env!("CARGO_PKG_VERSION")))];
+    findings.extend(store(place).await);
+    findings.extend([file_system(root), dispatcher(root)]);
+    findings.extend(trainer());
+    findings.extend([data(), processor(), memory(), graphics(), logout()]);
+    if args.json {
+        json(&findings)?;
+    } else {
+        let mut text = String::new();
+        for Finding { what, verdict, text: found } in &findings {
+            let mark = match verdict {
+                Verdict::Good => "ok",
+                Verdict::Note => "note",
+                Verdict::Wrong => "WRONG",
+            };
+            writeln!(text, "{mark:<6} {what:<12} {found}")?;
+        }
+        line(text.trim_end())?;
+    }
+    let wrong = findings.iter().any(|finding| finding.verdict == Verdict::Wrong);
+    Ok(if wrong { Exit::Failed } else { Exit::Done })
+}
+
+async fn store(place: &Place) -> Vec<Finding> {
+    let path = place.root().display();
+    let store = match place.existing().await {
+        Ok(store) => store,
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::NoStore(_))) => {
+            return vec![finding("store", Verdict::Note, format!("{path}: none yet; the first `linf-tui add` makes it"))];
+        }
+        Err(error) => return vec![finding("store", Verdict::Wrong, format!("{error:#}"))],
+    };
+    let mut findings = vec![finding("store", Verdict::Good, path.to_string())];
+    findings.push(match count(&store).await {
+        Ok(text) => finding("queue", Verdict::Good, text),
+        Err(error) => finding("queue", Verdict::Wrong, error.to_string()),
+    });
+    findings
+}
+
+async fn count(store: &Store) -> Result<String, StoreError> {
+    let runs = store.catalog().runs().await?;
+    let of = |test: fn(&RunState) -> bool| runs.iter().filter(|row| test(&row.state)).count();
+    let queued = of(|state| matches!(state, RunState::Queued { .. }));
+    let paused = of(|state| matches!(state, RunState::Paused { .. }));
+    let (live, over) = (of(RunState::holds_a_slot), of(RunState::is_over));
+    Ok(format!("{live} with a worker, {queued} queued, {paused} paused, {over} ended"))
+}
+
+fn file_system(root: &Path) -> Finding {
+    // The store's folder may not be there yet; what is above it decides.
+    let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+    match network_file_system(there) {
+        Some(name) => finding(
+            "file system",
+            Verdict::Note,
+            format!("{name}, over the network: locks are slower there. A store on a local disk is faster and safer"),
+        ),
+        None => finding("file system", Verdict::Good, "local"),
+    }
+}
+
+fn dispatcher(root: &Path) -> Finding {
+    match dispatcher_alive(root) {
+        Ok(true) => {
+            let pid = fs::read_to_string(root.join("dispatcher.lock")).unwrap_or_default();
+            finding("dispatcher", Verdict::Good, format!("alive, process {}", pid.trim()))
+        }
+        Ok(false) => finding("dispatcher", Verdict::Good, "none, which is right while nothing is queued or training"),
+        Err(error) => finding("dispatcher", Verdict::Wrong, format!("cannot look at its lock: {error}")),
+    }
+}
+
+fn trainer() -> Vec<Finding> {
+    let path = match find_trainer() {
+        Ok(path) => path,
+        Err(error) => return vec![finding("trainer", Verdict::Wrong, error.to_string())],
+    };
+    let found = finding("trainer", Verdict::Good, path.display().to_string());
+    // The loader finds libtorch before the program's first instruction, or not at all.
+    let said = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
+    vec![
+        found,
+        match said {
+            Ok(output) if output.status.success() => {
+                finding("libtorch", Verdict::Good, format!("loads ({})", String::from_utf8_lossy(&output.stdout).trim()))
+            }
+            Ok(output) => {
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                let advice = "`make libtorch` fetches libtorch, then build again";
+                finding("libtorch", Verdict::Wrong, format!("{}; {advice}", stderr.lines().next().unwrap_or("the trainer does not start")))
+            }
+            Err(error) => finding("libtorch", Verdict::Wrong, format!("the trainer does not start: {error}")),
+        },
+    ]
+}
+
+fn data() -> Finding {
+    match data_root() {
+        Ok(path) if path.is_dir() => finding("data", Verdict::Good, path.display().to_string()),
+        Ok(path) => {
+            let advice = "`linf-tui data fetch mnist` makes it, or LINF_DATA names another";
+            finding("data", Verdict::Note, format!("{}: no such folder; {advice}", path.display()))
+        }
+        Err(error) => finding("data", Verdict::Wrong, format!("cannot find the data folder: {error}")),
+    }
+}
+
+fn processor() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    #[cfg(target_arch = "x86_64")]
+    let (verdict, vectors) = if std::arch::is_x86_feature_detected!("avx512f") {
+        (Verdict::Good, "AVX-512")
+    } else if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        (Verdict::Good, "AVX2")
+    } else {
+        (Verdict::Note, "no AVX2: training takes several times as long")
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let (verdict, vectors) = (Verdict::Note, "portable kernels: training takes several times as long as with AVX2");
+    finding("processor", verdict, format!("{cores} {}, {vectors}", if cores == 1 { "core" } else { "cores" }))
+}
+
+fn memory() -> Finding {
+    let mut system = match sysinfo::System::new() {
+        Ok(system) => system,
+        Err(error) => return finding("memory", Verdict::Note, format!("cannot be measured: {error}")),
+    };
+    system.refresh_memory();
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let text = format!("{:.1} GiB, {:.1} GiB free", gib(system.total_memory()), gib(system.available_memory()));
+    finding("memory", Verdict::Good, text)
+}
+
+fn graphics() -> Finding {
+    let is_gpu = |name: &str| name.strip_prefix("nvidia").is_some_and(|rest| rest.parse::<u32>().is_ok());
+    let count = fs::read_dir("/dev").into_iter().flatten().flatten();
+    match count.filter(|entry| entry.file_name().to_str().is_some_and(is_gpu)).count() {
+        0 => finding("gpu", Verdict::Good, "none: training runs on the CPU"),
+        count => finding("gpu", Verdict::Good, format!("{count} NVIDIA")),
+    }
+}
+
+/// Whether the machine ends what a user has left running at logout; then a session of one's own does not help.
+fn logout() -> Finding {
+    const MANAGER: [&str; 3] =
+        ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
+    let said = Command::new("busctl").arg("get-property").args(MANAGER).arg("KillUserProcesses").output();
+    let kills = match said {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim() == "b true",
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return finding("logout", Verdict::Note, format!("cannot ask systemd-logind: {error}"));
+        }
+        _ => return finding("logout", Verdict::Good, "no systemd-logind: runs outlive your session"),
+    };
+    if !kills {
+        return finding("logout", Verdict::Good, "runs outlive your session (KillUserProcesses=no)");
+    }
+    finding(
+        "logout",
+        Verdict::Note,
+        "systemd ends your processes at logout (KillUserProcesses=yes): `loginctl enable-linger`, then \
+         `systemd-run --user linf-tui dispatch`",
+    )
+}

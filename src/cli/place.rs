@@ -1,0 +1,72 @@
+//! Where a verb works: the store, and the runs that its words mean.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    experiment::RunId,
+    store::{RunRow, Store},
+};
+
+/// The store that a verb works on, not yet opened.
+#[derive(Clone, Debug)]
+pub struct Place {
+    root: PathBuf,
+}
+
+impl Place {
+    /// The store at `root`; made absolute, because processes that are detached live in `/`.
+    pub fn new(root: &Path) -> Result<Place> {
+        let root = std::path::absolute(root).with_context(|| format!("cannot find the folder {}", root.display()))?;
+        Ok(Place { root })
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Opens the store, and makes it where there is none.
+    pub async fn open(&self) -> Result<Store> {
+        Ok(Store::open(&self.root).await?)
+    }
+
+    /// Opens the store that must be there.
+    pub async fn existing(&self) -> Result<Store> {
+        Ok(Store::open_existing(&self.root).await?)
+    }
+}
+
+/// The runs that the words mean, each once, in the order given. All words are looked up before anything is done to a run.
+pub async fn find(store: &Store, words: &[String]) -> Result<Vec<RunRow>> {
+    let mut rows: Vec<RunRow> = Vec::with_capacity(words.len());
+    for word in words {
+        let row = store.catalog().find(word).await?;
+        if rows.iter().all(|known| known.id != row.id) {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// The present row of a run that was there a moment ago.
+pub async fn present(store: &Store, id: RunId) -> Result<RunRow> {
+    store.catalog().run(id).await?.with_context(|| format!("run #{id} was removed meanwhile"))
+}
+
+/// Writes a line to stdout; a reader that has gone away is an error that [`super::exit::report`] takes for the end.
+pub fn line(text: &str) -> io::Result<()> {
+    use io::Write;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// Writes a value as JSON to stdout, and nothing else.
+pub fn json(value: &impl serde::Serialize) -> Result<()> {
+    Ok(line(&serde_json::to_string_pretty(value).context("cannot write the answer as JSON")?)?)
+}

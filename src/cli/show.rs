@@ -1,0 +1,133 @@
+//! `linf-tui show`: everything about one run.
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    Exit, Place,
+    place::{json, line},
+};
+use crate::{
+    experiment::{RunState, WaitReason},
+    report::{
+        figures::{accuracy, duration, time},
+        standing::standing,
+    },
+    store::{CheckpointRow, EventRow, RunReader, RunRow, Store, now_ms},
+};
+
+/// Show a run: where it stands and why, its figures, its files, and what happened to it.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The run.
+    run: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many events are printed; --json has all.
+const EVENTS: usize = 12;
+
+/// All that is known of a run.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    row: RunRow,
+    standing: String,
+    folder: String,
+    log: String,
+    checkpoints: Vec<CheckpointRow>,
+    events: Vec<EventRow>,
+}
+
+pub async fn run(args: ShowArgs, place: &Place) -> Result<Exit> {
+    let store = place.existing().await?;
+    let shown = gather(&store, &args.run).await?;
+    if args.json {
+        json(&shown)?;
+    } else {
+        line(text(&shown).trim_end())?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn gather(store: &Store, word: &str) -> Result<Shown> {
+    let row = store.catalog().find(word).await?;
+    let mut holders = Vec::new();
+    if let RunState::Queued { reason: WaitReason::Slot { held_by } } = &row.state {
+        for id in held_by {
+            holders.extend(store.catalog().run(*id).await?);
+        }
+    }
+    let dir = store.run_dir(row.id);
+    let mut events = store.catalog().journal(row.id).await?;
+    let mut checkpoints = Vec::new();
+    if let Some(reader) = RunReader::open(&dir).await? {
+        checkpoints = reader.checkpoints().await?;
+        events.extend(reader.events(0).await?.0);
+        events.sort_by_key(|event| event.time_ms);
+    }
+    Ok(Shown {
+        standing: standing(&row, now_ms(), |id| holders.iter().find(|holder| holder.id == id)),
+        folder: dir.display().to_string(),
+        log: dir.join("train.log").display().to_string(),
+        row,
+        checkpoints,
+        events,
+    })
+}
+
+fn text(shown: &Shown) -> String {
+    let Shown { row, .. } = shown;
+    let (summary, config) = (&row.summary, &row.config);
+    let mut text = format!("#{} {}: {}\n", row.id, row.name, shown.standing);
+    let mut fact = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!("  {name:<12} {value}\n"));
+        }
+    };
+    fact("title", config.run.title.clone());
+    fact("group", row.group.as_ref().map_or_else(String::new, |group| format!("{group} ({})", row.variant)));
+    fact("tags", row.tags.join(" "));
+    fact("note", row.note.clone());
+    fact("data", config.data.dataset.name().to_owned());
+    let (depth, width, eps, seed) = (config.model.depth, config.model.width, config.eval.eps, config.train.seed);
+    fact("net", format!("depth {depth}, width {width}; ε = {eps}, seed {seed}"));
+    fact("device", if summary.device.is_empty() { config.resources.device.to_string() } else { summary.device.clone() });
+    fact("certified", certified(row));
+    fact("clean", summary.clean.map_or_else(String::new, |clean| accuracy(Some(clean))));
+    if summary.step > 0 {
+        let p = summary.p.map_or_else(String::new, |p| format!(", p = {p}"));
+        fact("training", format!("step {} of {}, epoch {:.2} of {}{p}", summary.step, summary.steps, summary.epoch, config.train.epochs));
+        let loss = summary.loss.map_or_else(|| "–".to_owned(), |loss| format!("{loss:.4}"));
+        fact("last epoch", format!("loss {loss}, train accuracy {}", accuracy(summary.train_accuracy)));
+        let speed = summary.steps_per_second.map_or_else(String::new, |speed| format!(", {speed:.1} steps/s"));
+        fact("trained for", format!("{}{speed}", duration(summary.train_seconds)));
+    }
+    fact("added", time(row.added_ms));
+    fact("started", row.started_ms.map_or_else(String::new, time));
+    fact("ended", row.ended_ms.map_or_else(String::new, time));
+    fact("attempts", if row.attempts == 0 { String::new() } else { row.attempts.to_string() });
+    fact("worker", row.state.identity().map_or_else(String::new, |identity| format!("process {}", identity.pid)));
+    fact("checkpoints", match shown.checkpoints.last() {
+        Some(last) => format!("{}, the last at step {}", shown.checkpoints.len(), last.step),
+        None => String::new(),
+    });
+    fact("folder", shown.folder.clone());
+    let skipped = shown.events.len().saturating_sub(EVENTS);
+    text.push_str(if skipped > 0 { "\nlatest events (--json has all)\n" } else { "\nevents\n" });
+    for event in &shown.events[skipped..] {
+        text.push_str(&format!("  {}  {:<10} {}\n", time(event.time_ms), event.kind, event.text));
+    }
+    text
+}
+
+fn certified(row: &RunRow) -> String {
+    let Some(last) = row.summary.certified else { return String::new() };
+    match row.summary.best_certified {
+        Some((best, epoch)) => format!("{} at ε = {} (best {best:.4} at epoch {epoch:.1})", accuracy(Some(last)), row.config.eval.eps),
+        None => format!("{} at ε = {}", accuracy(Some(last)), row.config.eval.eps),
+    }
+}

@@ -1,0 +1,66 @@
+//! What trains: one interface for our CPU kernels and for libtorch.
+
+use crate::experiment::PNorm;
+
+use super::NetState;
+
+/// Training images of one step.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// `[B, inputs]`, augmented and normalised.
+    pub images: &'a [f32],
+    /// `[B]`, each below the number of classes.
+    pub labels: &'a [u8],
+}
+
+/// What is in force at one step, in the units of the net.
+#[derive(Clone, Copy, Debug)]
+pub struct StepPoint {
+    /// The exponent of every layer.
+    pub p: PNorm,
+    /// Learning rate of weights and bias.
+    pub lr: f64,
+    /// Learning rate of the scalar.
+    pub scalar_lr: f64,
+    /// Weight of the cross-entropy.
+    pub lambda: f64,
+    /// ε_train in normalised units (pixel ε over std).
+    pub eps: f64,
+}
+
+/// What one step measured, summed over its batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StepStats {
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// Samples whose nearest class is their own.
+    pub correct: u32,
+    /// Samples with margin > 2·ε_train at the step's p: no certificate at finite p.
+    pub surrogate: u32,
+}
+
+/// Why a step could not be done. The net is not to be used after it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// A loss or gradient is no number: the net is ruined from here on.
+    #[error("{what} is not finite")]
+    NotFinite {
+        /// `loss`, or `gradient of layer 3`.
+        what: String,
+    },
+    /// The device failed: out of memory, lost, …
+    #[error("the device failed: {0}")]
+    Device(String),
+}
+
+/// One training run's net on one device.
+pub trait Engine {
+    /// Forward, loss, backward and Adam on one batch.
+    fn step(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<StepStats, StepError>;
+
+    /// The net as it stands, with the optimizer's moments; copied from the device where it lives on one.
+    fn state(&mut self) -> Result<&NetState, StepError>;
+
+    /// Where it runs, for people: `CPU, AVX-512, 2 threads`.
+    fn device(&self) -> String;
+}

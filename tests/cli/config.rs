@@ -1,0 +1,33 @@
+//! `linf-tui config`.
+
+use crate::support::Place;
+
+#[test]
+fn a_good_config_is_shown_with_its_defaults() {
+    let place = Place::new();
+    let config = place.config("config.toml", 3, "");
+    let config = config.to_str().unwrap();
+    assert_eq!(place.good(&["config", "check", config]), format!("{config}: good\n"));
+    let shown = place.good(&["config", "show", config, "--set", "train.seed=7"]);
+    let resolved = linf::experiment::parse(&shown).unwrap();
+    assert_eq!((resolved.train.seed, resolved.train.epochs), (7, 3));
+    assert!(shown.contains("checkpoint_seconds = 60"), "{shown}");
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_is_allowed() {
+    let place = Place::new();
+    let config = place.config("config.toml", 3, "");
+    let said = place.bad(1, &["config", "check", config.to_str().unwrap(), "--set", "train.epoch=3"]);
+    assert!(said.contains("did you mean train.epochs?"), "{said}");
+    let said = place.bad(1, &["config", "check", "no-such.toml"]);
+    assert!(said.contains("cannot read the config no-such.toml"), "{said}");
+}
+
+#[test]
+fn keys_are_explained() {
+    let place = Place::new();
+    assert!(place.good(&["config", "explain", "resources.retries"]).contains("0 to 1000 (default: 5)"));
+    assert!(place.good(&["config", "keys"]).contains("schedule.ramp_end"));
+    assert!(place.bad(1, &["config", "explain", "nonsense"]).contains("config keys"));
+}

@@ -1,0 +1,101 @@
+//! `ls`, `show`, `logs`, `checkpoints`, and the labels they show.
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+#[test]
+fn json_is_all_there_is_on_stdout() {
+    let place = Place::new();
+    let id = place.add(2, "");
+    place.until_word(id, "completed");
+    let list: Vec<Value> = serde_json::from_str(&place.good(&["ls", "--json"])).unwrap();
+    assert_eq!(list[0]["state"]["state"], "completed");
+    let shown: Value = serde_json::from_str(&place.good(&["show", "1", "--json"])).unwrap();
+    assert_eq!(shown["standing"].as_str().unwrap().split(' ').next(), Some("completed"));
+    assert_eq!(shown["summary"]["step"], 20);
+    assert!(shown["events"].as_array().unwrap().iter().any(|event| event["text"] == "trained to the end"));
+    let checkpoints: Vec<Value> = serde_json::from_str(&place.good(&["checkpoints", "1", "--json"])).unwrap();
+    assert_eq!(checkpoints.last().unwrap()["step"], 20);
+    assert_eq!(checkpoints.last().unwrap()["kind"], "final");
+}
+
+#[test]
+fn a_run_is_found_by_number_name_and_beginning() {
+    let place = Place::new();
+    place.add_with(1, "", &["--hold", "--name", "first-otter"]);
+    place.add_with(1, "", &["--hold", "--name", "first-wren"]);
+    for word in ["1", "#1", "first-otter", "first-o"] {
+        assert!(place.good(&["show", word]).starts_with("#1 first-otter: paused"), "{word}");
+    }
+    let said = place.bad(4, &["show", "first"]);
+    assert!(said.contains("first-otter") && said.contains("first-wren"), "{said}");
+    let said = place.bad(4, &["show", "otter"]);
+    assert!(said.contains("did you mean first-otter?"), "{said}");
+    let said = place.bad(4, &["show", "99"]);
+    assert!(said.contains("no run is called \"99\""), "{said}");
+}
+
+#[test]
+fn lists_are_filtered() {
+    let place = Place::new();
+    let done = place.add(1, "");
+    place.until_word(done, "completed");
+    place.add_with(1, "", &["--hold", "--name", "later", "--tag", "mine"]);
+    let names = |filters: &[&str]| -> Vec<i64> {
+        let list: Vec<Value> = serde_json::from_str(&place.good(&[&["ls", "--json"], filters].concat())).unwrap();
+        list.iter().map(|row| row["id"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(names(&[]), [1, 2]);
+    assert_eq!(names(&["state:paused"]), [2]);
+    assert_eq!(names(&["tag:mine"]), [2]);
+    assert_eq!(names(&["lat"]), [2]);
+    assert_eq!(names(&["data:synthetic"]), [1, 2]);
+    assert_eq!(names(&["certified>0.4"]), [1]);
+    assert_eq!(names(&["certified>0.4", "state:paused"]), [0; 0]);
+    assert!(place.bad(2, &["ls", "colour:red"]).contains("\"colour:\" is no filter"));
+    assert!(place.good(&["ls", "state:lost"]).contains("no run matches"));
+}
+
+#[test]
+fn labels_are_put_on_and_taken_off() {
+    let place = Place::new();
+    let id = place.add_with(1, "", &["--hold", "--tag", "a", "--note", "first words"]);
+    assert_eq!(place.row(id).note, "first words");
+    place.good(&["tag", "1", "b", "c"]);
+    place.good(&["tag", "1", "--remove", "a", "c"]);
+    assert_eq!(place.row(id).tags, ["b"]);
+    place.good(&["note", "1", "other", "words"]);
+    assert_eq!(place.row(id).note, "other words");
+}
+
+#[test]
+fn logs_of_all_attempts_are_kept() {
+    let place = Place::new();
+    let id = place.add_with(3, "die-once-at=15 checkpoint-every=10", &[]);
+    // Following ends by itself with the run.
+    let followed = place.good(&["logs", "--follow", "1"]);
+    place.until_word(id, "completed");
+    let said = place.good(&["logs", "1"]);
+    assert_eq!(said, followed);
+    assert_eq!(said.matches("begins at step").count(), 2, "{said}");
+    assert_eq!(place.good(&["logs", "-n", "1", "1"]), "leaves: Some(Completed)\n");
+}
+
+#[test]
+fn a_run_is_removed_only_on_a_clear_word() {
+    let place = Place::new();
+    let id = place.add_with(1, "", &["--hold"]);
+    let said = place.bad(1, &["rm", "1"]);
+    assert!(said.contains("--yes") && said.contains("Nothing was removed"), "{said}");
+    assert!(place.run_dir(id).is_dir());
+    place.good(&["rm", "--yes", "1"]);
+    assert!(!place.run_dir(id).exists());
+    place.bad(4, &["show", "1"]);
+
+    let live = place.add(200, "step-ms=10");
+    place.until_step(live, 1);
+    let said = place.bad(1, &["rm", "--yes", &live.to_string()]);
+    assert!(said.contains("cancel it first"), "{said}");
+    place.good(&["cancel", "--now", &live.to_string()]);
+}
