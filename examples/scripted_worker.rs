@@ -143,7 +143,9 @@ impl Counter<'_> {
                     self.checkpoint(CheckpointKind::Stop)?;
                     return Ok(Some(Outcome::Stopped { checkpoint: Some(self.step) }));
                 }
-                None if self.step.is_multiple_of(script.checkpoint_every) => self.checkpoint(CheckpointKind::Periodic)?,
+                None if self.step.is_multiple_of(script.checkpoint_every) => {
+                    self.checkpoint(CheckpointKind::Periodic)?
+                }
                 None => {}
             }
         }

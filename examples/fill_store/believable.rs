@@ -8,6 +8,7 @@ use linf::store::{Bin, EpochRow, EvalRow, Margins, Summary};
 pub const START_MS: i64 = 1_795_338_000_000;
 
 /// A run that was trained for a while.
+#[derive(Clone)]
 pub struct Story {
     /// Its config.
     pub config: Config,
@@ -65,6 +66,11 @@ impl Story {
         (0.62 * (-5.5 * progress).exp() + 0.055 + 0.05 * self.ramp(epoch)) * (1.0 + 0.12 * noise(self.seed ^ 2, index))
     }
 
+    /// The loss of one step.
+    pub fn step_loss(&self, epoch: f64, step: u64) -> f64 {
+        self.loss(epoch, step) * (1.0 + 0.25 * noise(self.seed ^ 9, step))
+    }
+
     /// Its epochs.
     pub fn epochs(&self) -> Vec<EpochRow> {
         let (schedules, per_epoch) = (self.schedules(), self.steps_per_epoch());
@@ -74,7 +80,8 @@ impl Story {
                 let end = f64::from(epoch + 1);
                 let point = schedules.at(end);
                 let index = u64::from(epoch) + 1_000_000;
-                let accuracy = (0.975 - 0.5 * (-0.9 * end).exp() - 0.02 * self.ramp(end)) + 0.002 * noise(self.seed, index);
+                let accuracy =
+                    (0.975 - 0.5 * (-0.9 * end).exp() - 0.02 * self.ramp(end)) + 0.002 * noise(self.seed, index);
                 let seconds = if point.p.get() > 50.0 { 4.4 } else { 6.3 } + 0.3 * noise(self.seed ^ 3, index);
                 time_ms += (seconds * 1000.0) as i64;
                 EpochRow {
@@ -151,6 +158,7 @@ impl Story {
     }
 
     /// The loss of every step, gathered into bins.
+    #[allow(dead_code, reason = "for models without a store")]
     pub fn loss_bins(&self, bins: u64) -> Vec<Bin> {
         let steps = u64::from(self.epochs) * self.steps_per_epoch();
         let width = steps.div_ceil(bins.max(1)).max(1);

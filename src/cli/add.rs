@@ -80,10 +80,16 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         }
     }
     if args.name.is_some() && args.sweeps.is_empty() && runs.len() > 1 {
-        bail!("--name can name one run only, and these are {}: leave it out, or name each run in a call of its own", runs.len());
+        bail!(
+            "--name can name one run only, and these are {}: leave it out, or name each run in a call of its own",
+            runs.len()
+        );
     }
     if args.follow && runs.len() > 1 {
-        bail!("--follow can follow one run only, and these are {}: use --wait, or `linf-tui watch` afterwards", runs.len());
+        bail!(
+            "--follow can follow one run only, and these are {}: use --wait, or `linf-tui watch` afterwards",
+            runs.len()
+        );
     }
     if args.dry_run {
         return dry_run(&runs, &args);
@@ -157,7 +163,8 @@ fn dry_run(runs: &[NewRun], args: &AddArgs) -> Result<Exit> {
 
 /// The group's name: as asked for, else after the config, with a number where such a group exists.
 async fn free_group(store: &Store, args: &AddArgs) -> Result<String> {
-    let stem = || args.configs.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
+    let stem =
+        || args.configs.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
     let wanted = args.name.clone().or_else(stem).unwrap_or_else(|| "sweep".to_owned());
     let taken: HashSet<String> = store.catalog().runs().await?.into_iter().filter_map(|row| row.group).collect();
     if !taken.contains(&wanted) {

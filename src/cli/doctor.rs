@@ -80,7 +80,11 @@ async fn store(place: &Place) -> Vec<Finding> {
     let store = match place.existing().await {
         Ok(store) => store,
         Err(error) if matches!(error.downcast_ref(), Some(StoreError::NoStore(_))) => {
-            return vec![finding("store", Verdict::Note, format!("{path}: none yet; the first `linf-tui add` makes it"))];
+            return vec![finding(
+                "store",
+                Verdict::Note,
+                format!("{path}: none yet; the first `linf-tui add` makes it"),
+            )];
         }
         Err(error) => return vec![finding("store", Verdict::Wrong, format!("{error:#}"))],
     };
@@ -136,13 +140,19 @@ fn trainer() -> Vec<Finding> {
     vec![
         found,
         match said {
-            Ok(output) if output.status.success() => {
-                finding("libtorch", Verdict::Good, format!("loads ({})", String::from_utf8_lossy(&output.stdout).trim()))
-            }
+            Ok(output) if output.status.success() => finding(
+                "libtorch",
+                Verdict::Good,
+                format!("loads ({})", String::from_utf8_lossy(&output.stdout).trim()),
+            ),
             Ok(output) => {
                 let stderr = String::from_utf8_lossy(&output.stderr);
                 let advice = "`make libtorch` fetches libtorch, then build again";
-                finding("libtorch", Verdict::Wrong, format!("{}; {advice}", stderr.lines().next().unwrap_or("the trainer does not start")))
+                finding(
+                    "libtorch",
+                    Verdict::Wrong,
+                    format!("{}; {advice}", stderr.lines().next().unwrap_or("the trainer does not start")),
+                )
             }
             Err(error) => finding("libtorch", Verdict::Wrong, format!("the trainer does not start: {error}")),
         },
@@ -197,8 +207,7 @@ fn graphics() -> Finding {
 
 /// Whether the machine ends what a user has left running at logout; then a session of one's own does not help.
 fn logout() -> Finding {
-    const MANAGER: [&str; 3] =
-        ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
+    const MANAGER: [&str; 3] = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
     let said = Command::new("busctl").arg("get-property").args(MANAGER).arg("KillUserProcesses").output();
     let kills = match said {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim() == "b true",

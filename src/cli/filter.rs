@@ -52,7 +52,9 @@ impl std::str::FromStr for Filter {
                 "clean" => Figure::Clean,
                 "loss" => Figure::Loss,
                 "epoch" => Figure::Epoch,
-                other => return Err(format!("\"{other}\" cannot be compared: allowed are certified, clean, loss and epoch")),
+                other => {
+                    return Err(format!("\"{other}\" cannot be compared: allowed are certified, clean, loss and epoch"));
+                }
             };
             let value = word[at + 1..].parse().map_err(|_| format!("\"{}\" is no number", &word[at + 1..]))?;
             return Ok(Filter::Figure(figure, ordering, value));
@@ -62,7 +64,9 @@ impl std::str::FromStr for Filter {
             Some(("tag", tag)) => Filter::Tag(tag.to_owned()),
             Some(("group", group)) => Filter::Group(group.to_owned()),
             Some(("data", data)) => Filter::Data(data.to_owned()),
-            Some((key, _)) => return Err(format!("\"{key}:\" is no filter: allowed are state:, tag:, group: and data:")),
+            Some((key, _)) => {
+                return Err(format!("\"{key}:\" is no filter: allowed are state:, tag:, group: and data:"));
+            }
             None => Filter::Word(word.to_owned()),
         })
     }

@@ -46,7 +46,8 @@ const ENDED: usize = 20;
 pub async fn run(args: LsArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
     let runs = store.catalog().runs().await?;
-    let mut shown: Vec<&RunRow> = runs.iter().filter(|row| args.filters.iter().all(|filter| filter.holds(row))).collect();
+    let mut shown: Vec<&RunRow> =
+        runs.iter().filter(|row| args.filters.iter().all(|filter| filter.holds(row))).collect();
     let ended = shown.iter().filter(|row| row.state.is_over()).count();
     let mut hidden = if args.all { 0 } else { ended.saturating_sub(ENDED) };
     let left_out = hidden;

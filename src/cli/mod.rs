@@ -27,8 +27,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-pub use exit::Exit;
 use exit::EXIT_CODES;
+pub use exit::Exit;
 use place::Place;
 
 use crate::experiment::RunId;

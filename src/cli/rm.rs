@@ -31,7 +31,12 @@ pub async fn run(args: RmArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
     let rows = find(&store, &args.runs).await?;
     if let Some(row) = rows.iter().find(|row| row.state.holds_a_slot()) {
-        bail!("{} is {}: cancel it first (`linf-tui cancel {}`). Nothing was removed", row.name, row.state.word(), row.id);
+        bail!(
+            "{} is {}: cancel it first (`linf-tui cancel {}`). Nothing was removed",
+            row.name,
+            row.state.word(),
+            row.id
+        );
     }
     if !args.yes {
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();

@@ -95,12 +95,21 @@ fn text(shown: &Shown) -> String {
     fact("data", config.data.dataset.name().to_owned());
     let (depth, width, eps, seed) = (config.model.depth, config.model.width, config.eval.eps, config.train.seed);
     fact("net", format!("depth {depth}, width {width}; ε = {eps}, seed {seed}"));
-    fact("device", if summary.device.is_empty() { config.resources.device.to_string() } else { summary.device.clone() });
+    fact(
+        "device",
+        if summary.device.is_empty() { config.resources.device.to_string() } else { summary.device.clone() },
+    );
     fact("certified", certified(row));
     fact("clean", summary.clean.map_or_else(String::new, |clean| accuracy(Some(clean))));
     if summary.step > 0 {
         let p = summary.p.map_or_else(String::new, |p| format!(", p = {p}"));
-        fact("training", format!("step {} of {}, epoch {:.2} of {}{p}", summary.step, summary.steps, summary.epoch, config.train.epochs));
+        fact(
+            "training",
+            format!(
+                "step {} of {}, epoch {:.2} of {}{p}",
+                summary.step, summary.steps, summary.epoch, config.train.epochs
+            ),
+        );
         let loss = summary.loss.map_or_else(|| "–".to_owned(), |loss| format!("{loss:.4}"));
         fact("last epoch", format!("loss {loss}, train accuracy {}", accuracy(summary.train_accuracy)));
         let speed = summary.steps_per_second.map_or_else(String::new, |speed| format!(", {speed:.1} steps/s"));
@@ -111,10 +120,13 @@ fn text(shown: &Shown) -> String {
     fact("ended", row.ended_ms.map_or_else(String::new, time));
     fact("attempts", if row.attempts == 0 { String::new() } else { row.attempts.to_string() });
     fact("worker", row.state.identity().map_or_else(String::new, |identity| format!("process {}", identity.pid)));
-    fact("checkpoints", match shown.checkpoints.last() {
-        Some(last) => format!("{}, the last at step {}", shown.checkpoints.len(), last.step),
-        None => String::new(),
-    });
+    fact(
+        "checkpoints",
+        match shown.checkpoints.last() {
+            Some(last) => format!("{}, the last at step {}", shown.checkpoints.len(), last.step),
+            None => String::new(),
+        },
+    );
     fact("folder", shown.folder.clone());
     let skipped = shown.events.len().saturating_sub(EVENTS);
     text.push_str(if skipped > 0 { "\nlatest events (--json has all)\n" } else { "\nevents\n" });
@@ -127,7 +139,9 @@ fn text(shown: &Shown) -> String {
 fn certified(row: &RunRow) -> String {
     let Some(last) = row.summary.certified else { return String::new() };
     match row.summary.best_certified {
-        Some((best, epoch)) => format!("{} at ε = {} (best {best:.4} at epoch {epoch:.1})", accuracy(Some(last)), row.config.eval.eps),
+        Some((best, epoch)) => {
+            format!("{} at ε = {} (best {best:.4} at epoch {epoch:.1})", accuracy(Some(last)), row.config.eval.eps)
+        }
         None => format!("{} at ε = {}", accuracy(Some(last)), row.config.eval.eps),
     }
 }

@@ -3,12 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{
-    Exit, Place,
-    follow::Follow,
-    place::line,
-    wait::ended,
-};
+use super::{Exit, Place, follow::Follow, place::line, wait::ended};
 use crate::{
     experiment::RunId,
     report::{progress, standing::standing},
@@ -67,7 +62,9 @@ impl Said {
     /// Where the run stands, when that has changed.
     async fn state(&mut self, store: &Store, row: &RunRow) -> Result<()> {
         let mut holders = Vec::new();
-        if let crate::experiment::RunState::Queued { reason: crate::experiment::WaitReason::Slot { held_by } } = &row.state {
+        if let crate::experiment::RunState::Queued { reason: crate::experiment::WaitReason::Slot { held_by } } =
+            &row.state
+        {
             for id in held_by {
                 holders.extend(store.catalog().run(*id).await?);
             }

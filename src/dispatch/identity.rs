@@ -16,12 +16,7 @@ pub fn own(nonce: &str) -> io::Result<WorkerIdentity> {
 /// The identity of the process `pid`, which may be a zombie; `None` where there is none.
 pub fn of(pid: i32, nonce: &str) -> io::Result<Option<WorkerIdentity>> {
     let boot_id = boot_id()?;
-    Ok(stat(pid)?.map(|stat| WorkerIdentity {
-        pid,
-        start_ticks: stat.start_ticks,
-        boot_id,
-        nonce: nonce.to_owned(),
-    }))
+    Ok(stat(pid)?.map(|stat| WorkerIdentity { pid, start_ticks: stat.start_ticks, boot_id, nonce: nonce.to_owned() }))
 }
 
 /// Whether just this process still lives. A zombie does not: it has ended, and only waits for its parent to look.

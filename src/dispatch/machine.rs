@@ -119,12 +119,7 @@ pub fn step(state: &RunState, event: &Event) -> Result<(RunState, Vec<Effect>), 
     }
 }
 
-fn asked(
-    state: &RunState,
-    desired: Desired,
-    checkpoint: Option<u64>,
-    now_ms: i64,
-) -> Option<(RunState, Vec<Effect>)> {
+fn asked(state: &RunState, desired: Desired, checkpoint: Option<u64>, now_ms: i64) -> Option<(RunState, Vec<Effect>)> {
     use RunState as S;
     let calm = |state| Some((state, Vec::new()));
     let unchanged = || calm(state.clone());

@@ -54,7 +54,8 @@ pub fn waits(reason: &WaitReason) -> String {
 }
 
 fn stands_at(checkpoint: Option<u64>) -> String {
-    checkpoint.map_or_else(|| "before its first checkpoint".to_owned(), |step| format!("at the checkpoint of step {step}"))
+    checkpoint
+        .map_or_else(|| "before its first checkpoint".to_owned(), |step| format!("at the checkpoint of step {step}"))
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn sizes_carry_their_unit() {
-        let cases = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_048_575, "1.0 MiB"), (5_368_709_120, "5.0 GiB")];
+        let cases =
+            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_048_575, "1.0 MiB"), (5_368_709_120, "5.0 GiB")];
         for (value, text) in cases {
             assert_eq!(bytes(value), text);
         }

@@ -43,7 +43,11 @@ fn waiting<'a>(reason: &WaitReason, now_ms: i64, find: impl Fn(RunId) -> Option<
         WaitReason::New => "waits for its turn".to_owned(),
         WaitReason::Slot { held_by } => {
             let holders: Vec<String> = held_by.iter().map(|id| holder(*id, find(*id))).collect();
-            if holders.is_empty() { "waits for a slot".into() } else { format!("waits for a slot ({})", holders.join("; ")) }
+            if holders.is_empty() {
+                "waits for a slot".into()
+            } else {
+                format!("waits for a slot ({})", holders.join("; "))
+            }
         }
         WaitReason::Retry { attempt, at_ms, lost } => match at_ms - now_ms {
             ahead @ 1.. => format!("retry {attempt} in {}; {lost}", duration(ahead as f64 / 1000.0)),

@@ -45,6 +45,7 @@ pub async fn watch_store(store: Store, mut orders: watch::Receiver<Orders>, mess
         store,
         messages,
         revision: 0,
+        workers: HashMap::new(),
         rows: HashMap::new(),
         followed: HashMap::new(),
         certificates: HashMap::new(),
@@ -74,6 +75,8 @@ struct Watcher {
     store: Store,
     messages: UnboundedSender<Msg>,
     revision: i64,
+    /// The process of each run that has one.
+    workers: HashMap<RunId, i32>,
     /// Of each run its row's revision, and whether it counts down to a retry.
     rows: HashMap<RunId, (i64, bool)>,
     followed: HashMap<RunId, Followed>,
@@ -123,7 +126,8 @@ impl Watcher {
         }
         if interest.machine {
             let gauges = self.gauges.get_or_insert_with(|| Gauges::new(self.store.root()));
-            let machine = gauges.read().await;
+            let workers: Vec<i32> = self.workers.values().copied().collect();
+            let machine = gauges.read(&workers).await;
             self.say(Msg::Machine(machine));
         } else {
             self.gauges = None;
@@ -150,6 +154,10 @@ impl Watcher {
         for row in &rows {
             let retries = matches!(&row.state, RunState::Queued { reason: WaitReason::Retry { .. } });
             self.rows.insert(row.id, (row.revision, retries));
+            match row.state.identity() {
+                Some(identity) => self.workers.insert(row.id, identity.pid),
+                None => self.workers.remove(&row.id),
+            };
         }
         let counts_down = self.rows.values().any(|(_, retries)| *retries);
         if first || self.trouble || counts_down || !rows.is_empty() {

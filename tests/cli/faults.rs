@@ -23,8 +23,7 @@ fn every_exit_code_is_as_documented() {
 fn a_reader_that_has_seen_enough_is_no_fault() {
     let place = Place::new();
     place.add_with(1, "", &["--hold"]);
-    let mut child =
-        place.linf(&["config", "keys"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place.linf(&["config", "keys"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::with_capacity(1, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -40,7 +39,6 @@ fn doctor_finds_what_is_missing() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("WRONG  trainer      LINF_TRAIN names /no/such/trainer"), "{said}");
     assert!(!place.root().exists(), "doctor changes nothing");
-    let findings: Vec<serde_json::Value> =
-        serde_json::from_slice(&place.say(&["doctor", "--json"]).stdout).unwrap();
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&place.say(&["doctor", "--json"]).stdout).unwrap();
     assert!(findings.iter().any(|finding| finding["what"] == "store" && finding["verdict"] == "note"));
 }

@@ -36,9 +36,8 @@ fn a_closed_terminal_stops_nothing() {
 fn many_who_add_at_once_get_one_dispatcher() {
     let place = Place::new();
     let config = place.config("config.toml", 2, "step-ms=2");
-    let adders: Vec<_> = (0..6)
-        .map(|_| place.linf(&["add", config.to_str().unwrap()]).stdout(Stdio::null()).spawn().unwrap())
-        .collect();
+    let adders: Vec<_> =
+        (0..6).map(|_| place.linf(&["add", config.to_str().unwrap()]).stdout(Stdio::null()).spawn().unwrap()).collect();
     for mut adder in adders {
         assert!(adder.wait().unwrap().success());
     }
@@ -48,10 +47,8 @@ fn many_who_add_at_once_get_one_dispatcher() {
     }
     place.until_idle();
     // With one slot, each worker ends before the next begins.
-    let mut spans: Vec<(i64, i64)> = (1..=6)
-        .map(|id| place.row(RunId(id)))
-        .map(|row| (row.started_ms.unwrap(), row.ended_ms.unwrap()))
-        .collect();
+    let mut spans: Vec<(i64, i64)> =
+        (1..=6).map(|id| place.row(RunId(id))).map(|row| (row.started_ms.unwrap(), row.ended_ms.unwrap())).collect();
     spans.sort_unstable();
     assert!(spans.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{spans:?}");
 }

@@ -128,7 +128,10 @@ fn a_polite_end_uses_no_retry() {
     let row = place.until_word(id, "completed");
     assert_eq!(row.attempts, 2);
     let said: Vec<String> = place.journal(id).into_iter().map(|event| event.text).collect();
-    assert!(said.iter().any(|text| text.starts_with("worker left in good order at the checkpoint of step")), "{said:#?}");
+    assert!(
+        said.iter().any(|text| text.starts_with("worker left in good order at the checkpoint of step")),
+        "{said:#?}"
+    );
     assert_whole(&place, id, 30);
 }
 
@@ -186,8 +189,7 @@ fn a_restart_of_the_machine_is_no_fault_of_the_run() {
     let id = place.add_with(5, "", &["--hold", "--set", "resources.retries=0"]);
     place.with_store(async |store| {
         let held = RunState::Paused { checkpoint: None };
-        let identity =
-            WorkerIdentity { pid: 1, start_ticks: 1, boot_id: "the boot before".into(), nonce: "n".into() };
+        let identity = WorkerIdentity { pid: 1, start_ticks: 1, boot_id: "the boot before".into(), nonce: "n".into() };
         let progress = Progress { step: 3, epoch: 0.3, p: PNorm::INFINITY };
         let running = RunState::Running { identity, progress, retry: 0 };
         assert!(store.catalog().transition(id, &held, &running, "as if").await.unwrap());

@@ -160,9 +160,11 @@ impl Place {
 
     /// Waits until the run trains and has done so many steps.
     pub fn until_step(&self, id: RunId, step: u64) -> (RunRow, WorkerIdentity) {
-        let row = self.until(id, &format!("running at step {step}"), |row| {
-            matches!(&row.state, RunState::Running { progress, .. } if progress.step >= step)
-        });
+        let row = self.until(
+            id,
+            &format!("running at step {step}"),
+            |row| matches!(&row.state, RunState::Running { progress, .. } if progress.step >= step),
+        );
         let identity = row.state.identity().cloned().unwrap();
         (row, identity)
     }

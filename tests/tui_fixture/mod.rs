@@ -70,7 +70,7 @@ fn running(story: &Story) -> RunState {
     let epoch = f64::from(story.epochs);
     let summary = story.summary();
     let progress = Progress { step: summary.step, epoch, p: summary.p.unwrap_or(PNorm::INFINITY) };
-    RunState::Running { identity: identity(), progress }
+    RunState::Running { identity: identity(), progress, retry: 0 }
 }
 
 /// Every state once, a sweep, and a note.
@@ -86,7 +86,11 @@ pub fn store() -> Vec<(RunRow, Story)> {
     push(3, Some(RunState::Queued { reason: wait }), story(config(MNIST, &["model.width=1024"]), 3, 0, 0.9));
     for (index, lambda) in ["0.02", "0.05", "0.1"].into_iter().enumerate() {
         let config = config(MNIST, &[&format!("loss.lambda={lambda}")]);
-        push(4 + index as i64, Some(RunState::Completed), story(config, 4 + index as u64, 120, 0.912 - index as f64 * 0.0035));
+        push(
+            4 + index as i64,
+            Some(RunState::Completed),
+            story(config, 4 + index as u64, 120, 0.912 - index as f64 * 0.0035),
+        );
     }
     let p = PNorm::new(41.2).unwrap();
     let reason = FailReason::NotFinite { step: 3112, p, what: "loss".into() };
@@ -114,7 +118,8 @@ pub fn data(story: &Story) -> RunData {
         hash: "b3c1a0f2d4e5968790aabbccddeeff00".into(),
         time_ms: epoch.time_ms,
     });
-    let event = |time_ms, step, kind: &str, text: &str| EventRow { time_ms, step, kind: kind.into(), text: text.into() };
+    let event =
+        |time_ms, step, kind: &str, text: &str| EventRow { time_ms, step, kind: kind.into(), text: text.into() };
     RunData {
         evals: story.evals(),
         loss: story.loss_bins(400),

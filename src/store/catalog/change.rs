@@ -84,16 +84,17 @@ impl Catalog {
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin(&self.pool).await?;
         let revision = self.next_revision(&mut transaction).await?;
-        let done = sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ? AND state = ?")
-            .bind(self.to_json(to)?)
-            .bind(to.word())
-            .bind(self.to_json(summary)?)
-            .bind(revision)
-            .bind(id.0)
-            .bind(self.to_json(from)?)
-            .execute(&mut *transaction)
-            .await
-            .map_err(self.error())?;
+        let done =
+            sqlx::query("UPDATE run SET state = ?, word = ?, summary = ?, revision = ? WHERE id = ? AND state = ?")
+                .bind(self.to_json(to)?)
+                .bind(to.word())
+                .bind(self.to_json(summary)?)
+                .bind(revision)
+                .bind(id.0)
+                .bind(self.to_json(from)?)
+                .execute(&mut *transaction)
+                .await
+                .map_err(self.error())?;
         if done.rows_affected() == 0 {
             return Ok(false);
         }
