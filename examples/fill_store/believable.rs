@@ -67,6 +67,7 @@ impl Story {
     }
 
     /// The loss of one step.
+    #[allow(dead_code, reason = "for stores")]
     pub fn step_loss(&self, epoch: f64, step: u64) -> f64 {
         self.loss(epoch, step) * (1.0 + 0.25 * noise(self.seed ^ 9, step))
     }

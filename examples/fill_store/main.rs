@@ -11,9 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use believable::Story;
 use clap::Parser;
-use linf::experiment::{
-    FailReason, PNorm, Progress, RunId, RunState, WaitReason, WorkerIdentity, expand, parse_with,
-};
+use linf::experiment::{FailReason, PNorm, Progress, RunId, RunState, WaitReason, WorkerIdentity, expand, parse_with};
 use linf::store::{Attempt, CheckpointKind, CheckpointRow, NewRun, Outcome, RunWriter, StepPoint, Store};
 
 #[derive(Parser)]
@@ -82,11 +80,8 @@ fn plan(args: &Args) -> Result<Vec<(NewRun, Story, End)>> {
     plan.push((NewRun::new(wide.clone(), MNIST), story(wide, 3, 0, 0.9), End::Queued));
     for (index, sets) in expand(&["loss.lambda=0.02,0.05,0.1,0.5".into()])?.into_iter().enumerate() {
         let config = config(MNIST, &sets)?;
-        let run = NewRun {
-            group: Some("mnist-cpu".into()),
-            variant: sets.join(" "),
-            ..NewRun::new(config.clone(), MNIST)
-        };
+        let run =
+            NewRun { group: Some("mnist-cpu".into()), variant: sets.join(" "), ..NewRun::new(config.clone(), MNIST) };
         let (epochs, end) = if index == 3 { (21, End::Failed) } else { (120, End::Completed) };
         plan.push((run, story(config, 4 + index as u64, epochs, 0.913 - index as f64 * 0.0035), end));
     }

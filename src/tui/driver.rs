@@ -136,7 +136,9 @@ impl Driver {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.take(Msg::Key(key)),
             Event::Paste(text) => self.take(Msg::Paste(text)),
             Event::Resize(..) => {
-                // Of a storm of resizes only the last size is true.
+                // Of a storm of resizes only the last size is true. Should it be the one before the storm, the terminal may
+                // still have cut off what it showed.
+                self.canvas.forget();
                 let (columns, rows) = self.canvas.size().context("cannot read the terminal's size")?;
                 self.take(Msg::Resize(columns, rows))
             }

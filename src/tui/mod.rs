@@ -18,8 +18,9 @@ pub mod machine;
 pub mod message;
 pub mod model;
 mod orders;
-mod panic_report;
+pub mod panic_report;
 mod pen;
+mod picture;
 pub mod run_list;
 mod screens;
 pub mod terminal;
@@ -29,3 +30,4 @@ mod watcher;
 mod wording;
 
 pub use driver::{Start, run};
+pub use picture::picture;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Stdout, Write},
     mem,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crossterm::{
@@ -84,13 +85,20 @@ impl Drop for Canvas {
     }
 }
 
+/// Whether the terminal is ours. Leaving the alternate screen twice would put the cursor on top of what was printed since.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
 fn seize() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
     terminal::enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, cursor::Hide, EnableBracketedPaste, EnableFocusChange)
 }
 
-/// Leaves the terminal as it was found. Harmless when done twice; a terminal that is gone cannot be given back.
+/// Leaves the terminal as it was found, if it is ours. Errors are nobody's: a terminal that is gone cannot be given back.
 pub fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let _ = execute!(
         io::stdout(),
         EndSynchronizedUpdate,

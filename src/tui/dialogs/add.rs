@@ -12,8 +12,7 @@ use crate::{
         look::Tone,
         message::Effect,
         model::Model,
-        pen::Pen,
-        wording,
+        pen::{Pen, wrapped},
     },
 };
 
@@ -84,7 +83,6 @@ impl AddDialog {
         match event.code {
             KeyCode::Esc if self.editing => self.editing = false,
             KeyCode::Esc => return Vec::new(),
-            KeyCode::Char('c') if control => return Vec::new(),
             KeyCode::Char('s') if control => return self.submit(model),
             KeyCode::Tab if self.editing && !empty_line => self.complete(),
             KeyCode::Tab | KeyCode::BackTab => self.editing = !self.editing,
@@ -162,7 +160,7 @@ impl AddDialog {
 
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
         let look = &model.look;
-        let (width, height) = (pen.width().saturating_sub(4).min(120), pen.height().saturating_sub(2).min(34));
+        let (width, height) = (pen.width().min(132), pen.height().min(36));
         let mut window = window(look, pen, "Add a run", width, height);
         let mut inside = window.inside();
         let hint = if self.editing {
@@ -229,7 +227,9 @@ impl AddDialog {
         }
         y += 2;
         pen.text(0, y, "change", look.style(if self.editing { Tone::Strong } else { Tone::Faint }));
-        pen.text(8, y, "key=value, one a line; train.seed=1..5 or loss.lambda=0.05,0.1 make a sweep", faint);
+        pen.text(8, y, "key=value, one a line", faint);
+        y += 1;
+        pen.text(2, y, "train.seed=1..5 or loss.lambda=0.05,0.1 make a sweep", faint);
         for (index, line) in self.lines.iter().enumerate() {
             y += 1;
             if self.editing && index == self.line {
@@ -304,30 +304,7 @@ fn about(config: &Config) -> [String; 3] {
         ),
         format!(
             "p {} from epoch {} to {}, then {} · on {}",
-            wording::figure(config.schedule.p_start),
-            config.schedule.ramp_start,
-            config.schedule.ramp_end,
-            end,
-            config.resources.device
+            config.schedule.p_start, config.schedule.ramp_start, config.schedule.ramp_end, end, config.resources.device
         ),
     ]
-}
-
-/// Writes text over several lines; answers the last of them.
-fn wrapped(pen: &mut Pen<'_>, mut y: u16, text: &str, style: ratatui::style::Style) -> u16 {
-    let width = usize::from(pen.width().max(1));
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > width {
-            pen.text(0, y, &line, style);
-            line.clear();
-            y += 1;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    pen.text(0, y, &line, style);
-    y
 }
