@@ -53,9 +53,7 @@ impl std::str::FromStr for Filter {
                 "loss" => Figure::Loss,
                 "epoch" => Figure::Epoch,
                 other => {
-                    return Err(format!(
-                        "\"{other}\" cannot be compared: allowed are certified, clean, loss and epoch"
-                    ));
+                    return Err(format!("\"{other}\" cannot be compared: allowed are certified, clean, loss and epoch"));
                 }
             };
             let value = word[at + 1..].parse().map_err(|_| format!("\"{}\" is no number", &word[at + 1..]))?;
