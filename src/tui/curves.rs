@@ -357,7 +357,7 @@ impl Build<'_> {
         }
         let raw = curves.iter().map(|curve| Curve {
             name: String::new(),
-            line: Line::Dots,
+            line: Line::Shade,
             style: self.look.style(Tone::Faint),
             points: curve.points.clone(),
         });
@@ -391,7 +391,7 @@ impl Build<'_> {
     fn loss(&self) -> Parts {
         let x = |step: u64| self.course.x(self.lens.x, self.course.epoch_of_step(step));
         let bins = self.data.loss.iter().flat_map(|bin| [(x(bin.step), bin.min), (x(bin.step), bin.max)]).collect();
-        let steps = Curve { name: String::new(), points: bins, style: self.look.style(Tone::Faint), line: Line::Solid };
+        let steps = Curve { name: String::new(), points: bins, style: self.look.style(Tone::Faint), line: Line::Shade };
         let mut curves = vec![steps];
         curves.extend(self.with_smoothing(vec![self.epochs("loss", Tone::Loss, Line::Solid, |row| row.loss)]));
         let scale = if self.lens.log_y { Scale::Log } else { Scale::Linear };

@@ -230,7 +230,7 @@ pub static TABLE: &[Binding] = &{
         bind(P::Log, &[key('n')], A::SearchNext, "next", "The next place that matches"),
         bind(P::Log, &[key('N')], A::SearchPrevious, "", "The previous place that matches"),
         bind(P::Log, &[key('w')], A::Wrap, "wrap", "Wrap long lines, or cut them"),
-        bind(P::Run, &[code(K::Tab)], A::NextTab, "tab", "The next tab"),
+        bind(P::Run, &[code(K::Tab)], A::NextTab, "next tab", "The next tab"),
         bind(P::Run, &[code(K::BackTab)], A::PreviousTab, "", "The previous tab"),
         bind(P::Run, &[key('1')], A::Tab(0), "", "Charts"),
         bind(P::Run, &[key('2')], A::Tab(1), "", "Certificates"),

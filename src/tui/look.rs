@@ -48,6 +48,8 @@ pub enum Depth {
 pub enum Tone {
     /// The certified accuracy: what the eye lands on first.
     Certified,
+    /// The same in small: sparklines.
+    Spark,
     /// Clean accuracy on the test set.
     Clean,
     /// Training accuracy.
@@ -88,6 +90,7 @@ enum Hue {
     Yellow,
     Vermilion,
     Blue,
+    Slate,
     Grey,
 }
 
@@ -103,6 +106,7 @@ impl Hue {
             Hue::Yellow => (0xF0E442, 0x7A6E00, 227, 58, Color::LightYellow),
             Hue::Vermilion => (0xF0743E, 0xC24A00, 209, 166, Color::LightRed),
             Hue::Blue => (0x7C9BF2, 0x2F4FB3, 69, 26, Color::LightBlue),
+            Hue::Slate => (0x3F7FA8, 0x5A9CC8, 67, 67, Color::Blue),
             Hue::Grey => (0x7D8590, 0x6A7078, 245, 242, Color::DarkGray),
         };
         match depth {
@@ -159,6 +163,7 @@ impl Look {
         let hue = |hue: Hue| Style::new().fg(hue.colour(self.depth, self.light));
         match tone {
             Tone::Certified => hue(Hue::Sky).add_modifier(Modifier::BOLD),
+            Tone::Spark => hue(Hue::Slate),
             Tone::Clean => hue(Hue::Orange),
             Tone::Train => hue(Hue::Grey),
             Tone::Surrogate => hue(Hue::Purple),

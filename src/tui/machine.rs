@@ -13,8 +13,6 @@ pub struct Machine {
     pub devices: Vec<Gpu>,
     /// Processes of workers: process id, share of a core, bytes of memory.
     pub workers: Vec<(i32, f32, u64)>,
-    /// How many runs the dispatcher trains at once, where it says so.
-    pub slots: Option<usize>,
     /// Whether a dispatcher looks after the queue.
     pub dispatcher: bool,
 }

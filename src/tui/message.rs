@@ -8,8 +8,8 @@ use super::images::Images;
 use super::known::{Certificates, ConfigFile, LogTail, RunData};
 use super::machine::Machine;
 use crate::{
-    experiment::{Config, DatasetId, Desired, RunId},
-    store::RunRow,
+    experiment::{DatasetId, Desired, RunId},
+    store::{NewRun, RunRow},
 };
 
 /// Something that happened.
@@ -53,7 +53,7 @@ pub enum Msg {
 }
 
 /// Something to do, outside of the model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Leave.
     Quit,
@@ -77,19 +77,6 @@ pub enum Effect {
     Copy(String),
     /// Send [`Msg::NoticeOver`] after a while.
     ExpireNotice(u64),
-}
-
-/// A run to queue.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewRun {
-    /// The whole config.
-    pub config: Config,
-    /// Its text, overrides included.
-    pub text: String,
-    /// Runs of one sweep share a group.
-    pub group: Option<String>,
-    /// What differs inside the group.
-    pub variant: String,
 }
 
 /// What is looked at.

@@ -7,7 +7,9 @@
 pub mod chart;
 mod curves;
 mod dialogs;
+mod driver;
 pub mod filter;
+mod gauges;
 mod images;
 pub mod keys;
 pub mod known;
@@ -15,9 +17,17 @@ pub mod look;
 pub mod machine;
 pub mod message;
 pub mod model;
+mod orders;
+pub mod panic_report;
 mod pen;
+mod picture;
 pub mod run_list;
 mod screens;
+pub mod terminal;
 pub mod update;
 pub mod view;
+mod watcher;
 mod wording;
+
+pub use driver::{Start, run};
+pub use picture::picture;

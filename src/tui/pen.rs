@@ -157,6 +157,9 @@ impl<'a> Pen<'a> {
     /// A line of typed text with its cursor at character `cursor`; scrolls where it is longer than the room.
     pub fn typed(&mut self, x: u16, y: u16, text: &str, cursor: usize, style: Style) {
         let room = usize::from(self.width().saturating_sub(x));
+        if room == 0 {
+            return;
+        }
         let skip = (cursor + 1).saturating_sub(room);
         let shown: String = text.chars().skip(skip).collect();
         self.text(x, y, &shown, style);
@@ -182,6 +185,25 @@ pub fn shortened(text: &str, width: usize) -> String {
         short.push('…');
     }
     short
+}
+
+/// Writes text over several lines; answers the last of them.
+pub fn wrapped(pen: &mut Pen<'_>, mut y: u16, text: &str, style: Style) -> u16 {
+    let width = usize::from(pen.width().max(1));
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > width {
+            pen.text(0, y, &line, style);
+            line.clear();
+            y += 1;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    pen.text(0, y, &line, style);
+    y
 }
 
 #[cfg(test)]

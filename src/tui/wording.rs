@@ -1,7 +1,7 @@
 //! Numbers, durations and sentences as the screens show them.
 
 use crate::{
-    experiment::{DatasetId, PNorm, Phase, WaitReason},
+    experiment::{DatasetId, Phase, WaitReason},
     store::RunRow,
 };
 
@@ -128,9 +128,10 @@ pub fn wait_reason<'a>(
     }
 }
 
-/// A share of a whole in eighths of a block, oldest first, as a line of block characters.
+/// Values from 0 to the largest as a line of block characters, oldest first; thinned out to `width`.
 pub fn sparkline(values: &[f32], width: usize) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    // Not the full block: the lines of a list would grow together.
+    const BLOCKS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
     let values: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let Some(last) = values.len().checked_sub(1) else { return String::new() };
     let width = width.min(values.len());
@@ -138,8 +139,8 @@ pub fn sparkline(values: &[f32], width: usize) -> String {
     (0..width)
         .map(|column| {
             let index = if width == 1 { last } else { column * last / (width - 1) };
-            let height = (values[index].max(0.0) / top * 7.0).round() as usize;
-            BLOCKS[height.min(7)]
+            let height = (values[index].max(0.0) / top * 6.0).round() as usize;
+            BLOCKS[height.min(6)]
         })
         .collect()
 }
@@ -154,11 +155,6 @@ pub fn mean_deviation(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     Some((mean, variance.sqrt()))
-}
-
-/// The exponent for an axis tick: no more digits than it needs.
-pub fn tick_exponent(p: PNorm) -> String {
-    if p.is_infinite() { "∞".into() } else { format!("{:.0}", p.get()) }
 }
 
 /// A moment in a time zone, `22 Nov 14:02`.
@@ -197,10 +193,10 @@ mod tests {
 
     #[test]
     fn a_sparkline_keeps_first_and_last() {
-        assert_eq!(sparkline(&[0.0, 0.5, 1.0], 8), "▁▅█");
+        assert_eq!(sparkline(&[0.0, 0.5, 1.0], 8), "▁▄▇");
         assert_eq!(sparkline(&[f32::NAN], 8), "");
         assert_eq!(sparkline(&[0.0; 40], 6).chars().count(), 6);
-        assert!(sparkline(&(0..40).map(|i| i as f32).collect::<Vec<_>>(), 5).ends_with('█'));
+        assert!(sparkline(&(0..40).map(|i| i as f32).collect::<Vec<_>>(), 5).ends_with('▇'));
     }
 
     #[test]

@@ -107,7 +107,8 @@ fn log_ticks(from: f64, to: f64, most: usize) -> Vec<(f64, String)> {
     let (low, high) = (from.log10().floor() as i32, to.log10().ceil() as i32);
     let decades = (to / from).log10();
     let factors: &[f64] = match decades * 3.0 {
-        dense if dense <= most as f64 => &[1.0, 2.0, 5.0],
+        ticks if ticks <= 1.7 * most as f64 => &[1.0, 2.0, 5.0],
+        ticks if ticks <= 2.5 * most as f64 => &[1.0, 3.0],
         _ => &[1.0],
     };
     let every = ((decades / most.max(1) as f64).ceil() as i32).max(1);
@@ -135,7 +136,7 @@ fn tick_text(value: f64, decimals: usize) -> String {
 
 fn log_text(value: f64) -> String {
     match value {
-        v if v >= 1e4 || v < 1e-3 => format!("{v:.0e}"),
+        v if !(1e-3..1e4).contains(&v) => format!("{v:.0e}"),
         v if v >= 1.0 => format!("{v:.0}"),
         v => trimmed(v),
     }

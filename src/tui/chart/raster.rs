@@ -11,7 +11,15 @@ pub struct Raster {
     plot: Plot,
     columns: usize,
     rows: usize,
-    cells: Vec<(u8, u8)>,
+    cells: Vec<Dots>,
+}
+
+/// The dots of one cell.
+#[derive(Clone, Copy, Default)]
+struct Dots {
+    mask: u8,
+    owner: u8,
+    shade: bool,
 }
 
 /// How a curve's line is drawn.
@@ -23,13 +31,15 @@ pub enum Line {
     Dashed,
     /// Single dots, for values that stand alone.
     Dots,
+    /// Every other dot of its band, behind all others: raw values behind their mean.
+    Shade,
 }
 
 impl Raster {
     /// No dots yet.
     pub fn new(plot: Plot, columns: u16, rows: u16) -> Raster {
         let (columns, rows) = (usize::from(columns), usize::from(rows));
-        Raster { plot, columns, rows, cells: vec![(0, 0); columns * rows] }
+        Raster { plot, columns, rows, cells: vec![Dots::default(); columns * rows] }
     }
 
     /// Dots of a cell, across and down.
@@ -52,7 +62,7 @@ impl Raster {
     }
 
     /// Sets one dot; y counts upwards. Outside is nowhere.
-    pub fn dot(&mut self, x: i64, y: i64, owner: u8) {
+    pub fn dot(&mut self, x: i64, y: i64, owner: u8, shade: bool) {
         let (width, height) = (self.width() as i64, self.height() as i64);
         if x < 0 || y < 0 || x >= width || y >= height {
             return;
@@ -65,7 +75,9 @@ impl Raster {
             Plot::Ascii => 1,
         };
         let cell = &mut self.cells[y / down * self.columns + x / across];
-        *cell = (cell.0 | bit, owner);
+        // A line takes a cell from the shade behind it, for a cell has one colour.
+        let mask = if cell.shade && !shade { 0 } else { cell.mask };
+        *cell = Dots { mask: mask | bit, owner, shade };
     }
 
     /// Draws a decimated curve.
@@ -73,7 +85,7 @@ impl Raster {
         let mut before: Option<&Column> = None;
         for column in columns {
             if line == Line::Dots {
-                self.dot(column.last.0.round() as i64, column.last.1.round() as i64, owner);
+                self.dot(column.last.0.round() as i64, column.last.1.round() as i64, owner, false);
                 continue;
             }
             if let Some(before) = before.filter(|_| column.joined) {
@@ -108,14 +120,16 @@ impl Raster {
             return;
         }
         for y in low.max(0.0).round() as i64..=high.min(top).round() as i64 {
-            self.dot(x, y, owner);
+            if line != Line::Shade || (x + y) % 2 == 0 {
+                self.dot(x, y, owner, line == Line::Shade);
+            }
         }
     }
 
     /// What stands in a cell: its symbol and the curve it belongs to.
     pub fn cell(&self, column: u16, row: u16) -> Option<(char, u8)> {
         let index = usize::from(row) * self.columns + usize::from(column);
-        let &(mask, owner) = self.cells.get(index).filter(|_| usize::from(column) < self.columns)?;
+        let &Dots { mask, owner, .. } = self.cells.get(index).filter(|_| usize::from(column) < self.columns)?;
         let symbol = match (self.plot, mask) {
             (_, 0) => return None,
             (Plot::Braille, mask) => char::from_u32(0x2800 + u32::from(mask))?,
@@ -161,8 +175,8 @@ mod tests {
     #[test]
     fn dots_outside_are_nowhere() {
         let mut raster = Raster::new(Plot::Braille, 0, 0);
-        raster.dot(0, 0, 0);
-        raster.dot(i64::MAX, i64::MIN, 0);
+        raster.dot(0, 0, 0, false);
+        raster.dot(i64::MAX, i64::MIN, 0, false);
         assert_eq!(raster.cell(0, 0), None);
     }
 }

@@ -6,13 +6,13 @@ use tui_input::Input;
 use super::{Dialog, edit, insert, window};
 use crate::{
     experiment::{self, Config, Schedules},
+    store::NewRun,
     tui::{
-        known::ConfigFile,
+        known::{ConfigFile, Known},
         look::Tone,
-        message::{Effect, NewRun},
+        message::Effect,
         model::Model,
-        pen::Pen,
-        wording,
+        pen::{Pen, wrapped},
     },
 };
 
@@ -53,16 +53,13 @@ impl AddDialog {
     }
 
     /// What would be queued, or why nothing can be.
-    pub fn runs(&self) -> Result<Vec<NewRun>, String> {
+    pub fn runs(&self, known: &Known) -> Result<Vec<NewRun>, String> {
         let file = self.file().ok_or("no config is chosen")?;
         let lines: Vec<String> =
             self.lines.iter().map(|line| line.value().trim().to_owned()).filter(|line| !line.is_empty()).collect();
         let (sweeps, fixed): (Vec<String>, Vec<String>) = lines.into_iter().partition(|line| is_sweep(line));
         let grid = experiment::expand(&sweeps).map_err(|error| error.to_string())?;
-        let group = (grid.len() > 1).then(|| {
-            let keys: Vec<&str> = sweeps.iter().filter_map(|sweep| Some(sweep.split_once('=')?.0.trim())).collect();
-            format!("{} × {}", file.name.trim_end_matches(".toml"), keys.join(", "))
-        });
+        let group = (grid.len() > 1).then(|| free_group(file.name.trim_end_matches(".toml"), known));
         grid.into_iter()
             .map(|row| {
                 let overrides: Vec<String> = fixed.iter().chain(&row).cloned().collect();
@@ -73,7 +70,7 @@ impl AddDialog {
                 } else {
                     toml::to_string(&config).map_err(|error| error.to_string())?
                 };
-                Ok(NewRun { config, text, group: group.clone(), variant: row.join(" ") })
+                Ok(NewRun { group: group.clone(), variant: row.join(" "), ..NewRun::new(config, text) })
             })
             .collect()
     }
@@ -86,7 +83,6 @@ impl AddDialog {
         match event.code {
             KeyCode::Esc if self.editing => self.editing = false,
             KeyCode::Esc => return Vec::new(),
-            KeyCode::Char('c') if control => return Vec::new(),
             KeyCode::Char('s') if control => return self.submit(model),
             KeyCode::Tab if self.editing && !empty_line => self.complete(),
             KeyCode::Tab | KeyCode::BackTab => self.editing = !self.editing,
@@ -130,7 +126,7 @@ impl AddDialog {
     }
 
     fn submit(self, model: &mut Model) -> Vec<Effect> {
-        match self.runs() {
+        match self.runs(&model.known) {
             Ok(runs) => vec![Effect::Add(runs)],
             Err(_) => {
                 // The reason stands in the dialog already.
@@ -164,7 +160,7 @@ impl AddDialog {
 
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
         let look = &model.look;
-        let (width, height) = (pen.width().saturating_sub(4).min(120), pen.height().saturating_sub(2).min(34));
+        let (width, height) = (pen.width().min(132), pen.height().min(36));
         let mut window = window(look, pen, "Add a run", width, height);
         let mut inside = window.inside();
         let hint = if self.editing {
@@ -231,7 +227,9 @@ impl AddDialog {
         }
         y += 2;
         pen.text(0, y, "change", look.style(if self.editing { Tone::Strong } else { Tone::Faint }));
-        pen.text(8, y, "key=value, one a line; train.seed=1..5 or loss.lambda=0.05,0.1 make a sweep", faint);
+        pen.text(8, y, "key=value, one a line", faint);
+        y += 1;
+        pen.text(2, y, "train.seed=1..5 or loss.lambda=0.05,0.1 make a sweep", faint);
         for (index, line) in self.lines.iter().enumerate() {
             y += 1;
             if self.editing && index == self.line {
@@ -247,7 +245,7 @@ impl AddDialog {
             y = wrapped(&mut pen, y, &format!("{}: {} ({}{default})", doc.key, doc.text, doc.allowed), faint);
         }
         y += 2;
-        match self.runs() {
+        match self.runs(&model.known) {
             Err(why) => {
                 wrapped(&mut pen, y, &why, look.style(Tone::Bad));
             }
@@ -271,6 +269,13 @@ impl AddDialog {
         let line = self.lines.get(self.line).filter(|_| self.editing)?;
         experiment::explain(line.value().split('=').next().unwrap_or_default().trim())
     }
+}
+
+/// A name for a group that no other has.
+fn free_group(stem: &str, known: &Known) -> String {
+    let taken = |name: &str| known.rows.values().any(|row| row.group.as_deref() == Some(name));
+    let numbered = (2..=known.rows.len() + 2).map(|number| format!("{stem}-{number}"));
+    std::iter::once(stem.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_else(|| stem.to_owned())
 }
 
 /// Whether a line gives several values for a key. A TOML list or a quoted text is one value.
@@ -299,30 +304,7 @@ fn about(config: &Config) -> [String; 3] {
         ),
         format!(
             "p {} from epoch {} to {}, then {} · on {}",
-            wording::figure(config.schedule.p_start),
-            config.schedule.ramp_start,
-            config.schedule.ramp_end,
-            end,
-            config.resources.device
+            config.schedule.p_start, config.schedule.ramp_start, config.schedule.ramp_end, end, config.resources.device
         ),
     ]
-}
-
-/// Writes text over several lines; answers the last of them.
-fn wrapped(pen: &mut Pen<'_>, mut y: u16, text: &str, style: ratatui::style::Style) -> u16 {
-    let width = usize::from(pen.width().max(1));
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > width {
-            pen.text(0, y, &line, style);
-            line.clear();
-            y += 1;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    pen.text(0, y, &line, style);
-    y
 }

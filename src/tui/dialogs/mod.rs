@@ -6,7 +6,7 @@ mod help;
 mod palette;
 mod prompt;
 
-use crossterm::event::{Event, KeyEvent};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Style;
 use tui_input::{Input, backend::crossterm::EventHandler};
 
@@ -39,8 +39,11 @@ pub enum Dialog {
 }
 
 impl Dialog {
-    /// Takes in a key. The dialog has been taken out of the model and puts itself back where it stays open.
+    /// Takes in a key; `^c` closes any dialog. It has been taken out of the model and puts itself back where it stays open.
     pub fn key(self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
+        if event.modifiers.contains(KeyModifiers::CONTROL) && event.code == KeyCode::Char('c') {
+            return Vec::new();
+        }
         match self {
             Dialog::Confirm(confirm) => confirm.key(model, event),
             Dialog::Prompt(prompt) => prompt.key(model, event),

@@ -144,7 +144,7 @@ impl Prompt {
         line.clear();
         let x = line.text(1, 0, self.purpose.label(), look.style(Tone::Key)) + 1;
         line.typed(x, 0, self.input.value(), self.input.cursor(), look.style(Tone::Strong));
-        let used = x + self.input.value().chars().count() as u16 + 3;
+        let used = x.saturating_add(u16::try_from(self.input.value().chars().count() + 3).unwrap_or(u16::MAX));
         match &self.fault {
             Some(fault) => line.text(used, 0, fault, look.style(Tone::Bad)),
             None => line.text(used, 0, self.purpose.example(), look.style(Tone::Faint)),

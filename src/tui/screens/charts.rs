@@ -134,7 +134,12 @@ fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: 
             wording::figure(point.lr),
             wording::figure(point.lambda)
         );
-        pen.text(x + 1, y, &words, look.style(Tone::Strong));
+        x = pen.text(x + 1, y, &words, look.style(Tone::Strong));
+    }
+    let order = "certified ≤ clean holds";
+    let evaluated = model.known.data(row.id).is_some_and(|data| !data.evals.is_empty() && disordered(data).is_none());
+    if evaluated && usize::from(x) + order.len() < usize::from(pen.width()) {
+        pen.right(pen.width() - 1, y, order, faint);
     }
 }
 
@@ -156,9 +161,6 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     words.extend([pace(row), until_infinity(row)].into_iter().filter(|text| !text.is_empty()));
     if let Some(left) = row.summary.eta_seconds.filter(|_| row.state.holds_a_slot()) {
         words.push(format!("{} left", wording::duration(left)));
-    }
-    if model.known.data(row.id).is_some_and(|data| !data.evals.is_empty()) {
-        words.push("certified ≤ clean holds".into());
     }
     pen.fit(1, y, width.saturating_sub(1), &words.join(" · "), look.style(Tone::Faint));
 }

@@ -73,10 +73,8 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     y += 1;
     let rows = QueueScreen::rows(&model.known);
     let live = rows.iter().filter(|row| row.state.holds_a_slot()).count();
-    let slots =
-        machine.and_then(|machine| machine.slots).map_or_else(String::new, |slots| format!(" of {slots} slots"));
     let mut x = pen.text(1, y, "Queue", look.style(Tone::Strong));
-    x = pen.text(x, y, &format!("  {live} running{slots} · {} waiting", rows.len() - live), look.style(Tone::Faint));
+    x = pen.text(x, y, &format!("  {live} running · {} waiting", rows.len() - live), look.style(Tone::Faint));
     if machine.is_some_and(|machine| !machine.dispatcher) && !rows.is_empty() {
         pen.text(x, y, "  no dispatcher looks after it: r on a run starts one", look.style(Tone::Warn));
     }

@@ -67,14 +67,15 @@ pub fn draw_config(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>
     let width = pen.width();
     for (y, (key, value, text, tone)) in (1..pen.height()).zip(lines.iter().skip(scroll)) {
         pen.fit(1, y, 26, key, look.style(*tone));
-        pen.fit(
-            28,
-            y,
-            22.min(width.saturating_sub(28)),
-            value,
-            look.style(if *tone == Tone::Text { Tone::Key } else { *tone }),
-        );
-        pen.fit(52, y, width.saturating_sub(53), text, faint);
+        let style = look.style(if *tone == Tone::Text { Tone::Key } else { *tone });
+        let rest = width.saturating_sub(29);
+        // A value longer than its column takes the place of the explanation.
+        if value.chars().count() > 22 {
+            pen.fit(28, y, rest, value, style);
+        } else {
+            pen.text(28, y, value, style);
+            pen.fit(52, y, width.saturating_sub(53), text, faint);
+        }
     }
 }
 

@@ -52,6 +52,15 @@ impl Tab {
         }
     }
 
+    /// Its name where there is little room.
+    fn short(self) -> &'static str {
+        match self {
+            Tab::Certificates => "Certs",
+            Tab::Checkpoints => "Ckpts",
+            other => other.name(),
+        }
+    }
+
     fn index(self) -> usize {
         Tab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
     }
@@ -116,6 +125,11 @@ impl RunScreen {
                 }
                 Tab::Certificates => self.certificates.act(other, self.run, known),
                 Tab::Samples => self.samples.act(other, self.run, known),
+                Tab::Log if matches!(other, Action::SearchNext | Action::SearchPrevious) => {
+                    if let Some(log) = known.logs.get(&self.run).filter(|_| !self.log.search.is_empty()) {
+                        self.log.find(&log.lines, page(size), other == Action::SearchPrevious);
+                    }
+                }
                 Tab::Log => self.log.act(other, self.lines(known), page(size)),
                 Tab::Checkpoints | Tab::Config | Tab::Events => self.scroll_by(other, known, page(size)),
             },
@@ -192,25 +206,22 @@ fn draw_tabs(row: &RunRow, front: Tab, look: &Look, pen: &mut Pen<'_>) {
     let (glyph, glyph_style) = look.state_glyph(&row.state);
     let mut x = pen.text(1, 0, &row.name, look.style(Tone::Strong)) + 1;
     x = pen.text(x, 0, glyph, glyph_style) + 1;
-    x = pen.text(x, 0, row.state.word(), glyph_style) + 2;
     let words: u16 = Tab::ALL.iter().map(|tab| tab.name().len() as u16 + 4).sum();
-    let short = x + words > pen.width();
+    let short = x + row.state.word().len() as u16 + words > pen.width();
+    if !short {
+        x = pen.text(x, 0, row.state.word(), glyph_style) + 1;
+    }
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
         let on = tab == front;
-        x = pen.text(x, 0, &format!("{}", index + 1), look.style(if on { Tone::Key } else { Tone::Faint }))
-            + u16::from(!short || on);
-        if on || !short {
-            let style = if on { look.selection().patch(look.style(Tone::Strong)) } else { look.style(Tone::Faint) };
-            x = pen.text(x, 0, tab.name(), style);
-        } else {
-            let name: String = tab.name().chars().take(5).collect();
-            x = pen.text(x, 0, &name, look.style(Tone::Faint));
-        }
-        x += if short { 1 } else { 2 };
+        let name = if short { tab.short() } else { tab.name() };
+        let style = if on { look.selection().patch(look.style(Tone::Strong)) } else { look.style(Tone::Faint) };
+        x = pen.text(x + 1, 0, &format!("{}", index + 1), look.style(if on { Tone::Key } else { Tone::Faint }));
+        x = pen.text(x + u16::from(!short || on), 0, name, style);
+        x += u16::from(!short);
     }
     if let Some(certified) = row.summary.certified {
         let text = format!("certified {certified:.4}");
-        if x + text.len() as u16 + 1 < pen.width() {
+        if x + text.len() as u16 + 2 < pen.width() {
             pen.right(pen.width() - 1, 0, &text, look.style(Tone::Certified));
         }
     }

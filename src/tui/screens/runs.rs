@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use ratatui::style::Style;
-
 use crate::{
     experiment::{RunId, RunState},
     store::RunRow,
@@ -107,7 +105,7 @@ impl RunsScreen {
 
     /// What a key does here.
     pub fn act(&mut self, action: Action, known: &Known, size: (u16, u16)) {
-        let page = (Rows::of(size).list / 2).max(1) as usize;
+        let page = (Rows::of(size, self.entries.len()).list / 2).max(1) as usize;
         let last = self.entries.len().saturating_sub(1);
         match action {
             Action::Down => self.selected = (self.selected + 1).min(last),
@@ -154,7 +152,7 @@ impl RunsScreen {
 
     /// Scrolls so that the cursor is seen.
     pub fn keep_visible(&mut self, size: (u16, u16)) {
-        let room = usize::from(Rows::of(size).list).max(1);
+        let room = usize::from(Rows::of(size, self.entries.len()).list).max(1);
         self.offset = self.offset.min(self.entries.len().saturating_sub(room));
         self.offset = self.offset.min(self.selected).max((self.selected + 1).saturating_sub(room));
     }
@@ -167,11 +165,17 @@ struct Rows {
 }
 
 impl Rows {
-    /// Header, filter line, column names and hint bar take four rows; the chart, if any, another for its rule.
-    fn of((_, height): (u16, u16)) -> Rows {
+    /// Header, filter line, column names and hint bar take four rows. The chart gets what the list leaves, and in any case
+    /// two rows of five; on a low terminal all is left to the list.
+    fn of((_, height): (u16, u16), entries: usize) -> Rows {
         let room = height.saturating_sub(4);
-        let chart = if room >= 14 { (room * 2 / 5).clamp(7, 20) } else { 0 };
-        Rows { list: room.saturating_sub(chart + u16::from(chart > 0)), chart }
+        if room < 14 {
+            return Rows { list: room, chart: 0 };
+        }
+        let least = (room * 2 / 5).max(7);
+        let lines = u16::try_from(entries).unwrap_or(u16::MAX).max(3);
+        let list = lines.min(room - least - 1);
+        Rows { list, chart: (room - list - 1).min(room * 3 / 5) }
     }
 }
 
@@ -229,7 +233,7 @@ impl Columns {
 /// Draws the list.
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let (look, known, list) = (&model.look, &model.known, &model.list);
-    let rows = Rows::of(model.size);
+    let rows = Rows::of(model.size, list.entries.len());
     let columns = Columns::of(pen.width());
     draw_filter(model, pen);
     if list.entries.is_empty() {
@@ -354,8 +358,12 @@ fn draw_group(model: &Model, group: &str, columns: &Columns, y: u16, pen: &mut P
     title.push(')');
     let room = columns.certified.0.saturating_sub(columns.name.0 + 1);
     pen.fit(columns.name.0, y, room, &title, look.style(Tone::Strong));
+    // Half-trained runs say nothing about the group once others are complete.
+    let complete = |row: &&&RunRow| matches!(row.state, RunState::Completed);
+    let any_complete = members.iter().any(|row| complete(&row));
     let figures = |value: fn(&RunRow) -> Option<f64>| {
-        wording::mean_deviation(members.iter().filter_map(|row| value(row)))
+        let counted = members.iter().filter(|row| !any_complete || complete(row));
+        wording::mean_deviation(counted.filter_map(|row| value(row)))
             .map(|(mean, deviation)| (format!("{mean:.4}"), format!("± {deviation:.4}")))
     };
     if let Some((mean, deviation)) = figures(|row| row.summary.certified) {
@@ -481,7 +489,7 @@ fn draw_figures(row: &RunRow, columns: &Columns, look: &Look, y: u16, pen: &mut 
     pen.right(columns.certified.0 + columns.certified.1, y, &certified, style);
     if columns.spark.1 > 0 && look.unicode {
         let spark = wording::sparkline(&summary.certified_history, usize::from(columns.spark.1));
-        pen.text(columns.spark.0, y, &spark, Style { add_modifier: Default::default(), ..look.style(Tone::Certified) });
+        pen.text(columns.spark.0, y, &spark, look.style(Tone::Spark));
     }
     if columns.clean.1 > 0 {
         let tone = if summary.clean.is_some() { Tone::Clean } else { Tone::Faint };
@@ -509,7 +517,7 @@ fn draw_preview(model: &Model, mut pen: Pen<'_>) {
     let (look, known) = (&model.look, &model.known);
     let runs = model.list.selected_runs(known);
     let rows: Vec<&RunRow> = runs.iter().filter_map(|id| known.rows.get(id)).collect();
-    let facts = if pen.width() >= 100 { (pen.width() / 3).clamp(40, 56) } else { 0 };
+    let facts = if pen.width() >= 100 { (pen.width() * 3 / 8).clamp(42, 60) } else { 0 };
     let chart_width = pen.width() - facts;
     match rows.as_slice() {
         [] => {}
@@ -575,7 +583,7 @@ fn draw_facts(model: &Model, row: &RunRow, mut pen: Pen<'_>) {
         line(&mut pen, &format!("best {best:.4} at epoch {epoch:.0}"), look.style(Tone::Certified));
     }
     if let Some(surrogate) = summary.surrogate {
-        line(&mut pen, &format!("surrogate {surrogate:.4} (training set, finite p)"), look.style(Tone::Surrogate));
+        line(&mut pen, &format!("surrogate {surrogate:.4} (training images, finite p)"), look.style(Tone::Surrogate));
     }
     if let Some(published) = &row.config.run.published {
         line(

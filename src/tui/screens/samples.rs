@@ -176,7 +176,13 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
         }
     }
     if let Some(sample) = samples.get(selected).filter(|_| width > list + 12) {
-        draw_image(model, row, certificates, *sample, pen.part(list + 3, 1, width - list - 4, height - 1));
+        draw_image(
+            model,
+            row,
+            certificates,
+            *sample,
+            pen.part(list + 3, 1, width - list - 4, height.saturating_sub(1)),
+        );
     }
 }
 
@@ -204,7 +210,7 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
             images.draw(at, look, &mut pen.rows(1, height));
         }
         Some(Err(why)) => {
-            pen.text(0, 2, why, look.style(Tone::Warn));
+            crate::tui::pen::wrapped(&mut pen, 2, why, look.style(Tone::Warn));
         }
         None => {
             pen.text(0, 2, "reading the images …", faint);

@@ -1,0 +1,214 @@
+//! Runs the terminal UI: turns keys and news from the store into messages, runs the effects, draws.
+//!
+//! One event is awaited, whatever else has come is taken in with it, and then the screen is drawn, at most once in
+//! [`FRAME`]. A screen that is the same as before costs no byte.
+
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures::StreamExt;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        watch,
+    },
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    look::Look,
+    message::{Effect, Msg},
+    model::Model,
+    orders, panic_report,
+    terminal::Canvas,
+    update,
+    view::view,
+    watcher::{self, Orders},
+};
+use crate::{experiment::RunId, store::Store};
+
+/// Where the screen opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the list of runs.
+    Runs,
+    /// At a run.
+    Run(RunId),
+}
+
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(10);
+/// How long a notice is shown.
+const NOTICE: Duration = Duration::from_secs(5);
+/// How long the first frame waits for the store, so that it need not be drawn twice.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Opens the full-screen view on the store at `root` and returns when the user leaves it.
+pub fn run(root: &Path, start: Start) -> Result<()> {
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        bail!("the full-screen view needs a terminal: `linf-tui ls` and `linf-tui watch` do not");
+    }
+    // One thread draws and thinks; the store's connections have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the asynchronous runtime")?;
+    let result = runtime.block_on(drive(root, start));
+    // A dispatcher that is being started, or images that are being read, need not hold us up.
+    runtime.shutdown_background();
+    result
+}
+
+async fn drive(root: &Path, start: Start) -> Result<()> {
+    let store = Store::open(root).await?;
+    let (messages, inbox) = mpsc::unbounded_channel();
+    let (orders, told) = watch::channel(Orders { focused: true, ..Orders::default() });
+    tokio::spawn(watcher::watch_store(store.clone(), told, messages.clone()));
+    panic_report::install(root.to_owned());
+    let canvas = Canvas::take().context("cannot take over the terminal")?;
+    let size = canvas.size().context("cannot read the terminal's size")?;
+    let name = root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let parent = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    // Nearly every store is called runs; the folder it lies in says more.
+    let name = if name == "runs" { parent.unwrap_or(name) } else { name };
+    let model = Model::new(Look::from_env(), jiff::tz::TimeZone::system(), name, size);
+    let mut driver = Driver { store, messages, orders, canvas, model, start: Some(start), leaving: false };
+    driver.run(inbox).await
+}
+
+struct Driver {
+    store: Store,
+    messages: UnboundedSender<Msg>,
+    orders: watch::Sender<Orders>,
+    canvas: Canvas,
+    model: Model,
+    /// Where to go once the runs are known.
+    start: Option<Start>,
+    leaving: bool,
+}
+
+impl Driver {
+    async fn run(&mut self, mut inbox: UnboundedReceiver<Msg>) -> Result<()> {
+        let mut events = EventStream::new();
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+        let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+        let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
+        let mut go_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        let mut draw_at = Some(Instant::now() + PATIENCE);
+        while !self.leaving {
+            let due = draw_at.unwrap_or_else(Instant::now);
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => self.take_event(event)?,
+                    // The terminal is gone: there is nobody left to show anything to.
+                    Some(Err(_)) | None => return Ok(()),
+                },
+                Some(message) = inbox.recv() => self.take(message)?,
+                _ = terminate.recv() => return Ok(()),
+                _ = hang_up.recv() => return Ok(()),
+                _ = stop.recv() => self.suspend()?,
+                _ = go_on.recv() => self.canvas.forget(),
+                () = sleep_until(due), if draw_at.is_some() => {
+                    let model = &self.model;
+                    self.canvas.draw(model.size, |area, buffer| view(model, area, buffer)).context("cannot draw")?;
+                    draw_at = None;
+                    // Whatever comes before the frame's time is over is drawn with the next one.
+                    sleep(FRAME).await;
+                    continue;
+                }
+            }
+            while let Ok(message) = inbox.try_recv() {
+                self.take(message)?;
+            }
+            if self.model.known.loaded || draw_at.is_none() {
+                draw_at = Some(Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.take(Msg::Key(key)),
+            Event::Paste(text) => self.take(Msg::Paste(text)),
+            Event::Resize(..) => {
+                // Of a storm of resizes only the last size is true. Should it be the one before the storm, the terminal may
+                // still have cut off what it showed.
+                self.canvas.forget();
+                let (columns, rows) = self.canvas.size().context("cannot read the terminal's size")?;
+                self.take(Msg::Resize(columns, rows))
+            }
+            Event::FocusGained | Event::FocusLost => {
+                let focused = event == Event::FocusGained;
+                self.orders.send_if_modified(|orders| {
+                    let changed = orders.focused != focused;
+                    orders.focused = focused;
+                    changed
+                });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, message: Msg) -> Result<()> {
+        let effects = update::update(&mut self.model, message);
+        for effect in effects {
+            self.effect(effect)?;
+        }
+        if self.model.known.loaded
+            && let Some(Start::Run(id)) = self.start.take()
+            && self.model.known.rows.contains_key(&id)
+        {
+            update::open(&mut self.model, id);
+            self.model.list.select(id);
+            // Following the run is an effect of the next message; there need not be another one soon.
+            let (columns, rows) = self.model.size;
+            return self.take(Msg::Resize(columns, rows));
+        }
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: Effect) -> Result<()> {
+        match effect {
+            Effect::Quit => self.leaving = true,
+            Effect::Suspend => self.suspend()?,
+            Effect::Redraw => self.canvas.forget(),
+            Effect::Follow(interest) => self.orders.send_modify(|orders| orders.interest = interest),
+            Effect::Copy(text) => self.canvas.copy(&text).context("cannot write to the terminal")?,
+            Effect::ExpireNotice(number) => {
+                let messages = self.messages.clone();
+                tokio::spawn(async move {
+                    sleep(NOTICE).await;
+                    // Nobody listens once the program is about to leave.
+                    let _ = messages.send(Msg::NoticeOver(number));
+                });
+            }
+            Effect::Desire(..) | Effect::Add(_) | Effect::SetTags(..) | Effect::SetNote(..) | Effect::LoadConfigs => {
+                let (store, messages) = (self.store.clone(), self.messages.clone());
+                tokio::spawn(async move {
+                    for message in orders::carry_out(&store, effect).await {
+                        // As above.
+                        let _ = messages.send(message);
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the whole job, as `^Z` does, and takes the terminal again when the shell lets it go on.
+    fn suspend(&mut self) -> Result<()> {
+        let stopped = self.canvas.lend(|| {
+            // The group, not this process alone: a `make` that started us must stop with us, or its shell hangs.
+            let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
+        });
+        stopped.context("cannot take the terminal again")?;
+        let (columns, rows) = self.canvas.size().context("cannot read the terminal's size")?;
+        self.take(Msg::Resize(columns, rows))
+    }
+}

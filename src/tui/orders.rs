@@ -1,0 +1,109 @@
+//! Carries out what the user asks of the store.
+
+use std::{env, fs, path::PathBuf};
+
+use super::{
+    known::ConfigFile,
+    message::{Effect, Msg},
+};
+use crate::{
+    dispatch::{ask, ensure_dispatcher},
+    experiment::{Desired, RunId, parse_with},
+    store::{NewRun, Store},
+};
+
+/// Does it, and says how it went.
+pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
+    match effect {
+        Effect::Desire(runs, desired) => desire(store, &runs, desired).await,
+        Effect::Add(runs) => vec![add(store, runs).await],
+        Effect::SetTags(id, tags) => said(store.catalog().set_tags(id, &tags).await, "tags are set"),
+        Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),
+        Effect::LoadConfigs => vec![load_configs().await],
+        _ => Vec::new(),
+    }
+}
+
+fn said<E: std::fmt::Display>(result: Result<(), E>, done: &str) -> Vec<Msg> {
+    vec![result.map_or_else(|error| Msg::Failed(error.to_string()), |()| Msg::Done(done.into()))]
+}
+
+async fn desire(store: &Store, runs: &[RunId], desired: Desired) -> Vec<Msg> {
+    let mut messages = Vec::new();
+    let mut names = Vec::new();
+    for id in runs {
+        match ask(store, *id, desired).await {
+            Ok(row) => names.push(row.name),
+            Err(error) => messages.push(Msg::Failed(error.to_string())),
+        }
+    }
+    if let Err(why) = wake(store).await {
+        messages.push(Msg::Failed(why));
+    }
+    let what = match names.as_slice() {
+        [] => return messages,
+        [name] => name.clone(),
+        several => format!("{} runs", several.len()),
+    };
+    let verb = match desired {
+        Desired::Run => "goes on as soon as there is a slot",
+        Desired::Pause => "pauses at a checkpoint",
+        Desired::Cancel => "stops at a checkpoint",
+        Desired::CancelNow => "stops at once",
+    };
+    messages.push(Msg::Done(format!("{what}: {verb}")));
+    messages
+}
+
+async fn add(store: &Store, runs: Vec<NewRun>) -> Msg {
+    let ids = match store.catalog().add_many(runs).await {
+        Ok(ids) => ids,
+        Err(error) => return Msg::Failed(format!("nothing was queued: {error}")),
+    };
+    if let Err(why) = wake(store).await {
+        return Msg::Failed(format!("queued, but {why}"));
+    }
+    match ids.as_slice() {
+        [id] => match store.catalog().run(*id).await {
+            Ok(Some(row)) => Msg::Done(format!("queued {}", row.name)),
+            _ => Msg::Done(format!("queued #{id}")),
+        },
+        ids => Msg::Done(format!("queued {} runs", ids.len())),
+    }
+}
+
+/// Sees that a dispatcher looks after the queue. Starting one takes a moment, so it is done off the UI's thread.
+async fn wake(store: &Store) -> Result<(), String> {
+    let root = store.root().to_owned();
+    let started = tokio::task::spawn_blocking(move || ensure_dispatcher(&root)).await;
+    match started {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("no dispatcher could be started: {error}")),
+        Err(error) => Err(format!("no dispatcher could be started: {error}")),
+    }
+}
+
+/// The configs in `$LINF_CONFIGS`, else in `configs` in the current folder.
+async fn load_configs() -> Msg {
+    let named = env::var_os("LINF_CONFIGS").filter(|folder| !folder.is_empty());
+    let folder = named.map_or_else(|| PathBuf::from("configs"), PathBuf::from);
+    let shown = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).display().to_string();
+    let mut files: Vec<ConfigFile> = fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| {
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path);
+            let parsed = match &text {
+                Ok(text) => parse_with(text, &name, &[]).map(Box::new).map_err(|error| error.to_string()),
+                Err(error) => Err(format!("{}: {error}", path.display())),
+            };
+            Some(ConfigFile { name, text: text.unwrap_or_default(), parsed })
+        })
+        .collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Msg::Configs(files, shown)
+}

@@ -1,0 +1,142 @@
+//! The terminal itself: taken over, drawn on with as few bytes as possible, and always given back.
+
+use std::{
+    io::{self, Stdout, Write},
+    mem,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crossterm::{
+    clipboard::CopyToClipboard,
+    cursor,
+    event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange},
+    execute,
+    terminal::{self, BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen},
+};
+use ratatui::{
+    backend::{Backend, ClearType, CrosstermBackend},
+    buffer::Buffer,
+    layout::Rect,
+};
+
+/// A terminal in our hands. Dropping it gives the terminal back.
+pub struct Canvas {
+    backend: CrosstermBackend<Frames>,
+    shown: Buffer,
+    next: Buffer,
+}
+
+impl Canvas {
+    /// Takes the terminal over. Sends settings only, never a query whose answer could end up on the command line.
+    pub fn take() -> io::Result<Canvas> {
+        let canvas =
+            Canvas { backend: CrosstermBackend::new(Frames::new()), shown: Buffer::default(), next: Buffer::default() };
+        seize()?;
+        Ok(canvas)
+    }
+
+    /// Columns and rows. Never 0: some terminals say so for a moment.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        let (columns, rows) = terminal::size()?;
+        Ok((columns.max(1), rows.max(1)))
+    }
+
+    /// Draws a screen of this size and sends what differs from the one before, in one piece; nothing where nothing does.
+    pub fn draw(&mut self, (columns, rows): (u16, u16), view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
+        let area = Rect::new(0, 0, columns, rows);
+        if self.shown.area != area {
+            self.shown = Buffer::empty(area);
+            self.backend.clear_region(ClearType::All)?;
+        }
+        self.next.resize(area);
+        self.next.reset();
+        view(area, &mut self.next);
+        let changes = self.shown.diff(&self.next);
+        if !changes.is_empty() {
+            self.backend.draw(changes.into_iter())?;
+        }
+        Write::flush(&mut self.backend)?;
+        mem::swap(&mut self.shown, &mut self.next);
+        Ok(())
+    }
+
+    /// Forgets what the terminal shows, so that the next screen is sent whole.
+    pub fn forget(&mut self) {
+        self.shown = Buffer::default();
+    }
+
+    /// Puts text on the clipboard of the user's own machine, where its terminal allows it (OSC 52).
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Gives the terminal back for as long as `meanwhile` takes.
+    pub fn lend(&mut self, meanwhile: impl FnOnce()) -> io::Result<()> {
+        give_back();
+        meanwhile();
+        self.forget();
+        seize()
+    }
+}
+
+impl Drop for Canvas {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Whether the terminal is ours. Leaving the alternate screen twice would put the cursor on top of what was printed since.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+fn seize() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    terminal::enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, cursor::Hide, EnableBracketedPaste, EnableFocusChange)
+}
+
+/// Leaves the terminal as it was found, if it is ours. Errors are nobody's: a terminal that is gone cannot be given back.
+pub fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let _ = execute!(
+        io::stdout(),
+        EndSynchronizedUpdate,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        cursor::Show,
+        LeaveAlternateScreen
+    );
+    let _ = terminal::disable_raw_mode();
+}
+
+/// Gathers a frame and writes it at once, bracketed so that the terminal shows it whole (DEC mode 2026).
+struct Frames {
+    bytes: Vec<u8>,
+    out: Stdout,
+}
+
+impl Frames {
+    fn new() -> Frames {
+        Frames { bytes: Vec::with_capacity(16 * 1024), out: io::stdout() }
+    }
+}
+
+impl Write for Frames {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        let mut frame = Vec::with_capacity(self.bytes.len() + 16);
+        crossterm::queue!(frame, BeginSynchronizedUpdate)?;
+        frame.append(&mut self.bytes);
+        crossterm::queue!(frame, EndSynchronizedUpdate)?;
+        self.out.write_all(&frame)?;
+        self.out.flush()
+    }
+}

@@ -1,0 +1,253 @@
+//! Keeps what is looked at up to date: looks at the store twice a second and says what has changed, and only that.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc::UnboundedSender, watch};
+
+use super::{
+    gauges::Gauges,
+    images::Images,
+    known::{Certificates, LogTail, RunData},
+    message::{Interest, Msg},
+};
+use crate::{
+    dataset,
+    experiment::{DatasetId, RunId, RunState, WaitReason},
+    store::{EvalRow, RunReader, Store, StoreError, now_ms},
+};
+
+/// What the watcher is told.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// What is looked at.
+    pub interest: Interest,
+    /// Whether the terminal is in front.
+    pub focused: bool,
+}
+
+/// How often the store is looked at while the terminal is in front, and while it is not.
+const PERIODS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
+/// Loss bins a chart gets: more than any terminal has columns of dots.
+const BINS: usize = 1024;
+/// Bytes of a log that are shown.
+const LOG_TAIL: u64 = 256 * 1024;
+
+/// Watches until nobody listens any more.
+pub async fn watch_store(store: Store, mut orders: watch::Receiver<Orders>, messages: UnboundedSender<Msg>) {
+    let mut watcher = Watcher {
+        store,
+        messages,
+        revision: 0,
+        workers: HashMap::new(),
+        rows: HashMap::new(),
+        followed: HashMap::new(),
+        certificates: HashMap::new(),
+        log: None,
+        gauges: None,
+        images: Vec::new(),
+        trouble: false,
+    };
+    loop {
+        let now = orders.borrow_and_update().clone();
+        match watcher.look(&now).await {
+            Ok(()) => watcher.trouble = false,
+            Err(error) => {
+                watcher.trouble = true;
+                watcher.say(Msg::Trouble(error.to_string()));
+            }
+        }
+        let period = PERIODS[usize::from(!now.focused)];
+        tokio::select! {
+            changed = orders.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(period) => {}
+        }
+    }
+}
+
+struct Watcher {
+    store: Store,
+    messages: UnboundedSender<Msg>,
+    revision: i64,
+    /// The process of each run that has one.
+    workers: HashMap<RunId, i32>,
+    /// Of each run its row's revision, and whether it counts down to a retry.
+    rows: HashMap<RunId, (i64, bool)>,
+    followed: HashMap<RunId, Followed>,
+    /// The evaluation whose margins were sent last.
+    certificates: HashMap<RunId, i64>,
+    log: Option<(RunId, u64)>,
+    gauges: Option<Gauges>,
+    images: Vec<DatasetId>,
+    trouble: bool,
+}
+
+/// A run whose curves are shown.
+#[derive(Default)]
+struct Followed {
+    reader: Option<RunReader>,
+    /// The run file's revision, the row's, and the visible steps when its data were sent last.
+    sent: Option<Version>,
+    evals: Vec<EvalRow>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Version {
+    file: i64,
+    row: i64,
+    steps: Option<(u64, u64)>,
+}
+
+impl Watcher {
+    fn say(&self, message: Msg) {
+        // Nobody listens once the program is about to leave.
+        let _ = self.messages.send(message);
+    }
+
+    async fn look(&mut self, orders: &Orders) -> Result<(), StoreError> {
+        let interest = &orders.interest;
+        self.look_at_catalog().await?;
+        self.followed.retain(|id, _| interest.runs.contains(id));
+        for id in &interest.runs {
+            self.look_at_run(*id, interest.steps).await?;
+        }
+        if let Some(id) = interest.certificates {
+            self.look_at_margins(id).await?;
+        }
+        match interest.log {
+            Some(id) => self.look_at_log(id),
+            None => self.log = None,
+        }
+        if interest.machine {
+            let gauges = self.gauges.get_or_insert_with(|| Gauges::new(self.store.root()));
+            let workers: Vec<i32> = self.workers.values().copied().collect();
+            let machine = gauges.read(&workers).await;
+            self.say(Msg::Machine(machine));
+        } else {
+            self.gauges = None;
+        }
+        if let Some(id) = interest.images.filter(|id| !self.images.contains(id)) {
+            self.images.push(id);
+            self.load_images(id);
+        }
+        Ok(())
+    }
+
+    async fn look_at_catalog(&mut self) -> Result<(), StoreError> {
+        let catalog = self.store.catalog();
+        let first = self.revision == 0;
+        let removed = catalog.removed_since(self.revision).await?;
+        let (rows, revision) = catalog.changed_since(self.revision).await?;
+        self.revision = revision;
+        for id in &removed {
+            self.rows.remove(id);
+        }
+        if !removed.is_empty() {
+            self.say(Msg::Removed(removed));
+        }
+        for row in &rows {
+            let retries = matches!(&row.state, RunState::Queued { reason: WaitReason::Retry { .. } });
+            self.rows.insert(row.id, (row.revision, retries));
+            match row.state.identity() {
+                Some(identity) => self.workers.insert(row.id, identity.pid),
+                None => self.workers.remove(&row.id),
+            };
+        }
+        let counts_down = self.rows.values().any(|(_, retries)| *retries);
+        if first || self.trouble || counts_down || !rows.is_empty() {
+            self.say(Msg::Catalog { rows, now_ms: now_ms() });
+        }
+        Ok(())
+    }
+
+    async fn look_at_run(&mut self, id: RunId, steps: Option<(u64, u64)>) -> Result<(), StoreError> {
+        let row = self.rows.get(&id).map_or(0, |(revision, _)| *revision);
+        let followed = self.followed.entry(id).or_default();
+        if followed.reader.is_none() {
+            followed.reader = RunReader::open(&self.store.run_dir(id)).await?;
+        }
+        let file = match &followed.reader {
+            Some(reader) => reader.revision().await?,
+            None => 0,
+        };
+        let version = Version { file, row, steps };
+        if followed.sent == Some(version) {
+            return Ok(());
+        }
+        let mut data = RunData::default();
+        if let Some(reader) = &followed.reader {
+            let (from, to) = steps.unwrap_or((0, u64::MAX));
+            data.epochs = reader.epochs(0).await?;
+            data.evals = reader.evals(0).await?;
+            data.loss = reader.series("loss", from, to, BINS).await?;
+            data.events = reader.events(0).await?.0;
+            data.checkpoints = reader.checkpoints().await?;
+        }
+        data.events.extend(self.store.catalog().journal(id).await?);
+        data.events.sort_by_key(|event| event.time_ms);
+        followed.evals.clone_from(&data.evals);
+        followed.sent = Some(version);
+        self.say(Msg::Run(id, Arc::new(data)));
+        Ok(())
+    }
+
+    async fn look_at_margins(&mut self, id: RunId) -> Result<(), StoreError> {
+        let Some(followed) = self.followed.get(&id) else { return Ok(()) };
+        let (Some(reader), Some(eval)) = (&followed.reader, followed.evals.last()) else { return Ok(()) };
+        if self.certificates.get(&id) == Some(&eval.id) {
+            return Ok(());
+        }
+        if let Some(margins) = reader.margins(eval.id).await?
+            && let Some(certificates) = Certificates::new(eval.clone(), margins)
+        {
+            self.say(Msg::Certificates(id, Arc::new(certificates)));
+            self.certificates.insert(id, eval.id);
+        }
+        Ok(())
+    }
+
+    fn look_at_log(&mut self, id: RunId) {
+        let path = self.store.run_dir(id).join("train.log");
+        // No log yet, or one that cannot be read: the tab says that nothing is there.
+        let Ok(size) = path.metadata().map(|meta| meta.len()) else { return };
+        if self.log == Some((id, size)) {
+            return;
+        }
+        if let Ok(tail) = read_tail(&path, size) {
+            self.log = Some((id, size));
+            self.say(Msg::Log(id, Arc::new(tail)));
+        }
+    }
+
+    fn load_images(&self, id: DatasetId) {
+        let messages = self.messages.clone();
+        tokio::task::spawn_blocking(move || {
+            let images = dataset::load(id, &dataset::default_root())
+                .map(|dataset| Images {
+                    channels: id.channels(),
+                    height: id.height(),
+                    width: id.width(),
+                    pixels: dataset.test.images,
+                })
+                .map_err(|error| error.to_string());
+            // As in `say`.
+            let _ = messages.send(Msg::Images(id, Arc::new(images)));
+        });
+    }
+}
+
+/// The last lines of a file of this size.
+fn read_tail(path: &Path, size: u64) -> io::Result<LogTail> {
+    let mut file = File::open(path)?;
+    let cut = size > LOG_TAIL;
+    file.seek(SeekFrom::Start(size.saturating_sub(LOG_TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_TAIL).read_to_end(&mut bytes)?;
+    Ok(LogTail::from_bytes(&bytes, cut))
+}

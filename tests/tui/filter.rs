@@ -1,0 +1,87 @@
+//! The filter language and the order of the list.
+
+use std::collections::BTreeMap;
+
+use linf::experiment::RunId;
+use linf::store::RunRow;
+use linf::tui::filter::{Filter, FilterError};
+use linf::tui::run_list::{Arrangement, Entry, SortKey};
+
+use crate::fixture::store;
+
+fn rows() -> BTreeMap<RunId, RunRow> {
+    store().into_iter().map(|(row, _)| (row.id, row)).collect()
+}
+
+fn passing(text: &str) -> Vec<i64> {
+    let filter = Filter::parse(text).unwrap();
+    rows().values().filter(|row| filter.passes(row)).map(|row| row.id.0).collect()
+}
+
+#[test]
+fn each_term_finds_its_runs() {
+    assert_eq!(passing("state:live"), [1, 2]);
+    assert_eq!(passing("state:done"), [4, 5, 6]);
+    assert_eq!(passing("state:over"), [4, 5, 6, 7, 9, 10]);
+    assert_eq!(passing("certified>=0.9"), [4, 5]);
+    assert_eq!(passing("data:fashion"), [2]);
+    assert_eq!(passing("net:5x1024"), [3]);
+    assert_eq!(passing("eps=8/255"), [8]);
+    assert_eq!(passing("p>=∞"), [4, 5, 6]);
+    assert_eq!(passing("BASELINE"), [8]);
+    assert_eq!(passing("group:mnist -state:done"), [7]);
+    assert_eq!(passing("-state:over -data:mnist"), [2, 8]);
+    assert_eq!(passing("").len(), 10);
+}
+
+#[test]
+fn terms_side_by_side_must_all_hold_and_or_separates() {
+    assert_eq!(passing("state:done certified>0.91"), [4]);
+    assert_eq!(passing("state:queued or data:cifar"), [3, 8]);
+    assert_eq!(passing("state:queued or"), [3]);
+}
+
+#[test]
+fn what_is_no_filter_says_what_is_allowed() {
+    assert_eq!(Filter::parse("colour:red"), Err(FilterError::Field("colour".into())));
+    assert_eq!(Filter::parse("size>3"), Err(FilterError::Figure("size".into())));
+    assert_eq!(Filter::parse("p>high"), Err(FilterError::Number("high".into())));
+}
+
+#[test]
+fn a_group_stands_once_with_its_runs_below() {
+    let entries = Arrangement::default().entries(&rows());
+    let group = entries.iter().position(|entry| *entry == Entry::Group("mnist-cpu".into())).unwrap();
+    let indented = entries.iter().filter(|entry| matches!(entry, Entry::Run { indented: true, .. })).count();
+    assert_eq!((indented, entries.len()), (4, 11));
+    assert!(entries[group + 1..=group + 4].iter().all(|entry| matches!(entry, Entry::Run { indented: true, .. })));
+}
+
+#[test]
+fn one_run_alone_is_no_group() {
+    let arrangement = Arrangement { filter: Filter::parse("certified>0.91").unwrap(), ..Arrangement::default() };
+    assert_eq!(arrangement.entries(&rows()), [Entry::Run { id: RunId(4), indented: false }]);
+}
+
+#[test]
+fn a_folded_group_is_one_line() {
+    let arrangement = Arrangement { folded: ["mnist-cpu".to_owned()].into(), ..Arrangement::default() };
+    assert_eq!(arrangement.entries(&rows()).len(), 7);
+}
+
+#[test]
+fn sorting_by_a_figure_puts_the_best_first_and_the_unknown_last() {
+    let arrangement = Arrangement { sort: SortKey::Certified, ..Arrangement::default() };
+    let mut rows = rows();
+    rows.values_mut().for_each(|row| row.group = None);
+    let ids: Vec<i64> = arrangement
+        .entries(&rows)
+        .iter()
+        .filter_map(|entry| if let Entry::Run { id, .. } = entry { Some(id.0) } else { None })
+        .collect();
+    assert_eq!(ids[..3], [4, 5, 6]);
+    assert_eq!(ids[8..], [9, 3]);
+    let reversed = Arrangement { reversed: true, ..arrangement }.entries(&rows);
+    assert_eq!(reversed.len(), ids.len());
+    assert_eq!(reversed[0], Entry::Run { id: RunId(3), indented: false });
+}

@@ -1,0 +1,12 @@
+//! The terminal UI: every screen as drawn, the model as a state machine, wild input, and the real program in a terminal.
+
+#![allow(clippy::unwrap_used, reason = "test code that clippy does not recognise as such")]
+
+#[path = "../../examples/fill_store/believable.rs"]
+mod believable;
+mod filter;
+mod fixture;
+mod program;
+mod screens;
+mod update;
+mod wild;

@@ -1,0 +1,220 @@
+//! The real program in a terminal of its own.
+
+use std::{
+    io::{Read, Write},
+    num::NonZero,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// Long enough for the slowest machine; nothing waits for it in vain.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program in a terminal, and what that terminal shows.
+struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn start(command: CommandBuilder, rows: u16, cols: u16) -> Terminal {
+        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(size(rows), size(cols), 0)));
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (seen, kept) = (Arc::clone(&screen), Arc::clone(&bytes));
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                kept.lock().unwrap().extend_from_slice(&buffer[..read]);
+                seen.lock().unwrap().process(&buffer[..read]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Terminal { master: pair.master, child, keys, screen, bytes }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    fn type_keys(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn resize(&mut self, rows: u16, cols: u16) {
+        self.screen.lock().unwrap().screen_mut().set_size(size(rows), size(cols));
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Waits until the terminal shows what is wanted.
+    fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let begin = Instant::now();
+        while !wanted(&self.text()) {
+            assert!(begin.elapsed() < PATIENCE, "no {what} in:\n{}", self.text());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_for_text(&self, text: &str) {
+        self.wait_for(text, |screen| screen.contains(text));
+    }
+
+    /// Waits for the end; the terminal must be as it was found.
+    fn end(mut self) -> u32 {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "it does not end; the screen:\n{}", self.text());
+            thread::sleep(Duration::from_millis(20));
+        };
+        let given_back = |terminal: &Terminal| {
+            let parser = terminal.screen.lock().unwrap();
+            let screen = parser.screen();
+            !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        };
+        while !given_back(&self) {
+            assert!(begin.elapsed() < PATIENCE, "the terminal was not given back");
+            thread::sleep(Duration::from_millis(20));
+        }
+        status.exit_code()
+    }
+}
+
+fn size(cells: u16) -> NonZero<u16> {
+    NonZero::new(cells).unwrap()
+}
+
+fn linf_tui(store: &Path) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_linf-tui"));
+    command.arg("--store");
+    command.arg(store);
+    command.env("LANG", "C.UTF-8");
+    command.env_remove("LC_ALL");
+    command.env_remove("LINF_ASCII");
+    command.env("TERM", "xterm-256color");
+    command.cwd(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// A store with one run that is held back, so that no worker is needed.
+fn store() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let added = Command::new(env!("CARGO_BIN_EXE_linf-tui"))
+        .arg("--store")
+        .arg(folder.path())
+        .args(["add", "configs/mnist-cpu.toml", "--hold", "--tag", "quiet"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    folder
+}
+
+#[test]
+fn opens_helps_survives_any_size_and_gives_the_terminal_back() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 80);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("?");
+    terminal.wait_for_text("Add a run or a sweep");
+    terminal.type_keys("\x1b");
+    terminal.wait_for("the list", |screen| !screen.contains("Add a run or a sweep"));
+    for (rows, cols) in [(1, 1), (3, 7), (60, 200), (1, 200), (24, 80)] {
+        terminal.resize(rows, cols);
+    }
+    terminal.wait_for_text("q quit");
+    terminal.type_keys("\r");
+    terminal.wait_for_text("Certs");
+    terminal.type_keys("5");
+    terminal.wait_for_text("784-512×4-10");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_note_reaches_the_store() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 40, 200);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("nstudy this\r");
+    terminal.wait_for_text("the note is written");
+    terminal.wait_for_text("study this");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_hang_up_or_a_termination_gives_the_terminal_back() {
+    for signal in ["TERM", "HUP"] {
+        let store = store();
+        let terminal = Terminal::start(linf_tui(store.path()), 24, 80);
+        terminal.wait_for_text("brisk-otter");
+        let pid = terminal.child.process_id().unwrap().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+        assert_eq!(terminal.end(), 0, "{signal}");
+    }
+}
+
+#[test]
+fn an_idle_screen_sends_nothing() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 80);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("?");
+    terminal.wait_for_text("Add a run or a sweep");
+    terminal.wait_for("end of the frame", |_| terminal.bytes.lock().unwrap().ends_with(b"\x1b[?2026l"));
+    let before = terminal.bytes.lock().unwrap().len();
+    // Three looks at the store, which has nothing new to say.
+    thread::sleep(Duration::from_millis(1600));
+    assert_eq!(terminal.bytes.lock().unwrap().len(), before);
+    terminal.type_keys("?");
+    terminal.wait_for("the list", |screen| !screen.contains("Add a run or a sweep"));
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do_instead() {
+    let store = store();
+    let output = Command::new(env!("CARGO_BIN_EXE_linf-tui")).arg("--store").arg(store.path()).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("needs a terminal"));
+}
+
+/// The child of the next test: takes the terminal over and panics.
+#[test]
+#[ignore = "started by a_panic_gives_the_terminal_back_and_leaves_a_report"]
+fn child_that_panics() {
+    let folder = std::env::var_os("LINF_TEST_FOLDER").unwrap();
+    linf::tui::panic_report::install(folder.into());
+    let _canvas = linf::tui::terminal::Canvas::take().unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_leaves_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "program::child_that_panics", "--ignored", "--nocapture", "--test-threads", "1"]);
+    command.env("LINF_TEST_FOLDER", folder.path());
+    let terminal = Terminal::start(command, 24, 200);
+    terminal.wait_for_text("A report lies in");
+    assert_ne!(terminal.end(), 0);
+    let report = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let report = std::fs::read_to_string(report).unwrap();
+    assert!(report.contains("on purpose") && report.contains("child_that_panics"), "{report}");
+}

@@ -1,0 +1,247 @@
+//! The model as a state machine: keys and news in, effects out.
+
+use std::sync::Arc;
+
+use linf::experiment::{Desired, RunId, RunState};
+use linf::tui::known::RunData;
+use linf::tui::message::{Effect, Interest, Msg};
+use linf::tui::model::{Model, Screen};
+use linf::tui::update::update;
+
+use crate::fixture::{NOW_MS, RICH, model, press, screen, store};
+
+fn fresh() -> Model {
+    model(RICH, (120, 40))
+}
+
+fn desires(effects: &[Effect]) -> Vec<(Vec<i64>, Desired)> {
+    let desire = |effect: &Effect| match effect {
+        Effect::Desire(runs, desired) => Some((runs.iter().map(|id| id.0).collect(), *desired)),
+        _ => None,
+    };
+    effects.iter().filter_map(desire).collect()
+}
+
+#[test]
+fn pause_is_for_what_runs_or_waits() {
+    assert_eq!(desires(&press(&mut fresh(), "p")), [(vec![1], Desired::Pause)]);
+    assert_eq!(desires(&press(&mut fresh(), "jjp")), [(vec![3], Desired::Pause)]);
+    let mut paused = fresh();
+    assert_eq!(desires(&press(&mut paused, "jjjp")), []);
+    assert!(screen(&paused).contains("nothing to pause"));
+}
+
+#[test]
+fn resume_is_for_what_stands_still() {
+    assert_eq!(desires(&press(&mut fresh(), "jjjr")), [(vec![8], Desired::Run)]);
+    assert_eq!(desires(&press(&mut fresh(), "r")), []);
+}
+
+#[test]
+fn cancel_asks_first() {
+    let mut model = fresh();
+    assert_eq!(desires(&press(&mut model, "x")), []);
+    assert!(screen(&model).contains("Cancel brisk-otter?"));
+    assert_eq!(desires(&press(&mut model, "n")), []);
+    assert!(!screen(&model).contains("Cancel brisk-otter?"));
+    assert_eq!(desires(&press(&mut model, "xy")), [(vec![1], Desired::Cancel)]);
+}
+
+#[test]
+fn a_second_cancel_is_now() {
+    let mut model = fresh();
+    let mut row = store().swap_remove(0).0;
+    let identity = row.state.identity().unwrap().clone();
+    row.state = RunState::Cancelling { identity, now: false };
+    update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
+    assert_eq!(desires(&press(&mut model, "gx<enter>")), [(vec![1], Desired::CancelNow)]);
+}
+
+#[test]
+fn marks_decide_what_is_meant() {
+    let mut model = fresh();
+    assert_eq!(desires(&press(&mut model, "  p")), [(vec![1, 2], Desired::Pause)]);
+    assert!(model.list.marked.is_empty(), "what was done is no longer marked");
+    press(&mut model, "*");
+    assert_eq!(model.list.marked.len(), 10);
+    press(&mut model, "<esc>");
+    assert!(model.list.marked.is_empty());
+}
+
+#[test]
+fn a_groups_heading_means_all_of_it() {
+    let mut model = fresh();
+    press(&mut model, "jjjjjjc");
+    assert!(matches!(&model.screen, Screen::Compare(screen) if screen.runs.len() == 4));
+}
+
+#[test]
+fn what_is_looked_at_is_followed() {
+    let mut model = fresh();
+    assert_eq!(model.following.runs, [RunId(1)]);
+    let effects = press(&mut model, "j");
+    assert!(matches!(&effects[..], [Effect::Follow(interest)] if interest.runs == [RunId(2)]));
+    press(&mut model, "<enter>6");
+    assert_eq!(model.following, Interest { runs: vec![RunId(2)], log: Some(RunId(2)), ..Interest::default() });
+    press(&mut model, "2");
+    assert_eq!(model.following.certificates, Some(RunId(2)));
+    press(&mut model, "<esc>m");
+    assert!(model.following.machine && model.following.runs.is_empty());
+}
+
+#[test]
+fn a_zoom_asks_for_the_steps_in_sight() {
+    let mut model = fresh();
+    press(&mut model, "<enter>+");
+    let (from, to) = model.following.steps.unwrap();
+    assert!(from > 0 && to < 28_200, "{from}..{to}");
+    press(&mut model, "<esc>");
+    assert_eq!(model.following.steps, None);
+    assert!(matches!(model.screen, Screen::Run(_)), "the first escape gave up the zoom only");
+    press(&mut model, "<esc>");
+    assert!(matches!(model.screen, Screen::Runs));
+}
+
+#[test]
+fn the_cursor_stays_on_its_run() {
+    let mut model = fresh();
+    press(&mut model, "j");
+    let mut row = store().swap_remove(0).0;
+    row.state = RunState::Completed;
+    update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
+    assert_eq!(model.list.selected_run(), Some(RunId(2)));
+    update(&mut model, Msg::Removed(vec![RunId(2)]));
+    assert!(model.list.selected_run().is_some());
+}
+
+#[test]
+fn a_run_that_ends_is_announced() {
+    let mut model = fresh();
+    let mut row = store().swap_remove(0).0;
+    row.state = RunState::Completed;
+    let effects = update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
+    let number = effects.iter().find_map(|effect| match effect {
+        Effect::ExpireNotice(number) => Some(*number),
+        _ => None,
+    });
+    assert!(screen(&model).contains("brisk-otter is complete: certified 0.7949"));
+    update(&mut model, Msg::NoticeOver(number.unwrap()));
+    assert!(!screen(&model).contains("brisk-otter is complete"));
+}
+
+#[test]
+fn the_filter_holds_while_it_is_typed_and_escape_takes_it_back() {
+    let mut model = fresh();
+    press(&mut model, "/data:fash");
+    assert!(screen(&model).contains("1 of 10 runs"));
+    press(&mut model, "<esc>");
+    assert!(!screen(&model).contains("of 10 runs"));
+    press(&mut model, "/data:fash<enter>");
+    assert_eq!(model.list.selected_run(), Some(RunId(2)));
+    press(&mut model, "<esc>");
+    assert!(screen(&model).contains("sharp-bat"));
+}
+
+#[test]
+fn a_sweep_is_queued_as_one_group() {
+    let mut model = fresh();
+    let effects = press(&mut model, "aj<enter>loss.lam<tab>=0.02,0.05<enter>train.seed=1..3<enter><enter>");
+    let runs = effects.iter().find_map(|effect| match effect {
+        Effect::Add(runs) => Some(runs),
+        _ => None,
+    });
+    let runs = runs.unwrap();
+    assert_eq!(runs.len(), 6);
+    // A group called mnist-cpu is in the store already.
+    assert!(runs.iter().all(|run| run.group.as_deref() == Some("mnist-cpu-2")));
+    assert_eq!(runs[5].variant, "loss.lambda=0.05 train.seed=3");
+    assert_eq!((runs[5].config.loss.lambda, runs[5].config.train.seed), (0.05, 3));
+    assert_eq!(linf::experiment::parse_with(&runs[5].config_text, "text", &[]).unwrap(), runs[5].config);
+}
+
+#[test]
+fn a_config_that_is_wrong_is_not_queued() {
+    let mut model = fresh();
+    let effects = press(&mut model, "aj<enter>train.lr=fast<^s>");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Add(_))));
+    assert!(screen(&model).contains("train.lr"), "{}", screen(&model));
+    assert!(model.dialog.is_some());
+}
+
+#[test]
+fn the_palette_and_the_help_do_what_they_name() {
+    let mut model = fresh();
+    press(&mut model, ":queue and machine<enter>");
+    assert!(matches!(model.screen, Screen::Queue(_)));
+    press(&mut model, "<esc>?bottom<enter>");
+    assert!(model.dialog.is_none());
+    assert_eq!(model.list.selected_run(), Some(RunId(4)));
+}
+
+#[test]
+fn a_typed_radius_moves_the_slider() {
+    let mut model = fresh();
+    press(&mut model, "<enter>2e8/255<enter>");
+    assert!(screen(&model).contains("at ε = 0.0314"), "{}", screen(&model));
+    press(&mut model, "e2<enter>");
+    assert!(screen(&model).contains("is not a radius"));
+}
+
+#[test]
+fn the_log_is_searched() {
+    let mut model = fresh();
+    let log =
+        linf::tui::known::LogTail::from_bytes("line\n".repeat(200).replacen("line", "needle", 1).as_bytes(), false);
+    update(&mut model, Msg::Log(RunId(1), Arc::new(log)));
+    press(&mut model, "<enter>6/needle<enter>");
+    assert!(screen(&model).contains("line 1 of 200"), "{}", screen(&model));
+    press(&mut model, "/haystack<enter>");
+    assert!(screen(&model).contains("nothing in the log matches"));
+}
+
+#[test]
+fn a_certified_accuracy_above_the_clean_one_is_an_alarm() {
+    let mut model = fresh();
+    let mut data = RunData { evals: store()[0].1.evals(), ..RunData::default() };
+    data.evals[3].certified = data.evals[3].clean + 0.01;
+    update(&mut model, Msg::Run(RunId(1), Arc::new(data)));
+    press(&mut model, "<enter>");
+    assert!(screen(&model).contains("ALARM at epoch 20.0"));
+}
+
+#[test]
+fn a_lost_store_is_a_banner() {
+    let mut model = fresh();
+    update(&mut model, Msg::Trouble("the catalog cannot be read".into()));
+    assert!(screen(&model).contains("the catalog cannot be read"));
+    update(&mut model, Msg::Catalog { rows: Vec::new(), now_ms: NOW_MS });
+    assert!(!screen(&model).contains("the catalog cannot be read"));
+    assert!(screen(&model).contains("brisk-otter"));
+}
+
+#[test]
+fn tags_and_notes_are_written() {
+    let mut model = fresh();
+    let effects = press(&mut model, "t paper<enter>");
+    assert!(matches!(&effects[..], [Effect::SetTags(RunId(1), tags)] if tags == &["cpu", "paper"]));
+    let effects = press(&mut model, "nfine<enter>");
+    assert!(matches!(&effects[..], [Effect::SetNote(RunId(1), note)] if note == "fine"));
+}
+
+#[test]
+fn copying_the_comparison_gives_markdown() {
+    let mut model = fresh();
+    let effects = press(&mut model, "  cY");
+    let text = effects.iter().find_map(|effect| match effect {
+        Effect::Copy(text) => Some(text),
+        _ => None,
+    });
+    assert!(text.unwrap().contains("| brisk-otter |  | 0.9642 | 0.7949 |"));
+}
+
+#[test]
+fn quitting_and_stopping_are_effects() {
+    assert!(matches!(press(&mut fresh(), "q")[..], [Effect::Quit]));
+    assert!(matches!(press(&mut fresh(), "<^z>")[..], [Effect::Suspend]));
+    assert!(matches!(press(&mut fresh(), "?<^c><^c>")[..], [Effect::Quit]));
+}
