@@ -1,12 +1,27 @@
 //! `linf-tui config`: checks, resolves and explains configs.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{Exit, add::resolved, place::line};
-use crate::experiment::{KeyDoc, explain, keys, parse_with};
+use super::{
+    Exit,
+    add::resolved,
+    place::{json, line},
+};
+use crate::{
+    experiment::{KeyDoc, explain, keys, parse_with},
+    net::NetShape,
+    report::{
+        figures::accuracy,
+        recipes::{self, Recipe, pairs_an_epoch},
+        table::{Side, Table},
+    },
+};
 
 /// Check, resolve and explain configs.
 #[derive(Debug, Args)]
@@ -17,6 +32,15 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// List the configs at hand with their net, their published row and what they cost.
+    List {
+        /// The folder; LINF_CONFIGS names another default.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check config files; the first fault is named with file, line and key.
     Check {
         /// The files.
@@ -45,6 +69,7 @@ enum What {
 
 pub fn run(args: ConfigArgs) -> Result<Exit> {
     match args.what {
+        What::List { folder, json } => list(&folder.unwrap_or_else(recipes::folder), json)?,
         What::Check { files, overrides } => {
             for file in files {
                 parse_with(&read(&file)?, &file.display().to_string(), &overrides)?;
@@ -63,6 +88,62 @@ pub fn run(args: ConfigArgs) -> Result<Exit> {
         },
     }
     Ok(Exit::Done)
+}
+
+fn list(folder: &Path, as_json: bool) -> Result<()> {
+    let recipes = recipes::recipes(folder)
+        .with_context(|| format!("cannot read the configs in {}; name their folder", folder.display()))?;
+    if as_json {
+        let row = |recipe: &Recipe| match &recipe.config {
+            Ok(config) => serde_json::json!({
+                "file": recipe.path,
+                "config": config,
+                "parameters": NetShape::new(config).parameters(),
+                "pairs_per_epoch": pairs_an_epoch(config),
+            }),
+            Err(error) => serde_json::json!({ "file": recipe.path, "error": error.to_string() }),
+        };
+        return json(&recipes.iter().map(row).collect::<Vec<_>>());
+    }
+    let mut table = Table::new([
+        ("config", Side::Left),
+        ("data", Side::Left),
+        ("ε", Side::Right),
+        ("net", Side::Left),
+        ("parameters", Side::Right),
+        ("epochs", Side::Right),
+        ("pairs/epoch", Side::Right),
+        ("published certified", Side::Right),
+        ("clean", Side::Right),
+    ]);
+    let mut faults = Vec::new();
+    for recipe in &recipes {
+        let config = match &recipe.config {
+            Ok(config) => config,
+            Err(error) => {
+                faults.push(error.to_string());
+                continue;
+            }
+        };
+        let shape = NetShape::new(config);
+        let published = config.run.published.as_ref();
+        table.row([
+            recipe.path.display().to_string(),
+            config.data.dataset.to_string(),
+            config.eval.eps.to_string(),
+            shape.to_string(),
+            shape.parameters().to_string(),
+            config.train.epochs.to_string(),
+            format!("{:.1e}", pairs_an_epoch(config)),
+            accuracy(published.map(|row| row.certified)),
+            accuracy(published.and_then(|row| row.clean)),
+        ]);
+    }
+    line(table.to_string().trim_end())?;
+    for fault in faults {
+        line(&fault)?;
+    }
+    Ok(())
 }
 
 fn read(file: &PathBuf) -> Result<String> {

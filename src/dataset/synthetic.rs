@@ -11,7 +11,6 @@ use super::{DatasetId, Split};
 /// The seed of the set that [`super::load`] gives.
 pub const SEED: u64 = 1;
 
-const TRAIN: usize = 6_000;
 const TEST: usize = 1_000;
 const SIDE: usize = 28;
 
@@ -47,7 +46,7 @@ pub fn draw(seed: u64) -> (Split, Split) {
         }
         Split { images, labels }
     };
-    (split(0, TRAIN), split(1, TEST))
+    (split(0, DatasetId::Synthetic.train_images()), split(1, TEST))
 }
 
 /// The random numbers of one image, taken in turn.

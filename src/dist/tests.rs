@@ -146,7 +146,8 @@ impl Case {
             let [y, dx, dw] = self.run(simd, pool, &mut DistOp::new(simd), p);
             for (pair, (&y, &expected)) in y.iter().zip(&expected_y).enumerate() {
                 let tolerance = if p.is_infinite() { 0.0 } else { 1e-6 * expected };
-                if !((f64::from(y) - expected).abs() <= tolerance) {
+                let error = (f64::from(y) - expected).abs();
+                if error.is_nan() || error > tolerance {
                     return Err(format!("{simd:?}: y[{pair}] = {y}, expected {expected}"));
                 }
             }
@@ -156,7 +157,8 @@ impl Case {
             {
                 for (k, (&got, &expected)) in got.iter().zip(expected).enumerate() {
                     let scale = scales[k / self.shape.inputs];
-                    if !((f64::from(got) - expected).abs() <= tolerance * scale) {
+                    let error = (f64::from(got) - expected).abs();
+                    if error.is_nan() || error > tolerance * scale {
                         return Err(format!("{simd:?}: {name}[{k}] = {got}, expected {expected}, scale {scale}"));
                     }
                 }

@@ -66,6 +66,15 @@ impl DatasetId {
         self.channels() * self.height() * self.width()
     }
 
+    /// Images to train on.
+    pub fn train_images(self) -> usize {
+        match self {
+            Self::Mnist | Self::FashionMnist => 60_000,
+            Self::Cifar10 => 50_000,
+            Self::Synthetic => 6_000,
+        }
+    }
+
     /// Number of classes; labels are `0..classes()`.
     pub fn classes(self) -> usize {
         10

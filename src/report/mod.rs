@@ -2,5 +2,6 @@
 
 pub mod figures;
 pub mod progress;
+pub mod recipes;
 pub mod standing;
 pub mod table;

@@ -1,0 +1,47 @@
+//! The configs at hand, and what each costs.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use crate::experiment::{Config, ConfigError, parse_with};
+use crate::net::NetShape;
+
+/// Where configs are looked for: `$LINF_CONFIGS`, or `configs` in the current folder.
+pub fn folder() -> PathBuf {
+    let named = env::var_os("LINF_CONFIGS").filter(|folder| !folder.is_empty());
+    named.map_or_else(|| PathBuf::from("configs"), PathBuf::from)
+}
+
+/// A config file.
+#[derive(Debug)]
+pub struct Recipe {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it says, or what is wrong with it.
+    pub config: Result<Config, ConfigError>,
+}
+
+/// The `*.toml` files of a folder, by name.
+///
+/// # Errors
+/// If the folder or one of the files cannot be read.
+pub fn recipes(folder: &Path) -> io::Result<Vec<Recipe>> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path)?;
+        let config = parse_with(&text, &path.display().to_string(), &[]);
+        Ok(Recipe { path, text, config })
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// Pairs |x − w| of one epoch's forward passes: what training costs, whatever the machine.
+pub fn pairs_an_epoch(config: &Config) -> f64 {
+    let images = config.data.dataset.train_images();
+    config.data.train_limit.map_or(images, |limit| limit.min(images)) as f64 * NetShape::new(config).pairs() as f64
+}
