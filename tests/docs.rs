@@ -1,5 +1,7 @@
 //! The documents that follow from the code say what the code says. `LINF_BLESS=1 cargo test --test docs` rewrites them.
 
+#![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! The real trainer, started by the real queue, on a net so small that it trains in seconds.
 
+#![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
+
 #[path = "../support/mod.rs"]
 mod support;
 

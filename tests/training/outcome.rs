@@ -1,6 +1,6 @@
 //! What a run comes to: a net that has learnt, or a reason why not.
 
-use linf::experiment::{FailReason, RunState};
+use linf::experiment::RunState;
 use linf::store::{CheckpointKind, RunReader};
 
 use crate::{add, place};
