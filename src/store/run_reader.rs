@@ -26,8 +26,13 @@ impl RunReader {
     /// Opens the file of the run whose folder is `run_dir`; `None` where no worker has written one yet.
     pub async fn open(run_dir: &Path) -> Result<Option<RunReader>, StoreError> {
         let path = layout::run_file(run_dir);
-        let connection = database::open_for_reading(&path, &database::RUN).await?;
-        Ok(connection.map(|connection| RunReader { path, connection: Mutex::new(connection) }))
+        let Some(mut connection) = database::open_for_reading(&path, &database::RUN).await? else { return Ok(None) };
+        // The schema is a transaction before the first attempt's: a reader, or a power cut, may come in between.
+        let begun: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM config)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(|source| database::RUN.error(&path, source))?;
+        Ok(begun.then(|| RunReader { path, connection: Mutex::new(connection) }))
     }
 
     /// Changes whenever the worker wrote something since the last call; costs microseconds.

@@ -21,13 +21,13 @@ fn place() -> Place {
 fn add(place: &Place, overrides: &[&str]) -> RunId {
     let config = place.dir().join("config.toml");
     let text = r#"
-        data = { dataset = "synthetic", augment = { pad = 1 }, train_limit = 3000, test_limit = 200 }
-        model = { depth = 3, width = 256 }
+        data = { dataset = "synthetic", augment = { pad = 1 }, train_limit = 2000, test_limit = 200 }
+        model = { depth = 3, width = 128 }
         train = { epochs = 48, batch_size = 100, lr = 0.03 }
         schedule = { ramp_start = 12, ramp_end = 40 }
         loss = { lambda = 0.2, lambda_end = 0.002, eps_train = 0.15 }
         eval = { eps = 0.1, every = 8, mean_samples = 500 }
-        resources = { device = "cpu", checkpoint_seconds = 1 }
+        resources = { device = "cpu", threads = 1, checkpoint_seconds = 1 }
     "#;
     fs::write(&config, text).unwrap();
     let mut args = vec!["add", config.to_str().unwrap(), "--quiet"];

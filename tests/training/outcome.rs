@@ -14,7 +14,7 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
     let (clean, certified) = (summary.clean.unwrap(), summary.certified.unwrap());
     assert!(clean > 0.5, "clean accuracy {clean}: chance is 0.1");
     assert!(certified > 0.2 && certified <= clean, "certified {certified}, clean {clean}");
-    assert_eq!(summary.step, 48 * 30);
+    assert_eq!(summary.step, 48 * 20);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -33,7 +33,7 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert_eq!(kinds.iter().filter(|&&kind| kind == CheckpointKind::Phase).count(), 2);
         assert_eq!(kinds.last(), Some(&CheckpointKind::Final));
         let loss = reader.series("loss", 0, u64::MAX, 10_000).await.unwrap();
-        assert_eq!(loss.len(), 48 * 30, "every step is logged once");
+        assert_eq!(loss.len(), 48 * 20, "every step is logged once");
     });
 }
 

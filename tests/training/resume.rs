@@ -28,16 +28,16 @@ fn a_run_that_was_killed_thrice_and_paused_once_ends_with_the_same_bits() {
 
     let place = place();
     let id = add(&place, &["resources.threads=2"]);
-    for step in [40, 400] {
+    for step in [40, 300] {
         let (_, worker) = place.until_step(id, step);
         kill(&worker, Signal::KILL);
         place.until(id, "the next attempt", |row| row.state.identity().is_some_and(|now| *now != worker));
     }
-    place.until_step(id, 600);
+    place.until_step(id, 420);
     place.good(&["pause", &id.to_string()]);
     place.until_word(id, "paused");
     place.good(&["resume", &id.to_string()]);
-    let (_, worker) = place.until_step(id, 700);
+    let (_, worker) = place.until_step(id, 500);
     kill(&worker, Signal::KILL);
     let row = place.until_word(id, "completed");
     assert!(row.attempts >= 4, "{row:?}");
@@ -48,11 +48,11 @@ fn a_run_that_was_killed_thrice_and_paused_once_ends_with_the_same_bits() {
 fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
     let place = place();
     let id = add(&place, &["resources.keep_checkpoints=5"]);
-    place.until_step(id, 400);
+    place.until_step(id, 300);
     place.good(&["pause", &id.to_string()]);
     place.until_word(id, "paused");
     let rows = place.checkpoints(id);
-    assert!(rows.len() >= 2, "a phase began before step 400, so there are two checkpoints");
+    assert!(rows.len() >= 2, "a phase began before step 300, so there are two checkpoints");
     let newest = place.run_dir(id).join("checkpoints").join(&rows[rows.len() - 1].file);
     let mut bytes = std::fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
@@ -63,5 +63,5 @@ fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
     place.until_word(id, "completed");
     let log = std::fs::read_to_string(place.run_dir(id).join("train.log")).unwrap();
     assert!(log.contains("was passed over"), "{log}");
-    assert_eq!(result(&place, id), undisturbed("resources.threads=0"));
+    assert_eq!(result(&place, id), undisturbed("resources.threads=3"));
 }

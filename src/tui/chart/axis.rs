@@ -73,7 +73,8 @@ impl Axis {
         }
     }
 
-    /// The ticks inside the axis, at most about `most` of them.
+    /// The ticks inside the axis, about `most` of them: on a logarithmic axis up to 1.7 times as many, rather than one
+    /// a decade where there are few decades.
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         if let Some(ticks) = &self.ticks {
             return ticks
@@ -161,7 +162,8 @@ mod tests {
         assert_eq!(words(&Axis::linear(0.0, 1.0), 5), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(words(&Axis::linear(0.0, 60.0), 6), ["0", "10", "20", "30", "40", "50", "60"]);
         assert_eq!(words(&Axis::linear(0.0, 60_000.0), 3), ["0", "20k", "40k", "60k"]);
-        assert_eq!(words(&Axis::log(1e-3, 1.0), 4), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(words(&Axis::log(1e-3, 1.0), 3), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(words(&Axis::log(1e-2, 1.0), 3), ["0.01", "0.03", "0.1", "0.3", "1"]);
         assert_eq!(words(&Axis::log(8.0, 1000.0), 8), ["10", "20", "50", "100", "200", "500", "1000"]);
     }
 
