@@ -7,9 +7,10 @@
 pub mod cli;
 pub mod dataset;
 pub mod dispatch;
-pub mod dist;
 pub mod experiment;
 pub mod net;
 pub mod report;
 pub mod store;
 pub mod tui;
+
+pub use linf_dist as dist;

@@ -230,7 +230,7 @@ impl<const SQUARINGS: u32> Slope for TablePower<SQUARINGS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dist::simd::{Kernel, Simd};
+    use crate::simd::{Kernel, Simd};
 
     struct Factors {
         q: f64,
