@@ -145,6 +145,19 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_finds_what_the_staging_folder_names_even_where_the_data_root_is_relative() {
+        let dir = tempfile::tempdir_in(".").unwrap();
+        let relative = Path::new(".").join(dir.path().file_name().unwrap());
+        let watcher = Watcher::default();
+        let staging = Staging::open(&relative, &watcher).unwrap();
+        fs::write(staging.path().join("archive"), "whole").unwrap();
+        let mut copy = Command::new("cp");
+        copy.args([staging.path().join("archive"), staging.path().join("copy")]);
+        run(&mut copy, None, &staging, &watcher).unwrap();
+        assert_eq!(fs::read(staging.path().join("copy")).unwrap(), b"whole");
+    }
+
+    #[test]
     fn a_missing_tool_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let watcher = Watcher::default();

@@ -31,10 +31,12 @@ impl Staging {
         fs::create_dir_all(folder).map_err(DataError::io("create", folder))?;
         let handle = File::open(folder).map_err(DataError::io("open", folder))?;
         lock(&handle, folder, progress)?;
+        // Tools run within the folder, where a path relative to ours means another file.
+        let folder = std::path::absolute(folder).map_err(DataError::io("find", folder))?;
         let part = folder.join(".part");
         remove(&part)?;
         fs::create_dir(&part).map_err(DataError::io("create", &part))?;
-        Ok(Self { folder: folder.to_owned(), part, installed: RefCell::default(), handle })
+        Ok(Self { folder, part, installed: RefCell::default(), handle })
     }
 
     /// The folder for half-finished things.
