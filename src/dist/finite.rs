@@ -418,15 +418,15 @@ impl Kernel for PackRow<'_> {
             let (factor, scale) = log_exp.power(s, sum, height, exponent, extra);
             let flat = s.bits(s.ge(scale, s.splat(-flattest as f32)));
             let mut c = s.lanes(s.mul(g, s.scale(factor, s.min(scale, s.splat(120.0)))));
-            for lane in 0..n {
+            for (lane, c) in c.iter_mut().enumerate().take(n) {
                 let pair = row + o + lane;
                 if of.sums[pair] == 0.0 {
                     // Done by logarithm in the forward pass, and again now.
-                    c[lane] = 0.0;
+                    *c = 0.0;
                 } else if flat >> lane & 1 == 1 {
                     let (factor, scale) = log_exp.power(s, sum, height, root, -f64::from(of.scaling.shift));
                     slow.push(of.slow_pair(pair, s.lanes(g)[lane], s.lanes(s.scale(factor, scale))[lane]));
-                    c[lane] = 0.0;
+                    *c = 0.0;
                 }
             }
             for first in (0..n).step_by(S::GROUP) {

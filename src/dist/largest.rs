@@ -82,11 +82,12 @@ fn sweep_with_index<S: Lanes>(
                 };
                 for row in 0..S::ROWS {
                     let four = s.max4(tile[row]);
+                    let (largest, section) = (&mut largest[row], &mut section[row]);
                     for column in 0..4 {
                         // Only where it is exceeded: of equal maxima the first counts.
-                        let higher = four[column] > largest[row][column];
-                        section[row][column] = if higher { start as u32 } else { section[row][column] };
-                        largest[row][column] = if higher { four[column] } else { largest[row][column] };
+                        let higher = four[column] > largest[column];
+                        section[column] = if higher { start as u32 } else { section[column] };
+                        largest[column] = if higher { four[column] } else { largest[column] };
                     }
                 }
                 start += len;
