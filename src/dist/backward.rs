@@ -57,13 +57,17 @@ pub(super) struct PairWriter<'a> {
 }
 
 impl PairWriter<'_> {
+    /// Writes one value of each of a few outputs of a sample, all in one group.
+    ///
     /// # Safety
     /// No two tasks write values of the same pair.
     #[inline(always)]
-    pub(super) unsafe fn set(&self, sample: usize, output: usize, value: usize, to: f32) {
-        let place = value * self.each + (output / self.group * self.batch + sample) * self.group + output % self.group;
+    pub(super) unsafe fn set(&self, sample: usize, first: usize, value: usize, to: &[f32]) {
+        let within = first % self.group;
+        assert!(within + to.len() <= self.group, "{} outputs from {first} on are not in one group", to.len());
+        let place = value * self.each + (first / self.group * self.batch + sample) * self.group + within;
         // SAFETY: the caller's promise; the bounds are checked.
-        unsafe { self.data.part(place..place + 1)[0] = to }
+        unsafe { self.data.part(place..place + to.len()) }.copy_from_slice(to);
     }
 }
 
@@ -166,17 +170,23 @@ impl<T: Slope, const DX: bool> Kernel for Columns<'_, T, DX> {
                 let mut sums = s.group();
                 for q in 0..samples {
                     let (mut even, mut odd) = (if DX { dx_columns[q] } else { zero }, zero);
-                    for j in 0..S::GROUP {
-                        let mut pair = [zero; 3];
-                        for (value, pair) in pair.iter_mut().enumerate().take(T::VALUES) {
-                            // SAFETY: (group, first + q, j) is one of `each` places of each value.
-                            *pair = s.splat(unsafe { *values.add(value * pass.values.each + q * S::GROUP + j) });
+                    for four in (0..S::GROUP).step_by(4) {
+                        let (mut d, mut pairs) = ([zero; 4], [[zero; 3]; 4]);
+                        for k in 0..4 {
+                            let j = four + k;
+                            for (value, pair) in pairs[k].iter_mut().enumerate().take(T::VALUES) {
+                                // SAFETY: (group, first + q, j) is one of `each` places of each value.
+                                *pair = s.splat(unsafe { *values.add(value * pass.values.each + q * S::GROUP + j) });
+                            }
+                            d[k] = s.sub(x_columns[q], weights[j]);
                         }
-                        let t = T::slope(s, &constants, s.sub(x_columns[q], weights[j]), pair);
-                        if DX {
-                            if j % 2 == 0 { even = s.add(even, t) } else { odd = s.add(odd, t) }
+                        let slopes = T::slope4(s, &constants, d, pairs);
+                        for k in 0..4 {
+                            if DX {
+                                if k % 2 == 0 { even = s.add(even, slopes[k]) } else { odd = s.add(odd, slopes[k]) }
+                            }
+                            sums[four + k] = s.sub(sums[four + k], slopes[k]);
                         }
-                        sums[j] = s.sub(sums[j], t);
                     }
                     if DX {
                         dx_columns[q] = s.add(even, odd);

@@ -323,7 +323,8 @@ impl BackwardScaling {
 
 /// The exponent that brings the greatest |g| near 1.
 fn lift(g: &[f32]) -> i32 {
-    let greatest = g.iter().fold(0f32, |m, g| m.max(g.abs()));
+    // By their bits, which the compiler vectorises.
+    let greatest = f32::from_bits(g.iter().fold(0, |m, g| m.max(g.to_bits() & !(1 << 31))));
     if greatest > 0.0 { -f64::from(greatest).log2().floor().clamp(-100.0, 100.0) as i32 } else { 0 }
 }
 
@@ -416,22 +417,21 @@ impl Kernel for PackRow<'_> {
             let g = s.mul(g, s.splat(power_of_two(lift)));
             let (factor, scale) = log_exp.power(s, sum, height, exponent, extra);
             let flat = s.bits(s.ge(scale, s.splat(-flattest as f32)));
-            let c = s.lanes(s.mul(g, s.scale(factor, s.min(scale, s.splat(120.0)))));
-            for lane in 0..n {
+            let mut c = s.lanes(s.mul(g, s.scale(factor, s.min(scale, s.splat(120.0)))));
+            for (lane, c) in c.iter_mut().enumerate().take(n) {
                 let pair = row + o + lane;
                 if of.sums[pair] == 0.0 {
-                    // Done by logarithm in the forward pass, and again now; its value stays 0.
-                    continue;
-                }
-                let c = if flat >> lane & 1 == 0 {
-                    c[lane]
-                } else {
+                    // Done by logarithm in the forward pass, and again now.
+                    *c = 0.0;
+                } else if flat >> lane & 1 == 1 {
                     let (factor, scale) = log_exp.power(s, sum, height, root, -f64::from(of.scaling.shift));
                     slow.push(of.slow_pair(pair, s.lanes(g)[lane], s.lanes(s.scale(factor, scale))[lane]));
-                    0.0
-                };
+                    *c = 0.0;
+                }
+            }
+            for first in (0..n).step_by(S::GROUP) {
                 // SAFETY: each row belongs to one task.
-                unsafe { writer.set(sample, o + lane, 0, c) };
+                unsafe { writer.set(sample, o + first, 0, &c[first..n.min(first + S::GROUP)]) };
             }
         }
     }
@@ -458,7 +458,7 @@ pub(super) fn pack_norms(
                     let c = g[pair] * f64::from(sums[pair]).powf(exponent) as f32;
                     for (value, to) in [c, m[pair], 1.0 / m[pair]].into_iter().enumerate() {
                         // SAFETY: each row belongs to one task.
-                        unsafe { writer.set(sample, output, value, to) };
+                        unsafe { writer.set(sample, output, value, &[to]) };
                     }
                 }
             }

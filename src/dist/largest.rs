@@ -4,11 +4,14 @@
 
 use super::Shape;
 use super::pool::Pool;
-use super::powers::Largest;
+use super::powers::{Largest, Term};
 use super::shared::SharedMut;
 use super::simd::{Kernel, Lanes, Simd};
-use super::tiles::{Block, for_blocks, sweep};
+use super::tiles::{Block, MOST_ROWS, combine, for_blocks, rows, sweep};
 use std::hint::black_box;
+
+/// Vectors of inputs in a section: the largest coordinate is looked for in the one section that holds it.
+const SECTION: usize = 8;
 
 /// Set in a saved index where x − w is negative.
 const NEGATIVE: u32 = 1 << 31;
@@ -43,55 +46,92 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Lanes>(self, s: S) {
         let Forward { shape, block, x, w, y, index } = self;
-        sweep(s, Largest, shape, &block, x, w, y);
-        let Some(index) = index else { return };
-        for b in block.samples {
-            let pairs = b * shape.outputs + block.outputs.start..b * shape.outputs + block.outputs.end;
-            // SAFETY: tasks have disjoint blocks, so nobody else has these pairs.
-            let (y, index) = unsafe { (y.part(pairs.clone()), index.part(pairs)) };
-            let x = &x[b * shape.inputs..][..shape.inputs];
-            for (o, (&y, index)) in block.outputs.clone().zip(y.iter().zip(index)) {
-                *index = first_index(s, x, &w[o * shape.inputs..][..shape.inputs], y);
+        match index {
+            None => sweep(s, Largest, shape, &block, x, w, y),
+            Some(index) => sweep_with_index(s, shape, &block, x, w, y, index),
+        }
+    }
+}
+
+/// The sweep of the maxima, in sections of the inputs. A pair remembers the first section that attains its maximum, and
+/// when its tile is done and still in the first-level cache, the first index is found there.
+#[inline(always)]
+fn sweep_with_index<S: Lanes>(
+    s: S,
+    shape: Shape,
+    block: &Block,
+    x: &[f32],
+    w: &[f32],
+    y: &SharedMut<f32>,
+    index: &SharedMut<u32>,
+) {
+    let inputs = shape.inputs;
+    let one = Largest.constants(s);
+    let (last_sample, last_output) = (block.samples.end - 1, block.outputs.end - 1);
+    for b in block.samples.clone().step_by(S::ROWS) {
+        let x_rows: [_; MOST_ROWS] = rows(x, inputs, b, last_sample);
+        for o in block.outputs.clone().step_by(4) {
+            let w_rows: [_; 4] = rows(w, inputs, o, last_output);
+            let (mut largest, mut section) = ([[0f32; 4]; MOST_ROWS], [[0u32; 4]; MOST_ROWS]);
+            let mut start = 0;
+            while start < inputs {
+                let len = (SECTION * S::N).min(inputs - start);
+                // SAFETY: `inputs − start` ≥ `len` floats are left in each row.
+                let tile = unsafe {
+                    combine::<S, Largest>(s, &one, x_rows.map(|x| x.add(start)), w_rows.map(|w| w.add(start)), len)
+                };
+                for row in 0..S::ROWS {
+                    let four = s.max4(tile[row]);
+                    let (largest, section) = (&mut largest[row], &mut section[row]);
+                    for column in 0..4 {
+                        // Only where it is exceeded: of equal maxima the first counts.
+                        let higher = four[column] > largest[column];
+                        section[column] = if higher { start as u32 } else { section[column] };
+                        largest[column] = if higher { four[column] } else { largest[column] };
+                    }
+                }
+                start += len;
+            }
+            let columns = 4.min(block.outputs.end - o);
+            for row in 0..S::ROWS.min(block.samples.end - b) {
+                let pairs = (b + row) * shape.outputs + o..(b + row) * shape.outputs + o + columns;
+                // SAFETY: tasks have disjoint blocks, so nobody else has these pairs.
+                let (y, index) = unsafe { (y.part(pairs.clone()), index.part(pairs)) };
+                let x = &x[(b + row) * inputs..][..inputs];
+                for column in 0..columns {
+                    let w = &w[(o + column) * inputs..][..inputs];
+                    y[column] = largest[row][column];
+                    index[column] = first_index(s, x, w, section[row][column] as usize, largest[row][column]);
+                }
             }
         }
     }
 }
 
-/// The first index where |x − w| is `largest`, with the sign of x − w; 0 where there is none (a NaN row).
+/// The first index from `start` on, in one section, where |x − w| is `largest`, with the sign of x − w; `start` where
+/// there is none (a NaN row).
 #[inline(always)]
-fn first_index<S: Lanes>(s: S, x: &[f32], w: &[f32], largest: f32) -> u32 {
-    const VECTORS: usize = 4;
-    let inputs = x.len();
-    let target = s.splat(largest);
-    let mut found = 0;
-    let mut i = 0;
-    'search: {
-        while i + VECTORS * S::N <= inputs {
-            let mut bits = 0u64;
-            for v in 0..VECTORS {
-                let at = i + v * S::N;
-                // SAFETY: at + N ≤ inputs.
-                let (x, w) = unsafe { (s.load(x.as_ptr().add(at)), s.load(w.as_ptr().add(at))) };
-                bits |= u64::from(s.bits(s.eq(s.abs(s.sub(x, w)), target))) << (v * S::N);
-            }
-            if bits != 0 {
-                found = i + bits.trailing_zeros() as usize;
-                break 'search;
-            }
-            i += VECTORS * S::N;
+fn first_index<S: Lanes>(s: S, x: &[f32], w: &[f32], start: usize, largest: f32) -> u32 {
+    let (left, target) = (x.len() - start, s.splat(largest));
+    let mut bits = 0u128;
+    if left >= SECTION * S::N {
+        for v in 0..SECTION {
+            let at = start + v * S::N;
+            // SAFETY: at + N ≤ start + SECTION · N ≤ the length of both rows.
+            let (x, w) = unsafe { (s.load(x.as_ptr().add(at)), s.load(w.as_ptr().add(at))) };
+            bits |= u128::from(s.bits(s.eq(s.abs(s.sub(x, w)), target))) << (v * S::N);
         }
-        while i < inputs {
-            let n = S::N.min(inputs - i);
+    } else {
+        for first in (0..left).step_by(S::N) {
+            let n = S::N.min(left - first);
+            let at = start + first;
             // SAFETY: n floats are left in both rows.
-            let (x, w) = unsafe { (s.load_first(x.as_ptr().add(i), n), s.load_first(w.as_ptr().add(i), n)) };
-            let bits = s.bits(s.eq(s.abs(s.sub(x, w)), target)) & ((1 << n) - 1);
-            if bits != 0 {
-                found = i + bits.trailing_zeros() as usize;
-                break 'search;
-            }
-            i += n;
+            let (x, w) = unsafe { (s.load_first(x.as_ptr().add(at), n), s.load_first(w.as_ptr().add(at), n)) };
+            let equal = s.bits(s.eq(s.abs(s.sub(x, w)), target)) & ((1 << n) - 1);
+            bits |= u128::from(equal) << first;
         }
     }
+    let found = start + if bits == 0 { 0 } else { bits.trailing_zeros() as usize };
     let sign = if x[found] - w[found] < 0.0 { NEGATIVE } else { 0 };
     found as u32 | sign
 }

@@ -1,7 +1,7 @@
 //! The ℓp / ℓ∞ distance layer on the CPU, on plain slices: y[b, o] = ‖x_b − w_o‖_p, its gradients and bounds.
 //!
 //! * [`DistOp`] is the op of one layer, for every p from 1 to ∞; [`interval`] bounds it at p = ∞; [`reference`](mod@reference) defines both.
-//! * [`adam_step`] and [`mean_shift_forward`] are the rest of a training step that is worth a kernel.
+//! * [`adam_step`], [`decay_rows`] and [`mean_shift_forward`] are the rest of a training step that is worth a kernel.
 //! * [`Pool`] runs them on several threads, [`Simd`] says with which instructions. Results never depend on the threads;
 //!   between instruction sets they agree within the tolerances of the tests, and to the bit at p = ∞.
 //!
@@ -9,6 +9,7 @@
 
 mod adam;
 mod backward;
+mod decay;
 mod finite;
 mod largest;
 mod mean_shift;
@@ -25,6 +26,7 @@ mod tests;
 mod tiles;
 
 pub use adam::{Adam, adam_step, all_finite};
+pub use decay::decay_rows;
 pub use largest::interval;
 pub use mean_shift::{mean_shift_backward, mean_shift_forward};
 pub use op::{DistOp, OpStats, Path};

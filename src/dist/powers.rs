@@ -13,6 +13,15 @@ pub(super) trait Term: Copy + Sync {
     type Constants<S: Lanes>: Copy;
     fn constants<S: Lanes>(self, s: S) -> Self::Constants<S>;
     fn accumulate<S: Lanes>(s: S, k: &Self::Constants<S>, sum: S::V, x: S::V, w: S::V) -> S::V;
+
+    /// [`accumulate`](Self::accumulate) of four outputs.
+    #[inline(always)]
+    fn accumulate4<S: Lanes>(s: S, k: &Self::Constants<S>, mut sums: [S::V; 4], x: S::V, w: [S::V; 4]) -> [S::V; 4] {
+        for o in 0..4 {
+            sums[o] = Self::accumulate(s, k, sums[o], x, w[o]);
+        }
+        sums
+    }
 }
 
 /// What one coordinate adds to a gradient: sgn(d)·|d|^(p−1) times the first value of the pair (sample, output).
@@ -22,6 +31,16 @@ pub(super) trait Slope: Copy + Sync {
     type Constants<S: Lanes>: Copy;
     fn constants<S: Lanes>(self, s: S) -> Self::Constants<S>;
     fn slope<S: Lanes>(s: S, k: &Self::Constants<S>, d: S::V, pair: [S::V; 3]) -> S::V;
+
+    /// [`slope`](Self::slope) of four outputs.
+    #[inline(always)]
+    fn slope4<S: Lanes>(s: S, k: &Self::Constants<S>, d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [S::V; 4] {
+        let mut slopes = d;
+        for o in 0..4 {
+            slopes[o] = Self::slope(s, k, d[o], pairs[o]);
+        }
+        slopes
+    }
 }
 
 /// |x − w| for p = ∞.
@@ -178,19 +197,30 @@ impl<const SQUARINGS: u32> TablePower<SQUARINGS> {
         }
     }
 
-    /// The two factors of |d|^q.
+    /// The two factors of a^q for four a ≥ tiny, step by step together: a constant is fetched once for all four.
     #[inline(always)]
-    fn factors<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V) -> (S::V, S::V) {
-        let a = s.max_abs(k.tiny, d);
-        let m = s.sub(s.mantissa(a), k.middle);
-        let mut power = k.polynomial[TABLE_TERMS - 1];
+    fn factors4<S: Lanes>(s: S, k: &TableConstants<S>, a: [S::V; 4]) -> ([S::V; 4], [S::V; 4]) {
+        // Sixteen registers do not hold the constants as well. The compiler would keep them on the stack and fetch them
+        // for each use, which takes longer than the arithmetic; unable to see that they stay, it fetches them here.
+        let k = if S::N < 16 { black_box(k) } else { k };
+        let (mut scale, mut m, mut power) = (a, a, [k.polynomial[TABLE_TERMS - 1]; 4]);
+        for o in 0..4 {
+            m[o] = s.sub(s.mantissa(a[o]), k.middle);
+        }
         for term in (0..TABLE_TERMS - 1).rev() {
-            power = s.fma(power, m, k.polynomial[term]);
+            for o in 0..4 {
+                power[o] = s.fma(power[o], m[o], k.polynomial[term]);
+            }
         }
         for _ in 0..SQUARINGS {
-            power = s.mul(power, power);
+            for power in &mut power {
+                *power = s.mul(*power, *power);
+            }
         }
-        (s.lookup(k.entries, a), power)
+        for scale in &mut scale {
+            *scale = s.lookup(k.entries, *scale);
+        }
+        (scale, power)
     }
 }
 
@@ -205,9 +235,20 @@ impl<const SQUARINGS: u32> Term for TablePower<SQUARINGS> {
 
     #[inline(always)]
     fn accumulate<S: Lanes>(s: S, k: &TableConstants<S>, sum: S::V, x: S::V, w: S::V) -> S::V {
-        let d = s.min(s.abs(s.sub(x, w)), k.big);
-        let (scale, power) = Self::factors(s, k, d);
-        s.fma(scale, power, sum)
+        Self::accumulate4(s, k, [sum; 4], x, [w; 4])[0]
+    }
+
+    #[inline(always)]
+    fn accumulate4<S: Lanes>(s: S, k: &TableConstants<S>, mut sums: [S::V; 4], x: S::V, w: [S::V; 4]) -> [S::V; 4] {
+        let mut a = w;
+        for a in &mut a {
+            *a = s.max(s.min(s.abs(s.sub(x, *a)), k.big), k.tiny);
+        }
+        let (scale, power) = Self::factors4(s, k, a);
+        for o in 0..4 {
+            sums[o] = s.fma(scale[o], power[o], sums[o]);
+        }
+        sums
     }
 }
 
@@ -221,9 +262,22 @@ impl<const SQUARINGS: u32> Slope for TablePower<SQUARINGS> {
     }
 
     #[inline(always)]
-    fn slope<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V, [c, ..]: [S::V; 3]) -> S::V {
-        let (scale, power) = Self::factors(s, k, d);
-        s.mul(s.mul(scale, c), s.copysign(power, d))
+    fn slope<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V, pair: [S::V; 3]) -> S::V {
+        Self::slope4(s, k, [d; 4], [pair; 4])[0]
+    }
+
+    #[inline(always)]
+    fn slope4<S: Lanes>(s: S, k: &TableConstants<S>, d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [S::V; 4] {
+        let mut a = d;
+        for a in &mut a {
+            *a = s.max_abs(k.tiny, *a);
+        }
+        let (scale, power) = Self::factors4(s, k, a);
+        let mut slopes = d;
+        for o in 0..4 {
+            slopes[o] = s.mul(s.mul(scale[o], pairs[o][0]), s.flip(power[o], d[o]));
+        }
+        slopes
     }
 }
 
@@ -246,8 +300,9 @@ mod tests {
             fn product<const N: u32, S: Lanes>(s: S, q: f64, d: [f32; 16]) -> Vec<f64> {
                 let k = TablePower::<N>::new(q, table_polynomial(q), 2, 0).broadcast(s);
                 // SAFETY: 16 floats lie there, and N ≤ 16.
-                let (scale, power) = TablePower::<N>::factors(s, &k, unsafe { s.load(d.as_ptr()) });
-                let (scale, power) = (s.lanes(scale), s.lanes(power));
+                let d = unsafe { s.load(d.as_ptr()) };
+                let (scale, power) = TablePower::<N>::factors4(s, &k, [d; 4]);
+                let (scale, power) = (s.lanes(scale[3]), s.lanes(power[3]));
                 (0..S::N).map(|i| f64::from(scale[i]) * f64::from(power[i])).collect()
             }
             match table_squarings(self.q) {

@@ -16,7 +16,7 @@ pub(super) struct Block {
 }
 
 /// The most samples in a tile, of any instruction set.
-const MOST_ROWS: usize = 6;
+pub(super) const MOST_ROWS: usize = 6;
 
 /// Runs `task` on all blocks of the [B, O] result. Blocks hold as many weight rows as stay in the second-level cache;
 /// layers with few outputs are split over the batch.
@@ -56,15 +56,9 @@ pub(super) fn sweep<S: Lanes, T: Term>(
     let last_output = block.outputs.end - 1;
     for b in block.samples.clone().step_by(S::ROWS) {
         // Rows and columns beyond the edge repeat the last one; their results are not stored.
-        let mut x_rows = [std::ptr::null(); MOST_ROWS];
-        for (row, start) in x_rows.iter_mut().enumerate() {
-            *start = x[(b + row).min(last_sample) * shape.inputs..][..shape.inputs].as_ptr();
-        }
+        let x_rows = rows(x, shape.inputs, b, last_sample);
         for o in block.outputs.clone().step_by(4) {
-            let mut w_rows = [std::ptr::null(); 4];
-            for (column, start) in w_rows.iter_mut().enumerate() {
-                *start = w[(o + column).min(last_output) * shape.inputs..][..shape.inputs].as_ptr();
-            }
+            let w_rows = rows(w, shape.inputs, o, last_output);
             // SAFETY: each pointer starts a row of `inputs` floats.
             let tile = unsafe { combine::<S, T>(s, &constants, x_rows, w_rows, shape.inputs) };
             let columns = 4.min(block.outputs.end - o);
@@ -78,10 +72,22 @@ pub(super) fn sweep<S: Lanes, T: Term>(
     }
 }
 
+/// Starts of the rows from `first` on, of `inputs` floats each; beyond `last` it is repeated.
+#[inline(always)]
+pub(super) fn rows<const N: usize>(data: &[f32], inputs: usize, first: usize, last: usize) -> [*const f32; N] {
+    let mut rows = [std::ptr::null(); N];
+    for (n, row) in rows.iter_mut().enumerate() {
+        *row = data[(first + n).min(last) * inputs..][..inputs].as_ptr();
+    }
+    rows
+}
+
+/// A tile of sums (or maxima) of `term` over `inputs` coordinates.
+///
 /// # Safety
 /// Each pointer starts `inputs` floats.
 #[inline(always)]
-unsafe fn combine<S: Lanes, T: Term>(
+pub(super) unsafe fn combine<S: Lanes, T: Term>(
     s: S,
     constants: &T::Constants<S>,
     x: [*const f32; MOST_ROWS],
@@ -97,23 +103,26 @@ unsafe fn combine<S: Lanes, T: Term>(
         for row in 0..S::ROWS {
             // SAFETY: as above.
             let x = unsafe { s.load(x[row].add(i)) };
-            for column in 0..4 {
-                tile[row][column] = T::accumulate(s, constants, tile[row][column], x, w[column]);
-            }
+            tile[row] = T::accumulate4(s, constants, tile[row], x, w);
         }
         i += S::N;
     }
     let rest = inputs - whole;
     if rest > 0 {
         // The lanes beyond the end hold x = w = 0, which adds nothing.
-        for column in 0..4 {
-            // SAFETY: `rest` floats are left in each row.
-            let w = unsafe { s.load_first(w[column].add(whole), rest) };
-            for row in 0..S::ROWS {
-                // SAFETY: as above.
-                let x = unsafe { s.load_first(x[row].add(whole), rest) };
-                tile[row][column] = T::accumulate(s, constants, tile[row][column], x, w);
-            }
+        // SAFETY: `rest` floats are left in each row.
+        let w = unsafe {
+            [
+                s.load_first(w[0].add(whole), rest),
+                s.load_first(w[1].add(whole), rest),
+                s.load_first(w[2].add(whole), rest),
+                s.load_first(w[3].add(whole), rest),
+            ]
+        };
+        for row in 0..S::ROWS {
+            // SAFETY: as above.
+            let x = unsafe { s.load_first(x[row].add(whole), rest) };
+            tile[row] = T::accumulate4(s, constants, tile[row], x, w);
         }
     }
     tile

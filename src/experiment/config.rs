@@ -183,7 +183,7 @@ pub struct Schedule {
     pub ramp_start: f64,
     /// Epoch at which p reaches `p_end` and becomes ∞.
     pub ramp_end: f64,
-    /// Whether p below 40 takes every value or only cheap integers.
+    /// Whether p below 68 takes every value or only cheap integers.
     #[serde(default)]
     pub p_steps: PSteps,
 }
@@ -196,7 +196,7 @@ fn thousand() -> f64 {
     1000.0
 }
 
-/// How p moves below 40.
+/// How p moves below 68.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PSteps {

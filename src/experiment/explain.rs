@@ -105,7 +105,7 @@ const KEYS: &[KeyDoc] = &[
         "schedule.p_steps",
         "exact or ladder",
         Some("exact"),
-        "exact changes p at every step, as published; ladder rounds p below 48 to integers of few multiplications: the \
+        "exact changes p at every step, as published; ladder rounds p below 68 to integers of few multiplications: the \
          same accuracy, up to twice as fast on a CPU.",
     ),
     key("loss.kind", "mixture", Some("mixture"), "clamp(1 + (d_y − min d_j)/(2ε), 0, 1) + λ·CE(−s·d, y), batch mean."),

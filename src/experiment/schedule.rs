@@ -47,8 +47,10 @@ pub enum Phase {
     End,
 }
 
-/// Below 40, exponents that few multiplications reach; each is at most 25 % above the one before.
-const LADDER: [f64; 11] = [8.0, 9.0, 10.0, 12.0, 14.0, 16.0, 20.0, 24.0, 32.0, 40.0, 48.0];
+/// Whole exponents that few multiplications reach. Up to 40 each is at most 17 % above the one before; further up few
+/// coordinates matter to a distance, and the steps may be wider.
+const LADDER: [f64; 17] =
+    [8.0, 9.0, 10.0, 11.0, 12.0, 14.0, 16.0, 18.0, 20.0, 22.0, 24.0, 28.0, 32.0, 36.0, 40.0, 48.0, 64.0];
 
 impl Schedules {
     /// The schedules of a checked config.
@@ -203,11 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn rungs_are_close_where_many_coordinates_matter() {
+        let rungs: Vec<f64> = LADDER.into_iter().filter(|&rung| rung <= 40.0).collect();
+        assert!(rungs.windows(2).all(|pair| pair[1] / pair[0] < 1.17));
+        for p in [8.4, 17.1, 33.9, 39.0] {
+            assert!((rung(p) / p).ln().abs() < 0.08, "{p} became {}", rung(p));
+        }
+        assert_eq!((rung(7.0), rung(68.0), rung(900.0)), (7.0, 68.0, 900.0));
+    }
+
+    #[test]
     fn the_ladder_has_only_integers_below_its_top() {
         let s = Schedules { p_steps: PSteps::Ladder, ..published() };
         for epoch in 0..520 {
             let p = s.at(f64::from(epoch)).p.get();
-            assert!(p > 48.0 || LADDER.contains(&p), "p = {p} at epoch {epoch}");
+            assert!(p > 64.0 || LADDER.contains(&p), "p = {p} at epoch {epoch}");
         }
     }
 }

@@ -73,6 +73,10 @@ impl CpuEngine {
 impl Engine for CpuEngine {
     fn step(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<StepStats, StepError> {
         let size = batch.labels.len();
+        // Maxima drop NaN, so what goes into them is looked at here, and the weights when Adam has moved them.
+        if !dist::all_finite(&self.pool, batch.images) {
+            return Err(StepError::NotFinite { what: "input".into() });
+        }
         self.forward(batch.images, size, point.p);
         let last = self.state.layers.len() - 1;
         let scalar = self.state.scalar.value[0];
@@ -123,7 +127,7 @@ impl Engine for CpuEngine {
                 &mut weight.v,
             );
             if !finite {
-                return Err(StepError::NotFinite { what: format!("gradient of layer {}", index + 1) });
+                return Err(StepError::NotFinite { what: format!("weight or gradient of layer {}", index + 1) });
             }
         }
         let small = [
@@ -133,7 +137,7 @@ impl Engine for CpuEngine {
         for (name, trained, gradient, lr) in small {
             let (value, m, v) = (&mut trained.value, &mut trained.m, &mut trained.v);
             if !dist::adam_step(&self.pool, self.simd, &adam, lr as f32, step, value, gradient, m, v) {
-                return Err(StepError::NotFinite { what: format!("gradient of the {name}") });
+                return Err(StepError::NotFinite { what: format!("{name} or its gradient") });
             }
         }
         Ok(self.loss.stats)
@@ -170,4 +174,47 @@ fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
         }
     }
     sums.into_iter().map(|sum| sum as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::parse;
+    use crate::net::NetShape;
+
+    fn step(p: f64, spoil: impl Fn(&mut NetState, &mut Vec<f32>)) -> Result<StepStats, StepError> {
+        let config = parse(
+            "data.dataset = 'synthetic'\nmodel = { depth = 3, width = 12 }\n\
+             train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
+             loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
+        );
+        let config = config.unwrap();
+        let mut state = NetState::init(&NetShape::new(&config), 1, None);
+        let mut images: Vec<f32> = (0..8 * 784).map(|k| ((k * 31) % 97) as f32 / 97.0).collect();
+        spoil(&mut state, &mut images);
+        let mut engine = CpuEngine::new(state, config.train.adam, 2, Simd::best());
+        let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 0.01, scalar_lr: 0.01, lambda: 0.1, eps: 0.1 };
+        engine.step(Batch { images: &images, labels: &[0, 1, 2, 3, 4, 5, 6, 7] }, &point)
+    }
+
+    #[test]
+    fn what_is_not_finite_stops_the_step_and_is_named() {
+        for p in [8.0, 9.5, 300.0, f64::INFINITY] {
+            assert!(step(p, |_, _| {}).is_ok());
+            for bad in [f32::NAN, f32::INFINITY] {
+                let input = step(p, |_, images| images[790] = bad);
+                assert_eq!(input, Err(StepError::NotFinite { what: "input".into() }), "p = {p}");
+                for layer in 0..3 {
+                    let result = step(p, |state, _| state.layers[layer].weight.value[5] = bad);
+                    let Err(StepError::NotFinite { what }) = result else {
+                        panic!("p = {p}, {bad} in layer {layer}: {result:?}");
+                    };
+                    // The maximum drops a NaN, all else passes it on.
+                    if p.is_infinite() && bad.is_nan() {
+                        assert_eq!(what, format!("weight or gradient of layer {}", layer + 1));
+                    }
+                }
+            }
+        }
+    }
 }

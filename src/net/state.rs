@@ -120,6 +120,12 @@ impl NetState {
         tensors
     }
 
+    /// The name of the first tensor that holds a NaN or an infinity: such a net is ruined, and maxima would hide it.
+    pub fn not_finite(&self) -> Option<String> {
+        let ruined = |data: &[f32]| data.iter().any(|value| !value.is_finite());
+        self.tensors().into_iter().find(|(_, _, data)| ruined(data)).map(|(name, ..)| name)
+    }
+
     /// Puts stored tensors in the place of this net's, which gives the shapes. `find` returns a tensor by name.
     pub fn restore<'a>(
         &mut self,
@@ -189,6 +195,16 @@ mod tests {
         let mut other = NetState::init(&shape(), 2, None);
         other.restore(11, |name| stored.get(name).map(Vec::as_slice)).unwrap();
         assert_eq!(other, NetState { step: 11, ..state });
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let mut state = NetState::init(&shape(), 1, None);
+        assert_eq!(state.not_finite(), None);
+        state.layers[1].mean[7] = f32::INFINITY;
+        assert_eq!(state.not_finite().as_deref(), Some("layer1.mean"));
+        state.layers[1].weight.value[3] = f32::NAN;
+        assert_eq!(state.not_finite().as_deref(), Some("layer1.weight"));
     }
 
     #[test]

@@ -246,6 +246,9 @@ impl Training<'_> {
         let train_p = self.job.point(step - 1).p;
         let (train, test) = (&self.job.dataset.train, &self.job.dataset.test);
         let net = self.engine.state()?;
+        if let Some(what) = net.not_finite() {
+            return Err(StepFault { step, p: train_p, error: StepError::NotFinite { what } }.into());
+        }
         let settled = self.evaluator.with_means_at_infinity(net, train, mean_samples);
         let evaluation = self.evaluator.certify(&settled, test, test.len(), eps);
         let surrogate = (!train_p.is_infinite()).then(|| self.evaluator.surrogate(net, test, test.len(), train_p, eps));

@@ -63,10 +63,15 @@ impl Lanes for Avx2 {
         fn max(a: __m256, b: __m256) -> __m256 { _mm256_max_ps(a, b) }
         fn min(a: __m256, b: __m256) -> __m256 { _mm256_min_ps(a, b) }
         fn abs(a: __m256) -> __m256 { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
-        fn max_abs(a: __m256, d: __m256) -> __m256 { _mm256_max_ps(a, _mm256_andnot_ps(_mm256_set1_ps(-0.0), d)) }
+        // Floats without sign are ordered as their bits are, and integers have more units at work.
+        fn max_abs(a: __m256, d: __m256) -> __m256 {
+            _mm256_castsi256_ps(_mm256_max_epu32(
+                _mm256_castps_si256(a), _mm256_castps_si256(_mm256_andnot_ps(_mm256_set1_ps(-0.0), d))))
+        }
         fn copysign(a: __m256, sign: __m256) -> __m256 {
             _mm256_or_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), a), _mm256_and_ps(_mm256_set1_ps(-0.0), sign))
         }
+        fn flip(a: __m256, sign: __m256) -> __m256 { _mm256_xor_ps(a, _mm256_and_ps(_mm256_set1_ps(-0.0), sign)) }
         fn round(a: __m256) -> __m256 { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
         fn mantissa(a: __m256) -> __m256 {
             _mm256_or_ps(

@@ -74,6 +74,11 @@ impl Lanes for Avx512 {
             _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xca>(
                 _mm512_set1_epi32(i32::MIN), _mm512_castps_si512(sign), _mm512_castps_si512(a)))
         }
+        // Bitwise "a ^ (sign mask & sign)".
+        fn flip(a: __m512, sign: __m512) -> __m512 {
+            _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0x78>(
+                _mm512_castps_si512(a), _mm512_set1_epi32(i32::MIN), _mm512_castps_si512(sign)))
+        }
         fn round(a: __m512) -> __m512 { _mm512_roundscale_ps::<0>(a) }
         fn scale(a: __m512, n: __m512) -> __m512 { _mm512_scalef_ps(a, n) }
         fn mantissa(a: __m512) -> __m512 { _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(a) }

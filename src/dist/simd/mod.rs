@@ -160,6 +160,8 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
     fn max_abs(self, a: Self::V, d: Self::V) -> Self::V;
     /// Magnitude of `a` with the sign of `sign`.
     fn copysign(self, a: Self::V, sign: Self::V) -> Self::V;
+    /// −a where the sign of `sign` is set, else a.
+    fn flip(self, a: Self::V, sign: Self::V) -> Self::V;
     fn round(self, a: Self::V) -> Self::V;
     /// a·2ⁿ for whole n and a in [½, 2]; 0 where that falls below the normal floats.
     fn scale(self, a: Self::V, n: Self::V) -> Self::V;
@@ -242,6 +244,7 @@ mod tests {
             check("sqrt", s.sqrt(s.abs(a)), &|x| x.abs().sqrt());
             check("max_abs", s.max_abs(b, a), &|x| x.abs().max(2.0));
             check("copysign", s.copysign(b, a), &|x| 2f32.copysign(x));
+            check("flip", s.flip(s.splat(-2.0), a), &|x| if x < 0.0 { 2.0 } else { -2.0 });
             check("round", s.round(a), &f32::round_ties_even);
             check("scale", s.scale(b, s.round(a)), &|x| 2.0 * x.round_ties_even().exp2());
             check("scale to nothing", s.scale(b, s.splat(-300.0)), &|_| 0.0);

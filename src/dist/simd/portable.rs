@@ -140,6 +140,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn flip(self, a: V, sign: V) -> V {
+        zip(a, sign, |a, sign| f32::from_bits(a.to_bits() ^ sign.to_bits() & (1 << 31)))
+    }
+
+    #[inline(always)]
     fn round(self, a: V) -> V {
         // Adding and taking away 1.5·2²³ rounds |a| < 2²² to the nearest whole number, ties to even.
         const SHIFT: f32 = 12_582_912.0;

@@ -1,0 +1,120 @@
+//! One training step of 784-512×4-10, B = 256 (`configs/mnist-cpu.toml`), and the share of it that is not the distance op:
+//! `cargo bench --no-default-features --bench step -- [--threads N] [--rounds N] [P …]`.
+//!
+//! Synthetic digits, 60 steps at each p before it is measured. A step is batch building and `Engine::step`; the op is
+//! timed alone on the same net and batch. Medians; the share comes from rounds taken alternately.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use linf::dataset::{self, Augmentation, DatasetId, Normalizer, PadMode, Split};
+use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward};
+use linf::experiment::{PNorm, parse};
+use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, StepPoint};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const BATCH: usize = 256;
+const WARM: usize = 60;
+const ID: DatasetId = DatasetId::Synthetic;
+
+fn main() -> Result<()> {
+    let (mut threads, mut rounds, mut powers) = (0, 15, Vec::new());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--threads" => threads = args.next().ok_or("--threads needs a number")?.parse()?,
+            "--rounds" => rounds = args.next().ok_or("--rounds needs a number")?.parse()?,
+            "--bench" => {} // cargo passes it
+            p => powers.push(p.parse()?),
+        }
+    }
+    if powers.is_empty() {
+        powers = vec![8.0, 16.0, 32.0, 48.0, 64.0, 300.0, f64::INFINITY];
+    }
+    let (pool, simd) = (Pool::new(threads), Simd::detect()?);
+    let config = parse(
+        "data.dataset = 'synthetic'\nmodel = { depth = 5, width = 512 }\n\
+         train = { epochs = 1, batch_size = 256, lr = 0.045 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
+         loss = { lambda = 0.05, eps_train = 0.4 }\neval.eps = 0.3",
+    )?;
+    let data = dataset::load(ID, &dataset::default_root())?.train;
+    let net = NetState::init(&NetShape::new(&config), 0, None);
+    let mut engine = CpuEngine::new(net, config.train.adam, threads, simd);
+    println!("{} threads, {}, medians of {rounds} rounds", pool.threads(), simd.name());
+    println!("{:>7} {:>9} {:>9} {:>9} {:>8}", "p", "step ms", "batch ms", "op ms", "outside");
+    let mut images = vec![0.0; BATCH * ID.pixels()];
+    let mut labels = Vec::new();
+    for p in powers {
+        let p = PNorm::new(p).ok_or("p must be at least 1")?;
+        let point =
+            StepPoint { p, lr: 0.02, scalar_lr: 0.004, lambda: 0.05, eps: config.loss.eps_train.to_f64() / ID.std() };
+        let (mut whole, mut building, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ops: Vec<DistOp> = engine.op_stats().iter().map(|_| DistOp::new(simd)).collect();
+        for round in 0..WARM + rounds {
+            let start = Instant::now();
+            fill(&data, round, &mut images, &mut labels);
+            let built = start.elapsed();
+            engine.step(Batch { images: &images, labels: &labels }, &point)?;
+            let stepped = start.elapsed();
+            if round >= WARM {
+                whole.push(stepped);
+                building.push(built);
+                alone.push(distance_op(&pool, simd, engine.state()?, p.get(), &images, &mut ops));
+            }
+        }
+        let (whole, building, alone) = (median(whole), median(building), median(alone));
+        println!(
+            "{p:>7} {:>9.2} {:>9.2} {:>9.2} {:>7.1}%",
+            ms(whole),
+            ms(building),
+            ms(alone),
+            100.0 * (1.0 - alone.as_secs_f64() / whole.as_secs_f64())
+        );
+    }
+    Ok(())
+}
+
+fn fill(data: &Split, step: usize, images: &mut [f32], labels: &mut Vec<u8>) {
+    let augment = Augmentation { pad: 1, pad_mode: PadMode::Edge, flip: false };
+    let start = step * BATCH % (data.len() - BATCH);
+    let mut indices: Vec<u32> = (start..start + BATCH).map(|index| index as u32).collect();
+    indices.sort_by_key(|&index| data.labels[index as usize]);
+    dataset::fill_batch(data, ID, &Normalizer::new(ID), &indices, Some((&augment, 1, 0)), images, labels);
+}
+
+/// The forward and backward passes of all layers, and nothing else.
+fn distance_op(pool: &Pool, simd: Simd, net: &NetState, p: f64, images: &[f32], ops: &mut [DistOp]) -> Duration {
+    let mut inputs = vec![images.to_vec()];
+    let mut time = Duration::ZERO;
+    for (layer, op) in net.layers.iter().zip(ops.iter_mut()) {
+        let shape = Shape { batch: BATCH, inputs: layer.shape.inputs, outputs: layer.shape.outputs };
+        let x = &inputs[inputs.len() - 1];
+        let mut y = vec![0.0; BATCH * shape.outputs];
+        let start = Instant::now();
+        op.forward(pool, shape, p, x, &layer.weight.value, &mut y, true);
+        time += start.elapsed();
+        mean_shift_forward(pool, simd, BATCH, &mut y, &mut vec![0.0; shape.outputs]);
+        inputs.push(y);
+    }
+    for (index, (layer, op)) in net.layers.iter().zip(ops).enumerate().rev() {
+        let g: Vec<f32> = (0..BATCH * layer.shape.outputs).map(|k| (k % 13) as f32 - 6.0).collect();
+        let (mut dx, mut dw) = (vec![0.0; BATCH * layer.shape.inputs], vec![0.0; layer.weight.value.len()]);
+        let start = Instant::now();
+        let dx_wanted = (index > 0).then_some(dx.as_mut_slice());
+        op.backward(pool, &inputs[index], &layer.weight.value, &g, dx_wanted, Some(&mut dw));
+        time += start.elapsed();
+        black_box((&dx, &dw));
+    }
+    time
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
