@@ -322,7 +322,7 @@ impl BackwardScaling {
 }
 
 /// The exponent that brings the greatest |g| near 1.
-fn lift(g: &[f32]) -> i32 {
+pub(super) fn lift(g: &[f32]) -> i32 {
     // By their bits, which the compiler vectorises.
     let greatest = f32::from_bits(g.iter().fold(0, |m, g| m.max(g.to_bits() & !(1 << 31))));
     if greatest > 0.0 { -f64::from(greatest).log2().floor().clamp(-100.0, 100.0) as i32 } else { 0 }

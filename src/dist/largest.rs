@@ -14,7 +14,7 @@ use std::hint::black_box;
 const SECTION: usize = 8;
 
 /// Set in a saved index where x − w is negative.
-const NEGATIVE: u32 = 1 << 31;
+pub(super) const NEGATIVE: u32 = 1 << 31;
 
 /// y [B, O], and where wanted the first index of the largest coordinate with its sign.
 pub(super) fn forward(
@@ -179,18 +179,9 @@ pub(super) fn backward(
     }
 }
 
-/// Bounds of the p = ∞ distance over all inputs with lo ≤ x ≤ hi, for the f32 program itself.
-///
-/// Rounding is monotone, so with the same operations at the ends of the box
-/// out_lo = max(0, maxᵢ max(fl(lᵢ − wᵢ), −fl(uᵢ − wᵢ))) and out_hi = maxᵢ max(|fl(lᵢ − wᵢ)|, |fl(uᵢ − wᵢ)|) enclose, with
-/// no slack, every distance that [`DistOp::forward`](super::DistOp::forward) can return for an x in the box.
-///
-/// `lo`, `hi` are [B, I], `w` is [O, I], `out_lo`, `out_hi` are [B, O].
-///
-/// # Panics
-/// If a length does not fit `shape`.
+/// Bounds [B, O] of intervals lo, hi [B, I], as [`super::interval`] defines them.
 #[allow(clippy::too_many_arguments)] // two boxes in, two out
-pub fn interval(
+pub(super) fn interval(
     pool: &Pool,
     simd: Simd,
     shape: Shape,
@@ -200,9 +191,6 @@ pub fn interval(
     out_lo: &mut [f32],
     out_hi: &mut [f32],
 ) {
-    shape.check(lo, w, out_lo);
-    shape.check(hi, w, out_hi);
-    debug_assert!(lo.iter().zip(hi).all(|(lo, hi)| lo <= hi), "an interval is empty");
     let (out_lo, out_hi) = (SharedMut::new(out_lo), SharedMut::new(out_hi));
     for_blocks(pool, shape, |block| simd.run(Interval { shape, block, lo, hi, w, out_lo: &out_lo, out_hi: &out_hi }));
 }

@@ -56,6 +56,19 @@ pub(super) fn minimax(
     coefficients
 }
 
+/// Coefficients of the polynomial through f at the Chebyshev points of [lo, hi], N = degree + 1 of them: within a small
+/// factor of [`minimax`] for smooth f, at a fraction of its cost.
+pub(super) fn interpolate<const N: usize>(lo: f64, hi: f64, f: impl Fn(f64) -> f64) -> [f64; N] {
+    let rows = (0..N).map(|k| {
+        let t = (std::f64::consts::PI * (k as f64 + 0.5) / N as f64).cos();
+        let x = 0.5 * (lo + hi) + 0.5 * (hi - lo) * t;
+        (0..N).map(|j| x.powi(j as i32)).chain([f(x)]).collect()
+    });
+    let mut coefficients = [0.0; N];
+    coefficients.copy_from_slice(&solve(rows.collect()));
+    coefficients
+}
+
 /// [`minimax`] with N = degree + 1 coefficients, rounded to f32.
 pub(super) fn minimax_f32<const N: usize>(
     lo: f64,
@@ -109,6 +122,14 @@ mod tests {
         let (low, high) = errors.iter().fold((0f64, 0f64), |(lo, hi), &e| (lo.min(e), hi.max(e)));
         assert!(high < 8e-8 && low > -8e-8, "{low} {high}");
         assert!((high + low).abs() < 0.02 * high, "{low} {high}");
+    }
+
+    #[test]
+    fn interpolation_is_nearly_as_good() {
+        let c = interpolate::<6>(-0.5, 0.5, f64::exp2);
+        for x in (0..=100).map(|k| f64::from(k) / 100.0 - 0.5) {
+            assert!((evaluate(&c, x) - x.exp2()).abs() < 1.5e-7);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod norms;
 mod op;
 mod pool;
 mod powers;
+mod pruned;
 pub mod reference;
 mod shared;
 mod simd;
@@ -27,10 +28,10 @@ mod tiles;
 
 pub use adam::{Adam, adam_step, all_finite};
 pub use decay::decay_rows;
-pub use largest::interval;
 pub use mean_shift::{mean_shift_backward, mean_shift_forward};
-pub use op::{DistOp, OpStats, Path};
+pub use op::{DistOp, Kernels, OpStats, Path, interval};
 pub use pool::Pool;
+pub use pruned::{Precision, Pruning};
 pub use simd::{Simd, SimdError};
 
 /// Sizes of a layer's operands: x [B, I], w [O, I], y [B, O].

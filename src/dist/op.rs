@@ -7,6 +7,7 @@ use super::largest;
 use super::norms::NormSlope;
 use super::pool::Pool;
 use super::powers::{Slope, TABLE_TERMS, TablePower, Term, WholePower, table_polynomial, table_squarings};
+use super::pruned::{self, Norm, Precision, PrunedInterval, PrunedOp, Pruning};
 use super::shared::SharedMut;
 use super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
 use super::tiles::{Block, for_blocks, sweep};
@@ -28,6 +29,20 @@ pub enum Path {
     Table,
     /// Any p: by logarithm, relative to the largest coordinate.
     Norms,
+    /// p from 16 to ∞: the coordinates that matter to any sample of a group.
+    Pruned,
+}
+
+/// Which kernels a [`DistOp`] may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernels {
+    /// Those that a sample of the operands says are faster.
+    #[default]
+    Auto,
+    /// Those that compute every coordinate.
+    Dense,
+    /// Those that compute the coordinates that matter, wherever there are such kernels.
+    Pruned,
 }
 
 /// What the last forward pass did.
@@ -35,6 +50,8 @@ pub enum Path {
 pub struct OpStats {
     /// The path taken.
     pub path: Path,
+    /// How sparse the distances are, where that was looked at.
+    pub pruning: Option<Pruning>,
     /// Share of the pairs (sample, output) that left the range of f32 and were done over by logarithm.
     pub slow_fraction: f64,
 }
@@ -45,6 +62,8 @@ pub struct OpStats {
 /// the clock have no part in it.
 pub struct DistOp {
     simd: Simd,
+    kernels: Kernels,
+    precision: Precision,
     shape: Shape,
     p: f64,
     saved: bool,
@@ -61,6 +80,7 @@ pub struct DistOp {
     values: PairValues,
     forward_polynomial: Polynomial,
     backward_polynomial: Polynomial,
+    pruned: PrunedOp,
 }
 
 /// The polynomial of one power, kept while p stands.
@@ -139,10 +159,17 @@ fn whole(p: f64) -> Option<u32> {
 }
 
 impl DistOp {
-    /// An op without workspace yet.
+    /// An op without workspace yet, that picks its kernels by itself.
     pub fn new(simd: Simd) -> DistOp {
+        DistOp::with(simd, Kernels::default(), Precision::default())
+    }
+
+    /// An op without workspace yet.
+    pub fn with(simd: Simd, kernels: Kernels, precision: Precision) -> DistOp {
         DistOp {
             simd,
+            kernels,
+            precision,
             shape: Shape { batch: 0, inputs: 0, outputs: 0 },
             p: 0.0,
             saved: false,
@@ -158,6 +185,7 @@ impl DistOp {
             values: PairValues::default(),
             forward_polynomial: Polynomial::default(),
             backward_polynomial: Polynomial::default(),
+            pruned: PrunedOp::default(),
         }
     }
 
@@ -180,7 +208,7 @@ impl DistOp {
         assert!(p >= 1.0, "p must be at least 1, not {p}");
         (self.shape, self.p, self.saved) = (shape, p, keep);
         self.exceptions.clear();
-        self.stats = OpStats { path: dense_path(p), slow_fraction: 0.0 };
+        self.choose(pool, x, w);
         let pairs = shape.batch * shape.outputs;
         match self.stats.path {
             Path::None => {}
@@ -210,7 +238,36 @@ impl DistOp {
                 self.sums.resize(pairs, 0.0);
                 finite::forward_by_norms(pool, self.simd, shape, p, x, w, y, &mut self.m, &mut self.sums);
             }
+            Path::Pruned if p.is_infinite() => {
+                let index = keep.then(|| {
+                    self.index.resize(pairs, 0);
+                    self.index.as_mut_slice()
+                });
+                self.pruned.largest(pool, self.simd, shape, w, y, index);
+            }
+            Path::Pruned => self.pruned.forward(pool, self.simd, shape, self.norm(), w, y),
         }
+    }
+
+    /// Decides on a path, and lays x out where it may be the pruned one.
+    fn choose(&mut self, pool: &Pool, x: &[f32], w: &[f32]) {
+        let (simd, shape, p, keep) = (self.simd, self.shape, self.p, self.saved);
+        let dense = dense_path(p);
+        let forced = self.kernels == Kernels::Pruned;
+        let possible = self.kernels != Kernels::Dense && p >= pruned::LEAST_P;
+        self.stats = OpStats { path: dense, ..OpStats::default() };
+        if possible && (forced || pruned::could_win(simd, shape, p, dense, keep)) {
+            self.pruned.pack(pool, simd, shape, x);
+            let pruning = self.pruned.sample(simd, shape, self.norm(), w, keep);
+            self.stats.pruning = Some(pruning);
+            if forced || pruned::wins(simd, shape, p, dense, keep, &pruning) {
+                self.stats.path = Path::Pruned;
+            }
+        }
+    }
+
+    fn norm(&self) -> Norm {
+        Norm { p: self.p, precision: self.precision }
     }
 
     fn sum_powers<T: Term>(&mut self, pool: &Pool, term: T, scaling: Scaling, x: &[f32], w: &[f32], y: &mut [f32]) {
@@ -256,6 +313,8 @@ impl DistOp {
         let group = group_size(self.simd);
         match (self.stats.path, self.scaling) {
             (Path::Largest, _) => largest::backward(pool, shape, &self.index, g, dx, dw),
+            (Path::Pruned, _) if p.is_infinite() => largest::backward(pool, shape, &self.index, g, dx, dw),
+            (Path::Pruned, _) => self.pruned.backward(pool, self.simd, shape, self.norm(), w, g, dx, dw),
             (Path::Whole, Some(scaling)) => {
                 let to = BackwardScaling::whole(p, self.greatest, g);
                 with_whole_power!(p as u32, P => {
@@ -320,6 +379,40 @@ impl DistOp {
         };
         pass.run(pool, self.simd, dx, dw);
     }
+}
+
+/// Bounds of the p = ∞ distance over all inputs with lo ≤ x ≤ hi, for the f32 program itself.
+///
+/// Rounding is monotone, so with the same operations at the ends of the box
+/// out_lo = max(0, maxᵢ max(fl(lᵢ − wᵢ), −fl(uᵢ − wᵢ))) and out_hi = maxᵢ max(|fl(lᵢ − wᵢ)|, |fl(uᵢ − wᵢ)|) enclose, with
+/// no slack, every distance that [`DistOp::forward`] can return for an x in the box. Dense and pruned kernels give the
+/// same bits, so which of them run is of no consequence.
+///
+/// `lo`, `hi` are [B, I], `w` is [O, I], `out_lo`, `out_hi` are [B, O].
+///
+/// # Panics
+/// If a length does not fit `shape`.
+#[allow(clippy::too_many_arguments)] // two boxes in, two out
+pub fn interval(
+    pool: &Pool,
+    simd: Simd,
+    shape: Shape,
+    lo: &[f32],
+    hi: &[f32],
+    w: &[f32],
+    out_lo: &mut [f32],
+    out_hi: &mut [f32],
+) {
+    shape.check(lo, w, out_lo);
+    shape.check(hi, w, out_hi);
+    debug_assert!(lo.iter().zip(hi).all(|(lo, hi)| lo <= hi), "an interval is empty");
+    if pruned::interval_could_win(simd, shape) {
+        let op = PrunedInterval::pack(pool, simd, shape, lo, hi);
+        if pruned::interval_wins(simd, shape, &op.sample(simd, shape, w)) {
+            return op.bounds(pool, simd, shape, w, out_lo, out_hi);
+        }
+    }
+    largest::interval(pool, simd, shape, lo, hi, w, out_lo, out_hi);
 }
 
 struct SumBlock<'a, T> {

@@ -30,7 +30,7 @@ const POWERS: [f64; 22] = [
 
 /// What the operands look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     /// Normally distributed, as in a fresh net.
     Normal,
     /// Multiples of ½: many ties, many differences of 0.
@@ -45,10 +45,10 @@ enum Kind {
     Mixed,
 }
 
-const KINDS: [Kind; 6] = [Kind::Normal, Kind::Ties, Kind::Equal, Kind::Tiny, Kind::Huge, Kind::Mixed];
+pub(super) const KINDS: [Kind; 6] = [Kind::Normal, Kind::Ties, Kind::Equal, Kind::Tiny, Kind::Huge, Kind::Mixed];
 
 /// splitmix64: reproducible, and good enough for test data.
-struct Random(u64);
+pub(super) struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -59,7 +59,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn uniform(&mut self) -> f32 {
+    pub(super) fn uniform(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 24) as f32
     }
 
@@ -72,15 +72,15 @@ impl Random {
     }
 }
 
-struct Case {
-    shape: Shape,
-    x: Vec<f32>,
-    w: Vec<f32>,
-    g: Vec<f32>,
+pub(super) struct Case {
+    pub shape: Shape,
+    pub x: Vec<f32>,
+    pub w: Vec<f32>,
+    pub g: Vec<f32>,
 }
 
 impl Case {
-    fn new(shape: Shape, kind: Kind, seed: u64) -> Case {
+    pub(super) fn new(shape: Shape, kind: Kind, seed: u64) -> Case {
         let Shape { batch, inputs, outputs } = shape;
         let mut random = Random(seed);
         let (mut x, mut w) = (random.normals(batch * inputs), random.normals(outputs * inputs));
@@ -129,7 +129,7 @@ impl Case {
         (rows(&dx), rows(&dw))
     }
 
-    fn run(&self, simd: Simd, pool: &Pool, op: &mut DistOp, p: f64) -> [Vec<f32>; 3] {
+    pub(super) fn run(&self, simd: Simd, pool: &Pool, op: &mut DistOp, p: f64) -> [Vec<f32>; 3] {
         assert!(Simd::available().any(|available| available == simd));
         let mut y = vec![f32::NAN; self.g.len()];
         let (mut dx, mut dw) = (vec![f32::NAN; self.x.len()], vec![f32::NAN; self.w.len()]);
@@ -139,11 +139,16 @@ impl Case {
     }
 
     fn check(&self, pool: &Pool, p: f64) -> Result<(), String> {
+        self.check_ops(pool, p, DistOp::new)
+    }
+
+    /// Compares the ops that `new` makes with the reference.
+    pub(super) fn check_ops(&self, pool: &Pool, p: f64, new: impl Fn(Simd) -> DistOp) -> Result<(), String> {
         let expected_y = reference::forward(self.shape, p, &self.x, &self.w);
         let (expected_dx, expected_dw) = reference::backward(self.shape, p, &self.x, &self.w, &self.g);
         let (dx_scales, dw_scales) = self.gradient_scales(p);
         for simd in Simd::available() {
-            let [y, dx, dw] = self.run(simd, pool, &mut DistOp::new(simd), p);
+            let [y, dx, dw] = self.run(simd, pool, &mut new(simd), p);
             for (pair, (&y, &expected)) in y.iter().zip(&expected_y).enumerate() {
                 let tolerance = if p.is_infinite() { 0.0 } else { 1e-6 * expected };
                 let error = (f64::from(y) - expected).abs();

@@ -44,6 +44,7 @@ impl Lanes for Avx2 {
     type Table = [__m256; 2];
     type Tile = [[__m256; 4]; 2];
     type Group = [__m256; 4];
+    type Square = [__m256; 8];
 
     const N: usize = 8;
     const ROWS: usize = 2;
@@ -52,6 +53,7 @@ impl Lanes for Avx2 {
     registers! {
         fn tile() -> Self::Tile { [[_mm256_setzero_ps(); 4]; 2] }
         fn group() -> Self::Group { [_mm256_setzero_ps(); 4] }
+        fn square() -> Self::Square { [_mm256_setzero_ps(); 8] }
         fn splat(a: f32) -> __m256 { _mm256_set1_ps(a) }
         fn add(a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
         fn sub(a: __m256, b: __m256) -> __m256 { _mm256_sub_ps(a, b) }
@@ -82,6 +84,21 @@ impl Lanes for Avx2 {
         fn eq(a: __m256, b: __m256) -> __m256 { _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b) }
         fn select(m: __m256, a: __m256, b: __m256) -> __m256 { _mm256_blendv_ps(b, a, m) }
         fn bits(m: __m256) -> u32 { _mm256_movemask_ps(m) as u32 }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: Self::Square) -> Self::Square {
+        // SAFETY: `self` proves that the CPU has the instructions; registers only.
+        unsafe {
+            let upper = columns_of_four([rows[0], rows[1], rows[2], rows[3]]);
+            let lower = columns_of_four([rows[4], rows[5], rows[6], rows[7]]);
+            let mut columns = rows;
+            for k in 0..4 {
+                columns[k] = _mm256_permute2f128_ps::<0x20>(upper[k], lower[k]);
+                columns[4 + k] = _mm256_permute2f128_ps::<0x31>(upper[k], lower[k]);
+            }
+            columns
+        }
     }
 
     #[inline(always)]
@@ -167,6 +184,17 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn push_set(self, m: __m256, first: u32, to: *mut u32) -> usize {
+        let bits = self.bits(m);
+        // SAFETY: the caller's promise; 8 bytes are read from an array of 8.
+        unsafe {
+            let lanes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(SET_LANES[bits as usize].as_ptr().cast()));
+            _mm256_storeu_si256(to.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
+        }
+        bits.count_ones() as usize
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: the caller's promise.
         unsafe { _mm256_loadu_ps(p) }
@@ -179,11 +207,54 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn store(self, p: *mut f32, a: __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_ps(p, a) }
+    }
+
+    #[inline(always)]
     unsafe fn store_first(self, p: *mut f32, n: usize, a: __m256) {
         // SAFETY: the caller's promise; masked lanes are not touched.
         unsafe { _mm256_maskstore_ps(p, first(n), a) }
     }
 }
+
+/// Of four rows, the columns k and 4 + k in the halves of the k-th vector.
+///
+/// # Safety
+/// The CPU has AVX.
+#[inline(always)]
+unsafe fn columns_of_four(rows: [__m256; 4]) -> [__m256; 4] {
+    // SAFETY: the caller's promise; registers only.
+    unsafe {
+        let (a, b) = (_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpacklo_ps(rows[2], rows[3]));
+        let (c, d) = (_mm256_unpackhi_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[2], rows[3]));
+        [
+            _mm256_shuffle_ps::<0x44>(a, b),
+            _mm256_shuffle_ps::<0xee>(a, b),
+            _mm256_shuffle_ps::<0x44>(c, d),
+            _mm256_shuffle_ps::<0xee>(c, d),
+        ]
+    }
+}
+
+/// The numbers of the bits that are set in each byte, in order.
+static SET_LANES: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut lane, mut count) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                table[bits][count] = lane;
+                count += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    table
+};
 
 /// Sign bits set in the first `n ≤ 8` lanes.
 #[inline(always)]

@@ -48,6 +48,7 @@ impl Lanes for Avx512 {
     type Table = __m512;
     type Tile = [[__m512; 4]; 6];
     type Group = [__m512; 8];
+    type Square = [__m512; 16];
 
     const N: usize = 16;
     const ROWS: usize = 6;
@@ -56,6 +57,7 @@ impl Lanes for Avx512 {
     registers! {
         fn tile() -> Self::Tile { [[_mm512_setzero_ps(); 4]; 6] }
         fn group() -> Self::Group { [_mm512_setzero_ps(); 8] }
+        fn square() -> Self::Square { [_mm512_setzero_ps(); 16] }
         fn splat(a: f32) -> __m512 { _mm512_set1_ps(a) }
         fn add(a: __m512, b: __m512) -> __m512 { _mm512_add_ps(a, b) }
         fn sub(a: __m512, b: __m512) -> __m512 { _mm512_sub_ps(a, b) }
@@ -88,6 +90,32 @@ impl Lanes for Avx512 {
         fn ge(a: __m512, b: __m512) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b) }
         fn eq(a: __m512, b: __m512) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
         fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 { _mm512_mask_blend_ps(m, b, a) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: Self::Square) -> Self::Square {
+        // SAFETY: `self` proves that the CPU has the instructions; registers only.
+        unsafe {
+            let quads = [
+                columns_of_four([rows[0], rows[1], rows[2], rows[3]]),
+                columns_of_four([rows[4], rows[5], rows[6], rows[7]]),
+                columns_of_four([rows[8], rows[9], rows[10], rows[11]]),
+                columns_of_four([rows[12], rows[13], rows[14], rows[15]]),
+            ];
+            let mut columns = rows;
+            for k in 0..4 {
+                // Quarters 0 and 2, then 1 and 3, of two quads each.
+                let even = _mm512_shuffle_f32x4::<0x88>(quads[0][k], quads[1][k]);
+                let odd = _mm512_shuffle_f32x4::<0xdd>(quads[0][k], quads[1][k]);
+                let more_even = _mm512_shuffle_f32x4::<0x88>(quads[2][k], quads[3][k]);
+                let more_odd = _mm512_shuffle_f32x4::<0xdd>(quads[2][k], quads[3][k]);
+                columns[k] = _mm512_shuffle_f32x4::<0x88>(even, more_even);
+                columns[4 + k] = _mm512_shuffle_f32x4::<0x88>(odd, more_odd);
+                columns[8 + k] = _mm512_shuffle_f32x4::<0xdd>(even, more_even);
+                columns[12 + k] = _mm512_shuffle_f32x4::<0xdd>(odd, more_odd);
+            }
+            columns
+        }
     }
 
     #[inline(always)]
@@ -158,6 +186,17 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn push_set(self, m: __mmask16, first: u32, to: *mut u32) -> usize {
+        // SAFETY: the caller's promise. Compressed in a register: compressing stores are slow on some CPUs.
+        unsafe {
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
+            _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(m, numbers));
+        }
+        m.count_ones() as usize
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
         // SAFETY: the caller's promise.
         unsafe { _mm512_loadu_ps(p) }
@@ -170,9 +209,36 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn store(self, p: *mut f32, a: __m512) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_ps(p, a) }
+    }
+
+    #[inline(always)]
     unsafe fn store_first(self, p: *mut f32, n: usize, a: __m512) {
         // SAFETY: the caller's promise; masked lanes are not touched.
         unsafe { _mm512_mask_storeu_ps(p, first(n), a) }
+    }
+}
+
+/// Of four rows, the columns 4L + k in quarter L of the k-th vector.
+///
+/// # Safety
+/// The CPU has AVX-512 F.
+#[inline(always)]
+unsafe fn columns_of_four(rows: [__m512; 4]) -> [__m512; 4] {
+    // SAFETY: the caller's promise; registers only.
+    unsafe {
+        let a = _mm512_castps_pd(_mm512_unpacklo_ps(rows[0], rows[1]));
+        let b = _mm512_castps_pd(_mm512_unpacklo_ps(rows[2], rows[3]));
+        let c = _mm512_castps_pd(_mm512_unpackhi_ps(rows[0], rows[1]));
+        let d = _mm512_castps_pd(_mm512_unpackhi_ps(rows[2], rows[3]));
+        [
+            _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+            _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)),
+            _mm512_castpd_ps(_mm512_unpacklo_pd(c, d)),
+            _mm512_castpd_ps(_mm512_unpackhi_pd(c, d)),
+        ]
     }
 }
 

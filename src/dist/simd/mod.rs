@@ -134,6 +134,8 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
     type Tile: Copy + IndexMut<usize, Output = [Self::V; 4]>;
     /// One vector for each of the `GROUP` outputs that a backward pass holds in registers.
     type Group: Copy + IndexMut<usize, Output = Self::V>;
+    /// `N` vectors.
+    type Square: Copy + IndexMut<usize, Output = Self::V>;
 
     const N: usize;
     const ROWS: usize;
@@ -141,6 +143,9 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
 
     fn tile(self) -> Self::Tile;
     fn group(self) -> Self::Group;
+    fn square(self) -> Self::Square;
+    /// Rows become columns.
+    fn transpose(self, rows: Self::Square) -> Self::Square;
 
     fn splat(self, a: f32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -187,12 +192,21 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
     /// Asks for the cache line of `p`, which need not be valid.
     fn prefetch(self, p: *const f32);
 
+    /// Writes `first` + the number of each lane that is set, in order, and returns how many there are.
+    ///
+    /// # Safety
+    /// `N` integers at `to` may be written; those behind the returned number mean nothing.
+    unsafe fn push_set(self, m: Self::M, first: u32, to: *mut u32) -> usize;
+
     /// # Safety
     /// `N` floats lie at `p`.
     unsafe fn load(self, p: *const f32) -> Self::V;
     /// # Safety
     /// `n ≤ N` floats lie at `p`; the other lanes are 0.
     unsafe fn load_first(self, p: *const f32, n: usize) -> Self::V;
+    /// # Safety
+    /// `N` floats at `p` may be written.
+    unsafe fn store(self, p: *mut f32, a: Self::V);
     /// # Safety
     /// `n ≤ N` floats at `p` may be written.
     unsafe fn store_first(self, p: *mut f32, n: usize, a: Self::V);
@@ -263,6 +277,27 @@ mod tests {
             let bits = s.bits(s.ge(a, b));
             for (lane, x) in data.iter().take(S::N).enumerate() {
                 assert_eq!(bits >> lane & 1 == 1, *x >= 2.0);
+            }
+            for threshold in [-100.0, -4.0, 0.0, 2.5, 9.0, 100.0] {
+                let mut set = [77; 16];
+                // SAFETY: N ≤ 16 integers lie there.
+                let count = unsafe { s.push_set(s.ge(a, s.splat(threshold)), 1000, set.as_mut_ptr()) };
+                let expected: Vec<u32> = (0..S::N as u32).filter(|&i| data[i as usize] >= threshold).collect();
+                assert_eq!(set[..count].iter().map(|lane| lane - 1000).collect::<Vec<_>>(), expected);
+            }
+            let mut rows = s.square();
+            for row in 0..S::N {
+                let entries: [f32; 16] = std::array::from_fn(|column| (100 * row + column) as f32);
+                // SAFETY: N ≤ 16 floats lie there.
+                rows[row] = unsafe { s.load(entries.as_ptr()) };
+            }
+            let columns = s.transpose(rows);
+            for column in 0..S::N {
+                let mut entries = [-1.0; 16];
+                // SAFETY: as above.
+                unsafe { s.store(entries.as_mut_ptr(), columns[column]) };
+                assert!(entries[..S::N].iter().enumerate().all(|(row, &e)| e == (100 * row + column) as f32));
+                assert!(entries[S::N..].iter().all(|&e| e == -1.0));
             }
             let n = S::N as f32;
             let sum: f32 = data.iter().take(S::N).sum();

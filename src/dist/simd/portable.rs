@@ -58,6 +58,7 @@ impl Lanes for Portable {
     type Table = [f32; 16];
     type Tile = [[V; 4]; 2];
     type Group = [V; 4];
+    type Square = [V; N];
 
     const N: usize = N;
     const ROWS: usize = 2;
@@ -71,6 +72,22 @@ impl Lanes for Portable {
     #[inline(always)]
     fn group(self) -> Self::Group {
         [V([0.0; N]); 4]
+    }
+
+    #[inline(always)]
+    fn square(self) -> Self::Square {
+        [V([0.0; N]); N]
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: Self::Square) -> Self::Square {
+        let mut columns = rows;
+        for (column, to) in columns.iter_mut().enumerate() {
+            for (to, row) in to.0.iter_mut().zip(&rows) {
+                *to = row.0[column];
+            }
+        }
+        columns
     }
 
     #[inline(always)]
@@ -232,6 +249,19 @@ impl Lanes for Portable {
     fn prefetch(self, _p: *const f32) {}
 
     #[inline(always)]
+    unsafe fn push_set(self, m: [bool; N], first: u32, to: *mut u32) -> usize {
+        // SAFETY: the caller's promise.
+        let to = unsafe { std::slice::from_raw_parts_mut(to, N) };
+        let mut count = 0;
+        for (lane, set) in m.iter().enumerate() {
+            // Without a branch: which lanes are set cannot be predicted. count ≤ lane < N.
+            to[count] = first + lane as u32;
+            count += usize::from(*set);
+        }
+        count
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
         // SAFETY: the caller's promise; an array of floats needs only the alignment of a float here.
         V(unsafe { p.cast::<[f32; N]>().read_unaligned() })
@@ -243,6 +273,12 @@ impl Lanes for Portable {
         // SAFETY: the caller's promise, n ≤ N.
         out.0[..n].copy_from_slice(unsafe { std::slice::from_raw_parts(p, n) });
         out
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, a: V) {
+        // SAFETY: the caller's promise; an array of floats needs only the alignment of a float here.
+        unsafe { p.cast::<[f32; N]>().write_unaligned(a.0) }
     }
 
     #[inline(always)]

@@ -1,0 +1,148 @@
+//! Which coordinates can matter to a weight row: bounds on |x − w| from the ends of a group.
+//!
+//! All bounds are computed with the f32 operations of the distances themselves. Rounding is monotone, so they hold for
+//! what the program computes, to the bit.
+
+use super::super::simd::Lanes;
+use super::groups::{Ends, Groups, Packed};
+
+/// Coordinates that pass a bound, and for each the vectors of samples that do.
+pub(super) struct List {
+    coordinates: Vec<u32>,
+    masks: Vec<u32>,
+    count: usize,
+}
+
+impl List {
+    /// With room for that many coordinates.
+    pub(super) fn new(most: usize) -> List {
+        // Vectors are written whole, so one more than the last may be touched.
+        List { coordinates: vec![0; most + 16], masks: vec![0; most], count: 0 }
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    #[inline(always)]
+    pub(super) fn coordinates(&self) -> &[u32] {
+        &self.coordinates[..self.count]
+    }
+
+    /// Coordinates with a bit for each vector, once [`narrow`](Self::narrow)ed.
+    #[inline(always)]
+    pub(super) fn masked(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> {
+        self.coordinates[..self.count].iter().zip(&self.masks[..self.count]).map(|(i, mask)| (*i as usize, *mask))
+    }
+
+    /// Takes the coordinates from `start` on (a multiple of N), as many as `w` has, for which max |x − w| over the ends
+    /// is at least `threshold`.
+    #[inline(always)]
+    pub(super) fn collect<S: Lanes>(&mut self, s: S, ends: Ends, start: usize, w: &[f32], threshold: f32) {
+        let padded = w.len().next_multiple_of(S::N);
+        let (highest, lowest) = (&ends.highest[start..start + padded], &ends.lowest[start..start + padded]);
+        assert!(self.coordinates.len() >= padded);
+        let threshold = s.splat(threshold);
+        let to = self.coordinates.as_mut_ptr();
+        let mut count = 0;
+        let mut i = 0;
+        while i < w.len() {
+            let n = S::N.min(w.len() - i);
+            // SAFETY: i + N ≤ padded and i + n ≤ the length of w; at most i coordinates were written before.
+            unsafe {
+                let w = if n == S::N { s.load(w.as_ptr().add(i)) } else { s.load_first(w.as_ptr().add(i), n) };
+                let (high, low) = (s.load(highest.as_ptr().add(i)), s.load(lowest.as_ptr().add(i)));
+                let farthest = s.max(s.sub(high, w), s.sub(w, low));
+                count += s.push_set(s.ge(farthest, threshold), (start + i) as u32, to.add(count));
+            }
+            i += S::N;
+        }
+        self.count = count;
+    }
+
+    /// Finds the vectors of samples within which |x − w| can reach that vector's threshold, and drops the coordinates
+    /// that have none. Returns the number of vectors found.
+    #[inline(always)]
+    pub(super) fn narrow<S: Lanes>(
+        &mut self,
+        s: S,
+        packed: &Packed,
+        group: usize,
+        w: &[f32],
+        thresholds: &[f32],
+    ) -> usize {
+        let (parts, stride) = (packed.parts(group), packed.groups.stride);
+        assert!(w.len() == packed.inputs && thresholds.len() == stride && self.masks.len() >= self.count);
+        let (mut kept, mut vectors) = (0, 0);
+        for place in 0..self.count {
+            let i = self.coordinates[place] as usize;
+            debug_assert!(i < packed.inputs);
+            // SAFETY: coordinates come from `collect`, so i is below the number of inputs; `parts` has 2·stride floats
+            // for each, and stride is a multiple of N.
+            let mask = unsafe {
+                let w = s.splat(*w.get_unchecked(i));
+                let ends = parts.as_ptr().add(i * 2 * stride);
+                let mut mask = 0;
+                for k in (0..stride).step_by(S::N) {
+                    let (high, low) = (s.load(ends.add(k)), s.load(ends.add(stride + k)));
+                    let farthest = s.max(s.sub(high, w), s.sub(w, low));
+                    mask |= s.bits(s.ge(farthest, s.load(thresholds.as_ptr().add(k)))) << k;
+                }
+                mask
+            };
+            // Without a branch: kept ≤ place.
+            self.coordinates[kept] = i as u32;
+            self.masks[kept] = mask;
+            kept += usize::from(mask != 0);
+            vectors += mask.count_ones() as usize;
+        }
+        self.count = kept;
+        vectors
+    }
+}
+
+/// A lower bound on max_i |x_i − w_i| of every sample between the ends.
+#[inline(always)]
+pub(super) fn least_maximum<S: Lanes>(s: S, ends: Ends, w: &[f32]) -> f32 {
+    assert!(ends.highest.len() >= w.len() && ends.lowest.len() >= w.len());
+    let (mut above, mut below) = (s.splat(0.0), s.splat(0.0));
+    let mut i = 0;
+    while i < w.len() {
+        let n = S::N.min(w.len() - i);
+        // SAFETY: i + n is within all three. Lanes beyond n hold 0 and change nothing.
+        unsafe {
+            let (w, high, low) = if n == S::N {
+                (s.load(w.as_ptr().add(i)), s.load(ends.highest.as_ptr().add(i)), s.load(ends.lowest.as_ptr().add(i)))
+            } else {
+                (
+                    s.load_first(w.as_ptr().add(i), n),
+                    s.load_first(ends.highest.as_ptr().add(i), n),
+                    s.load_first(ends.lowest.as_ptr().add(i), n),
+                )
+            };
+            above = s.max(above, s.sub(w, high));
+            below = s.max(below, s.sub(low, w));
+        }
+        i += S::N;
+    }
+    s.max4([above, below, above, below]).into_iter().fold(0.0, f32::max)
+}
+
+/// The least of each vector of `values` [lanes], times `factor`, to the first places of `out` [stride].
+#[inline(always)]
+pub(super) fn least_of_vectors<S: Lanes>(s: S, groups: Groups, values: &[f32], factor: f32, out: &mut [f32]) {
+    assert!(values.len() == groups.lanes && out.len() == groups.stride);
+    for vector in (0..groups.vectors).step_by(4) {
+        let mut four = [s.splat(0.0); 4];
+        for (k, negated) in four.iter_mut().enumerate() {
+            let vector = (vector + k).min(groups.vectors - 1);
+            // SAFETY: a vector of the group, N floats.
+            *negated = s.sub(s.splat(0.0), unsafe { s.load(values.as_ptr().add(vector * S::N)) });
+        }
+        let greatest = s.max4(four);
+        for (out, greatest) in out[vector..groups.vectors].iter_mut().zip(greatest) {
+            *out = -greatest * factor;
+        }
+    }
+}

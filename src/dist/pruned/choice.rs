@@ -1,0 +1,218 @@
+//! Which kernels are faster for these operands: a pure function of them, p, the shape and the instruction set.
+//!
+//! A few pairs (group of samples, weight row) are treated by the pruned kernels and counted; the counts and the
+//! constants below predict the cycles of the whole pass, which are compared with what the dense kernels need whatever
+//! the operands are. No clock and no memory of earlier calls: a run that is repeated or resumed takes the same paths,
+//! and so ends with the same bits.
+//!
+//! The constants are core cycles. Those of AVX2 and of the portable kernels are least squares fits of
+//! `cargo bench --bench choice -- --fit` over the layers of a 784-512×4-10 net, fresh and in training, at p = 16 … ∞, on
+//! one thread of an EPYC Milan (Zen 3); `--bench choice` without `--fit` prints what the choices cost. Those of AVX-512
+//! are NOT measured: they are the AVX2 ones for vectors twice as wide, with the dense kernels as an earlier study
+//! measured them on Zen 5.
+
+use super::super::Shape;
+use super::super::op::Path;
+use super::super::simd::Simd;
+use super::groups::Groups;
+use super::outputs::Outputs;
+
+/// Pairs (group, output) that are counted at most, and the least share of all pairs that one of them stands for.
+const SAMPLED_PAIRS: usize = 24;
+const SAMPLED_SHARE: usize = 24;
+/// Groups they are taken from.
+const SAMPLED_GROUPS: usize = 4;
+
+/// What pruned passes met, over some pairs (group, output).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    /// Pairs (group, output).
+    pub pairs: usize,
+    /// Coordinates that could be the largest of a sample.
+    pub largest: usize,
+    /// Coordinates that could count for a sample.
+    pub candidates: usize,
+    /// Those of them that could within the bounds of a vector of samples.
+    pub narrowed: usize,
+    /// Their vectors.
+    pub vectors: usize,
+    /// Terms that counted; taken only where results are not.
+    pub terms: usize,
+}
+
+/// How sparse a layer's distances are, measured on a sample of its pairs (sample, output): shares of all coordinates.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pruning {
+    /// That the bounds of a group of samples allow to be the largest of one.
+    pub largest: f64,
+    /// That those bounds allow to count. At p = ∞ as above.
+    pub candidates: f64,
+    /// That the bounds of a vector of samples still allow to count for one. 0 at p = ∞ in evaluation.
+    pub narrowed: f64,
+    /// As above, vector by vector.
+    pub vectors: f64,
+    /// That a distance, and so its gradient, is made of. At p = ∞ one of I.
+    pub terms: f64,
+}
+
+impl Pruning {
+    fn of(counts: Counts, shape: Shape, groups: Groups, p: f64) -> Pruning {
+        let coordinates = (counts.pairs * shape.inputs) as f64;
+        let share = |count: usize, each: usize| count as f64 / (coordinates * each as f64);
+        Pruning {
+            largest: share(counts.largest, 1),
+            candidates: share(counts.candidates, 1),
+            narrowed: share(counts.narrowed, 1),
+            vectors: share(counts.vectors, groups.vectors),
+            terms: if p.is_infinite() { 1.0 / shape.inputs as f64 } else { share(counts.terms, groups.lanes) },
+        }
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.pairs += other.pairs;
+        self.largest += other.largest;
+        self.candidates += other.candidates;
+        self.narrowed += other.narrowed;
+        self.vectors += other.vectors;
+        self.terms += other.terms;
+    }
+}
+
+/// Counts a sample of the pairs with `count(group, outputs)`.
+pub(super) fn sample(shape: Shape, groups: Groups, p: f64, mut count: impl FnMut(usize, Outputs) -> Counts) -> Pruning {
+    let sampled = groups.count.min(SAMPLED_GROUPS);
+    let mut counts = Counts::default();
+    for k in 0..sampled {
+        // Batches are sorted by class: spread, the groups are of different ones.
+        let each = (SAMPLED_PAIRS / sampled).min(shape.outputs / SAMPLED_SHARE).max(1);
+        let outputs = Outputs::spread(shape.outputs, each, k);
+        counts += count(k * groups.count / sampled, outputs);
+    }
+    Pruning::of(counts, shape, groups, p)
+}
+
+/// The parts of a pass that cost something, each with its size; the constants are cycles for each.
+pub(super) fn pruned_work(shape: Shape, groups: Groups, pruning: &Pruning, finite: bool, keep: bool) -> [f64; 7] {
+    let pairs = (groups.count * shape.outputs) as f64;
+    let coordinates = pairs * shape.inputs as f64;
+    let vectors = groups.vectors as f64;
+    let sweeps = match (finite, keep) {
+        (false, _) => 2.0,
+        (true, false) => 3.0,
+        (true, true) => 4.0,
+    };
+    let passes = f64::from(u8::from(finite)) + f64::from(u8::from(keep));
+    let terms = pruning.vectors * vectors * coordinates;
+    [
+        (groups.count * groups.lanes * shape.inputs) as f64,
+        sweeps * coordinates,
+        pruning.largest * coordinates * vectors,
+        passes * pruning.candidates * coordinates,
+        terms * if finite { 1.0 } else { 0.5 },
+        if finite && keep { terms } else { 0.0 },
+        pairs * vectors * (1.0 + passes),
+    ]
+}
+
+/// Cycles of the pruned kernels for what [`pruned_work`] lists, and of the dense ones for each vector of coordinates.
+struct Costs {
+    /// An element of x laid out; a coordinate swept; a vector of a coordinate compared with the largest; a candidate
+    /// narrowed; a vector of terms forward, backward; a vector of results.
+    pruned: [f64; 7],
+    /// p = ∞, and with index.
+    largest: [f64; 2],
+    /// Whole p, forward and backward: a vector of coordinates, and each of its multiplications.
+    whole: [[f64; 2]; 2],
+    /// Tables, forward and backward: a vector of coordinates, and each squaring.
+    table: [[f64; 2]; 2],
+    /// By logarithm, forward and backward.
+    norms: [f64; 2],
+    /// Both bounds of an interval.
+    interval: f64,
+}
+
+const PORTABLE: Costs = Costs {
+    pruned: [2.0, 1.0, 4.0, 20.0, 20.0, 25.0, 40.0],
+    largest: [3.0, 4.0],
+    whole: [[3.0, 1.0], [4.0, 1.0]],
+    table: [[15.0, 1.0], [17.0, 1.0]],
+    norms: [40.0, 40.0],
+    interval: 6.0,
+};
+
+const AVX2: Costs = Costs {
+    pruned: [1.5, 0.3, 1.5, 10.0, 9.0, 10.0, 20.0],
+    largest: [1.0, 1.6],
+    whole: [[1.0, 0.5], [2.0, 0.5]],
+    table: [[5.0, 0.5], [6.0, 0.5]],
+    norms: [18.0, 18.0],
+    interval: 3.0,
+};
+
+const AVX512: Costs = Costs {
+    pruned: [1.0, 0.15, 1.0, 6.0, 8.0, 9.0, 20.0],
+    largest: [0.65, 0.85],
+    whole: [[0.9, 0.25], [1.9, 0.3]],
+    table: [[3.8, 0.5], [6.5, 0.5]],
+    norms: [11.5, 14.6],
+    interval: 1.5,
+};
+
+fn costs(simd: Simd) -> &'static Costs {
+    match simd {
+        Simd::Portable => &PORTABLE,
+        Simd::Avx2 => &AVX2,
+        Simd::Avx512 => &AVX512,
+    }
+}
+
+/// Predicted cycles of the dense kernels.
+fn dense_cycles(simd: Simd, shape: Shape, p: f64, path: Path, keep: bool) -> f64 {
+    let costs = costs(simd);
+    let both = |[forward, backward]: [f64; 2]| if keep { forward + backward } else { forward };
+    let each = match path {
+        Path::Largest => costs.largest[usize::from(keep)],
+        Path::Whole => both(costs.whole.map(|[base, product]| base + product * f64::from(products(p as u32)))),
+        Path::Table => both(costs.table.map(|[base, square]| base + square * (p / 3.0).log2().ceil())),
+        Path::None | Path::Norms | Path::Pruned => both(costs.norms),
+    };
+    let vectors = shape.inputs.div_ceil(simd.lanes());
+    each * (shape.batch * shape.outputs * vectors) as f64
+}
+
+/// Multiplications of a power by squarings.
+fn products(p: u32) -> u32 {
+    p.ilog2() + p.count_ones() - 1
+}
+
+/// Whether a look at the operands can be worth while: whether the pruned kernels would win if they found nothing to do.
+pub(in super::super) fn could_win(simd: Simd, shape: Shape, p: f64, dense: Path, keep: bool) -> bool {
+    let groups = Groups::new(shape.batch, simd);
+    pruned_cycles(simd, shape, p, keep, &Pruning::default()) < dense_cycles(simd, shape, p, dense, keep)
+        && groups.count > 0
+}
+
+/// Whether the pruned kernels should be faster.
+pub(in super::super) fn wins(simd: Simd, shape: Shape, p: f64, dense: Path, keep: bool, pruning: &Pruning) -> bool {
+    pruned_cycles(simd, shape, p, keep, pruning) < dense_cycles(simd, shape, p, dense, keep)
+}
+
+/// [`could_win`] for the bounds of an interval.
+pub(in super::super) fn interval_could_win(simd: Simd, shape: Shape) -> bool {
+    interval_wins(simd, shape, &Pruning::default())
+}
+
+/// [`wins`] for the bounds of an interval: two maxima, each of two operands.
+pub(in super::super) fn interval_wins(simd: Simd, shape: Shape, pruning: &Pruning) -> bool {
+    const BOTH: f64 = 2.0;
+    let dense = costs(simd).interval * (shape.batch * shape.outputs * shape.inputs.div_ceil(simd.lanes())) as f64;
+    let twice = Pruning { largest: BOTH * pruning.largest, ..*pruning };
+    BOTH * pruned_cycles(simd, shape, f64::INFINITY, false, &twice) < dense
+}
+
+fn pruned_cycles(simd: Simd, shape: Shape, p: f64, keep: bool, pruning: &Pruning) -> f64 {
+    let work = pruned_work(shape, Groups::new(shape.batch, simd), pruning, p.is_finite(), keep);
+    work.iter().zip(costs(simd).pruned).map(|(work, cycles)| work * cycles).sum()
+}
