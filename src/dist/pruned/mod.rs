@@ -55,7 +55,7 @@ impl Precision {
 }
 
 /// Least p there are pruned kernels for: below, thresholds are so low that the powers are no longer level.
-pub(super) const LEAST_P: f64 = 16.0;
+pub(super) const LEAST_P: f64 = 24.0;
 
 /// The pruned kernels of one layer, with their workspace.
 #[derive(Default)]
