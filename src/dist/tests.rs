@@ -30,7 +30,7 @@ const POWERS: [f64; 22] = [
 
 /// What the operands look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     /// Normally distributed, as in a fresh net.
     Normal,
     /// Multiples of ½: many ties, many differences of 0.
@@ -48,7 +48,7 @@ enum Kind {
 const KINDS: [Kind; 6] = [Kind::Normal, Kind::Ties, Kind::Equal, Kind::Tiny, Kind::Huge, Kind::Mixed];
 
 /// splitmix64: reproducible, and good enough for test data.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -59,7 +59,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn uniform(&mut self) -> f32 {
+    pub(super) fn uniform(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 24) as f32
     }
 
@@ -67,20 +67,20 @@ impl Random {
         (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
     }
 
-    fn normals(&mut self, n: usize) -> Vec<f32> {
+    pub(super) fn normals(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.normal()).collect()
     }
 }
 
-struct Case {
-    shape: Shape,
-    x: Vec<f32>,
-    w: Vec<f32>,
-    g: Vec<f32>,
+pub(super) struct Case {
+    pub(super) shape: Shape,
+    pub(super) x: Vec<f32>,
+    pub(super) w: Vec<f32>,
+    pub(super) g: Vec<f32>,
 }
 
 impl Case {
-    fn new(shape: Shape, kind: Kind, seed: u64) -> Case {
+    pub(super) fn new(shape: Shape, kind: Kind, seed: u64) -> Case {
         let Shape { batch, inputs, outputs } = shape;
         let mut random = Random(seed);
         let (mut x, mut w) = (random.normals(batch * inputs), random.normals(outputs * inputs));
