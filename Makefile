@@ -8,7 +8,11 @@ demo: libtorch
 test: libtorch
 	@scripts/test
 
+# The reliability battery in full: some minutes of kills, torn logs, crowds and signals. It ends with one line of counts.
+battery: libtorch
+	@scripts/battery
+
 libtorch:
 	@scripts/fetch-libtorch
 
-.PHONY: demo test libtorch
+.PHONY: demo test battery libtorch

@@ -5,12 +5,14 @@
 
 use std::{
     error::Error,
+    hint::black_box,
     path::Path,
     time::{Duration, Instant},
 };
 
 use linf::{
     experiment::{Config, RunId, WorkerIdentity, parse},
+    net::{NetShape, NetState},
     store::{
         Attempt, NewRun, RunReader, RunWriter, StepPoint, Store, Summary,
         checkpoint::{self, Tensor, TensorData},
@@ -36,6 +38,7 @@ async fn main() -> Result<()> {
     logging(dir.path(), &config)?;
     charts(dir.path()).await?;
     checkpoints(dir.path())?;
+    stall(&config)?;
     queue(dir.path(), &config).await
 }
 
@@ -128,6 +131,27 @@ fn checkpoints(dir: &Path) -> Result<()> {
     checkpoint::read(&checkpoint::file(dir, &written.file))?;
     let seconds = started.elapsed().as_secs_f64();
     line("read and check it", format!("{seconds:.2} s"), format!("{:.0} MB/s", 240.0 / seconds));
+    Ok(())
+}
+
+/// What the training thread of an 80 M-parameter net waits for at a checkpoint: the copy that another thread then writes.
+fn stall(config: &Config) -> Result<()> {
+    let mut config = config.clone();
+    (config.model.depth, config.model.width) = (5, 5120);
+    let state = NetState::init(&NetShape::new(&config), 0, None);
+    let bytes: usize = state.tensors().iter().map(|(_, _, data)| 4 * data.len()).sum();
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let started = Instant::now();
+        drop(black_box(state.clone()));
+        best = best.min(started.elapsed());
+    }
+    let (gigabytes, seconds) = (bytes as f64 / 1e9, best.as_secs_f64());
+    line(
+        "checkpoint stall, 83 M parameters, Adam",
+        format!("{:.0} ms", seconds * 1e3),
+        format!("one copy of {gigabytes:.2} GB at {:.1} GB/s, freed again", gigabytes / seconds),
+    );
     Ok(())
 }
 

@@ -12,10 +12,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use linf::{
-    dispatch::{Order, WorkerSession},
+    dispatch::{Helm, Order, WorkerSession},
     experiment::{Config, Desired, FailReason, Schedules, parse},
     store::{
         Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, Margins, Outcome, RunReader, RunWriter, StepPoint,
+        StoreError,
         checkpoint::{self, OwnedData, Tensor, TensorData},
         now_ms,
     },
@@ -67,7 +68,7 @@ impl Script {
 fn main() -> Result<()> {
     let args = Args::parse();
     let dir = args.store.join(&args.run);
-    let session = WorkerSession::begin(&dir, &args.nonce)?;
+    let mut session = WorkerSession::begin(&dir, &args.nonce)?;
     let config = parse(&fs::read_to_string(dir.join("config.toml"))?)?;
     let attempt = Attempt {
         nonce: args.nonce,
@@ -78,20 +79,22 @@ fn main() -> Result<()> {
         steps_per_epoch: STEPS_PER_EPOCH,
     };
     let writer = RunWriter::open(&dir, &config, attempt)?;
-    let (step, sum) = resume(&dir, &writer)?;
+    let (step, sum, helm) = resume(&dir, &writer)?;
     println!("begins at step {step}");
-    let outcome = Counter { dir: &dir, writer: &writer, config: &config, step, sum }.count(&session)?;
+    let schedules = Schedules::new(&config).steered(helm.in_force());
+    let mut counter = Counter { dir: &dir, writer: &writer, config: &config, schedules, helm, step, sum };
+    let outcome = counter.count(&mut session)?;
     println!("leaves: {outcome:?}");
     Ok(writer.finish(outcome)?)
 }
 
-/// Step and sum of the newest good checkpoint.
-fn resume(dir: &Path, writer: &RunWriter) -> Result<(u64, u64)> {
+/// Step and sum of the newest good checkpoint, and the orders so far.
+fn resume(dir: &Path, writer: &RunWriter) -> Result<(u64, u64, Helm)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let rows = runtime.block_on(async {
+    let (rows, steering) = runtime.block_on(async {
         match RunReader::open(dir).await? {
-            Some(reader) => reader.checkpoints().await,
-            None => Ok(Vec::new()),
+            Some(reader) => Ok((reader.checkpoints().await?, reader.steering().await?)),
+            None => Ok::<_, StoreError>((Vec::new(), Vec::new())),
         }
     })?;
     let (good, _) = checkpoint::newest_good(dir, &rows);
@@ -103,23 +106,26 @@ fn resume(dir: &Path, writer: &RunWriter) -> Result<(u64, u64)> {
         None => (0, 0),
     };
     writer.truncate_after(begin.0)?;
-    Ok(begin)
+    Ok((begin.0, begin.1, Helm::new(steering, begin.0)))
 }
 
 struct Counter<'a> {
     dir: &'a Path,
     writer: &'a RunWriter,
     config: &'a Config,
+    schedules: Schedules,
+    helm: Helm,
     step: u64,
     /// Depends on every step and on their order, as weights do.
     sum: u64,
 }
 
 impl Counter<'_> {
-    fn count(&mut self, session: &WorkerSession) -> Result<Outcome> {
+    fn count(&mut self, session: &mut WorkerSession) -> Result<Outcome> {
         let script = Script::read(&self.config.run.title)?;
         let last = u64::from(self.config.train.epochs) * STEPS_PER_EPOCH;
         while self.step < last {
+            self.steer(session)?;
             self.step += 1;
             self.log_step(Duration::from_millis(script.step_ms));
             if self.step == script.exit_at {
@@ -139,6 +145,11 @@ impl Counter<'_> {
                     self.checkpoint(CheckpointKind::Stop)?;
                     return Ok(Outcome::Stopped { checkpoint: Some(self.step) });
                 }
+                None if session.time_is_up(self.config.resources.time_limit_seconds) => {
+                    self.checkpoint(CheckpointKind::Stop)?;
+                    let (seconds, checkpoint) = (self.config.resources.time_limit_seconds, Some(self.step));
+                    return Ok(Outcome::Failed { reason: FailReason::TimeLimit { seconds, checkpoint } });
+                }
                 None if self.step.is_multiple_of(script.checkpoint_every) => {
                     self.checkpoint(CheckpointKind::Periodic)?
                 }
@@ -147,6 +158,16 @@ impl Counter<'_> {
         }
         self.checkpoint(CheckpointKind::Final)?;
         Ok(Outcome::Completed)
+    }
+
+    fn steer(&mut self, session: &mut WorkerSession) -> Result<()> {
+        self.helm.hear(session.changes());
+        let due = self.helm.due(self.step, self.epoch());
+        if !due.new.is_empty() || !due.again.is_empty() {
+            self.writer.steered(due.new.clone())?;
+            self.schedules = Schedules::new(self.config).steered(self.helm.obey(due));
+        }
+        Ok(())
     }
 
     fn first_time(&self, what: &str) -> Result<bool> {
@@ -163,8 +184,9 @@ impl Counter<'_> {
     fn log_step(&mut self, pause: Duration) {
         let began = Instant::now();
         thread::sleep(pause);
-        self.sum = (self.sum ^ self.step).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17);
-        let point = Schedules::new(self.config).at(self.epoch());
+        let point = self.schedules.at(self.epoch());
+        let mixed = self.sum ^ self.step ^ point.lr.to_bits() ^ point.lambda.to_bits() ^ point.p.get().to_bits();
+        self.sum = mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17);
         let (epoch, p, lr, lambda) = (self.epoch(), point.p, point.lr, point.lambda);
         let loss = 1.0 / self.step as f64;
         let accuracy = 1.0 - loss;
@@ -194,7 +216,7 @@ impl Counter<'_> {
             id: 0,
             epoch: self.epoch(),
             step: self.step,
-            train_p: Schedules::new(self.config).at(self.epoch()).p,
+            train_p: self.schedules.at(self.epoch()).p,
             eps: self.config.eval.eps,
             samples: 1,
             clean,
@@ -216,7 +238,7 @@ impl Counter<'_> {
         self.writer.checkpoint(CheckpointRow {
             step: self.step,
             epoch: self.epoch(),
-            p: Schedules::new(self.config).at(self.epoch()).p,
+            p: self.schedules.at(self.epoch()).p,
             kind,
             file: written.file,
             bytes: written.bytes,

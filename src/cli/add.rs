@@ -10,15 +10,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
-    Exit, Place,
+    Exit, Place, moment,
     place::{json, line, present},
-    wait, watch,
+    turn, wait, watch,
 };
 use crate::{
     dispatch::ensure_dispatcher,
-    experiment::{Config, RunId, expand, parse_with},
+    experiment::{Config, RunId, Turn, expand, parse_with},
     report::table::{Side, Table},
-    store::{NewRun, Store},
+    store::{NewRun, Store, now_ms},
 };
 
 /// Put runs into the queue.
@@ -50,7 +50,22 @@ pub struct AddArgs {
     /// A line about the run.
     #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
-    /// Add the runs paused; `linf-tui resume` lets them start.
+    /// The group of the runs; a sweep makes one by itself. `linf-tui group` limits how many of it train at once.
+    #[arg(long)]
+    group: Option<String>,
+    /// Higher ones start first.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N")]
+    priority: i32,
+    /// Not before this run is completed; RUN:any: not before it has ended in whatever way. May be given again.
+    #[arg(long = "after", value_name = "RUN[:ok|:any]")]
+    after: Vec<String>,
+    /// Not before this moment: +2h, or 2026-11-26 08:00.
+    #[arg(long, value_name = "WHEN")]
+    start_at: Option<String>,
+    /// How long a worker may train (90s, 2h, 1d); short for --set resources.time_limit_seconds=N.
+    #[arg(long, value_name = "DURATION")]
+    time_limit: Option<String>,
+    /// Add the runs on hold; `linf-tui release` lets them start.
     #[arg(long)]
     hold: bool,
     /// Check everything and say what would be added, but add nothing.
@@ -95,9 +110,19 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         return dry_run(&runs, &args);
     }
     let store = place.open().await?;
-    if !args.sweeps.is_empty() {
-        let group = free_group(&store, &args).await?;
-        runs.iter_mut().for_each(|run| run.group = Some(group.clone()));
+    let turn = Turn {
+        priority: args.priority,
+        place: None,
+        start_at_ms: args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?,
+        after: turn::after(&store, &args.after).await?,
+    };
+    let group = match &args.group {
+        None if !args.sweeps.is_empty() => Some(free_group(&store, &args).await?),
+        group => group.clone(),
+    };
+    for run in &mut runs {
+        run.group.clone_from(&group);
+        run.turn = turn.clone();
     }
     let ids = store.catalog().add_many(runs).await?;
     if !args.hold {
@@ -113,7 +138,10 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
 }
 
 fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Result<NewRun> {
-    let overrides: Vec<String> = args.overrides.iter().chain(variant).cloned().collect();
+    let mut overrides: Vec<String> = args.overrides.iter().chain(variant).cloned().collect();
+    if let Some(limit) = &args.time_limit {
+        overrides.push(format!("resources.time_limit_seconds={}", moment::seconds(limit)?));
+    }
     let name = path.display().to_string();
     let config = parse_with(text, &name, &overrides)?;
     let config_text = if overrides.is_empty() { text.to_owned() } else { resolved(&config, &name, &overrides)? };

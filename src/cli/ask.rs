@@ -55,6 +55,22 @@ pub struct RetryArgs {
     runs: Vec<String>,
 }
 
+/// Keep queued runs from starting until they are released. Runs that train are left alone.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// The runs.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+}
+
+/// Let held and paused runs start when their turn comes.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The runs.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 struct Which {
     /// The runs.
@@ -83,6 +99,22 @@ pub async fn retry(args: RetryArgs, place: &Place) -> Result<Exit> {
     wish(&args.runs, true, place, |row| match row.state {
         RunState::Failed { .. } | RunState::Lost { .. } => Ok(Desired::Run),
         _ => anyhow::bail!("{} is {}: only a run that failed or was lost can be retried", row.name, row.state.word()),
+    })
+    .await
+}
+
+pub async fn hold(args: HoldArgs, place: &Place) -> Result<Exit> {
+    wish(&args.runs, true, place, |row| match row.state {
+        RunState::Queued { .. } | RunState::Paused { .. } => Ok(Desired::Pause),
+        _ => anyhow::bail!("{} is {}: only a queued run can be held; `linf-tui pause`", row.name, row.state.word()),
+    })
+    .await
+}
+
+pub async fn release(args: ReleaseArgs, place: &Place) -> Result<Exit> {
+    wish(&args.runs, true, place, |row| match row.state {
+        RunState::Queued { .. } | RunState::Paused { .. } => Ok(Desired::Run),
+        _ => anyhow::bail!("{} is {}: only a held or paused run can be released", row.name, row.state.word()),
     })
     .await
 }

@@ -26,7 +26,7 @@ pub struct CheckpointsArgs {
 }
 
 pub async fn run(args: CheckpointsArgs, place: &Place) -> Result<Exit> {
-    let store = place.existing().await?;
+    let store = place.look().await?;
     let row = store.catalog().find(&args.run).await?;
     let rows = match RunReader::open(&store.run_dir(row.id)).await? {
         Some(reader) => reader.checkpoints().await?,
@@ -66,6 +66,9 @@ fn why(kind: CheckpointKind) -> &'static str {
     match kind {
         CheckpointKind::Periodic => "periodic",
         CheckpointKind::Phase => "phase",
+        CheckpointKind::Milestone => "milestone",
+        CheckpointKind::Best => "best",
+        CheckpointKind::Asked => "asked for",
         CheckpointKind::Stop => "stop",
         CheckpointKind::Final => "final",
     }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use super::{Exit, Place, place::line};
 use crate::dispatch::{Left, dispatch, keep_open_files_here, plan::Slots, stage, start_dispatcher};
@@ -44,7 +44,10 @@ pub async fn run(args: DispatchArgs, place: &Place) -> Result<Exit> {
         signal_hook::flag::register(signal, Arc::clone(&leave)).context("cannot listen for signals")?;
     }
     // The terminal may go; the queue stays. (A handler, because workers would inherit an ignored signal.)
-    signal_hook::flag::register(SIGHUP, Arc::default()).context("cannot listen for signals")?;
+    // At a limit on the size of files, writing fails as on a full disk.
+    for signal in [SIGHUP, SIGXFSZ] {
+        signal_hook::flag::register(signal, Arc::default()).context("cannot listen for signals")?;
+    }
     let store = place.existing().await?;
     let left = dispatch(&store, Slots { cpu: args.slots.get() }, &leave).await?;
     if left == Left::NotNeeded {

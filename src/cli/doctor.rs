@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write,
-    fs, io,
+    fs,
     path::Path,
     process::{Command, Stdio},
 };
@@ -16,9 +16,14 @@ use super::{
     place::{json, line},
 };
 use crate::{
-    dispatch::{data_root, dispatcher_alive, find_trainer},
+    dispatch::{
+        data_root, dispatcher_alive, find_trainer,
+        gpu::Gpus,
+        logout::{Logout, Way},
+    },
     experiment::RunState,
-    store::{Store, StoreError, network_file_system},
+    report::figures::bytes,
+    store::{Space, Store, StoreError, network_file_system},
 };
 
 /// Check the store, the dispatcher, the trainer and this machine, and say what to do where something is wrong.
@@ -54,7 +59,7 @@ pub async fn run(args: DoctorArgs, place: &Place) -> Result<Exit> {
     let root = place.root();
     let mut findings = vec![finding("program", Verdict::Good, concat!("linf-tui ", env!("CARGO_PKG_VERSION")))];
     findings.extend(store(place).await);
-    findings.extend([file_system(root), dispatcher(root)]);
+    findings.extend([file_system(root), space(root), dispatcher(root)]);
     findings.extend(trainer());
     findings.extend([data(), processor(), memory(), graphics(), logout()]);
     if args.json {
@@ -193,32 +198,54 @@ fn memory() -> Finding {
 }
 
 fn graphics() -> Finding {
-    let is_gpu = |name: &str| name.strip_prefix("nvidia").is_some_and(|rest| rest.parse::<u32>().is_ok());
-    let count = fs::read_dir("/dev").into_iter().flatten().flatten();
-    match count.filter(|entry| entry.file_name().to_str().is_some_and(is_gpu)).count() {
-        0 => finding("gpu", Verdict::Good, "none: training runs on the CPU"),
-        count => finding("gpu", Verdict::Good, format!("{count} NVIDIA")),
+    let mut gpus = Gpus::open();
+    let seen = gpus.look();
+    if seen.is_empty() {
+        return finding("gpu", Verdict::Good, "none that NVML sees: training runs on the CPU");
+    }
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let each = seen.iter().map(|gpu| {
+        let used = format!("cuda:{} {}, {:.1} of {:.1} GiB used", gpu.index, gpu.name, gib(gpu.used), gib(gpu.total));
+        match gpu.processes.len() {
+            0 => used,
+            count => format!("{used} by {count} {}", if count == 1 { "process" } else { "processes" }),
+        }
+    });
+    finding("gpu", Verdict::Good, each.collect::<Vec<_>>().join("; "))
+}
+
+fn space(root: &Path) -> Finding {
+    let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+    match Space::at(there) {
+        Some(space) if space.is_low() => finding(
+            "disk",
+            Verdict::Wrong,
+            format!("{} left: checkpoints cannot be written until there is room", bytes(space.free)),
+        ),
+        Some(space) => finding("disk", Verdict::Good, format!("{} of {} free", bytes(space.free), bytes(space.total))),
+        None => finding("disk", Verdict::Note, "the system does not say how much room there is"),
     }
 }
 
 /// Whether the machine ends what a user has left running at logout; then a session of one's own does not help.
 fn logout() -> Finding {
-    const MANAGER: [&str; 3] = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
-    let said = Command::new("busctl").arg("get-property").args(MANAGER).arg("KillUserProcesses").output();
-    let kills = match said {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim() == "b true",
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return finding("logout", Verdict::Note, format!("cannot ask systemd-logind: {error}"));
+    let found = Logout::ask();
+    match found.way() {
+        Way::Session if !found.logind => {
+            finding("logout", Verdict::Good, "no systemd-logind: runs outlive your session")
         }
-        _ => return finding("logout", Verdict::Good, "no systemd-logind: runs outlive your session"),
-    };
-    if !kills {
-        return finding("logout", Verdict::Good, "runs outlive your session (KillUserProcesses=no)");
+        Way::Session => finding("logout", Verdict::Good, "runs outlive your session (KillUserProcesses=no)"),
+        Way::UserManager => finding(
+            "logout",
+            Verdict::Good,
+            "systemd ends your processes at logout (KillUserProcesses=yes), but lingering is on: dispatchers are started by \
+             `systemd-run --user`, and runs outlive your session",
+        ),
+        Way::None => finding(
+            "logout",
+            Verdict::Note,
+            "systemd ends your processes at logout (KillUserProcesses=yes), runs among them. Say `loginctl enable-linger` \
+             once: from then on dispatchers are started by `systemd-run --user`, and runs outlive your session",
+        ),
     }
-    finding(
-        "logout",
-        Verdict::Note,
-        "systemd ends your processes at logout (KillUserProcesses=yes): `loginctl enable-linger`, then \
-         `systemd-run --user linf-tui dispatch`",
-    )
 }

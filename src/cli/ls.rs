@@ -45,7 +45,8 @@ pub struct LsArgs {
 const ENDED: usize = 20;
 
 pub async fn run(args: LsArgs, place: &Place) -> Result<Exit> {
-    let store = place.existing().await?;
+    let store = place.look().await?;
+    place.warn_of_a_full_disk();
     let runs = store.catalog().runs().await?;
     let filter = Filter::parse(&args.filters.join(" "))?;
     let mut shown: Vec<&RunRow> = runs.iter().filter(|row| filter.passes(row)).collect();

@@ -10,16 +10,22 @@ mod dispatch;
 mod doctor;
 mod exit;
 mod follow;
+mod fork;
+mod group;
 mod import;
 mod label;
 mod logs;
 mod ls;
 mod man;
+mod moment;
 mod open;
 mod place;
+mod queue;
 mod reindex;
 mod rm;
 mod show;
+mod steer;
+mod turn;
 mod wait;
 mod watch;
 
@@ -57,6 +63,7 @@ enum Verb {
     Open(open::OpenArgs),
     Add(add::AddArgs),
     Ls(ls::LsArgs),
+    Queue(queue::QueueArgs),
     Show(show::ShowArgs),
     Watch(watch::WatchArgs),
     Logs(logs::LogsArgs),
@@ -65,6 +72,14 @@ enum Verb {
     Resume(ask::ResumeArgs),
     Cancel(ask::CancelArgs),
     Retry(ask::RetryArgs),
+    Hold(ask::HoldArgs),
+    Release(ask::ReleaseArgs),
+    Fork(fork::ForkArgs),
+    Steer(steer::SteerArgs),
+    Move(turn::MoveArgs),
+    Priority(turn::PriorityArgs),
+    When(turn::WhenArgs),
+    Group(group::GroupArgs),
     Rm(rm::RmArgs),
     Tag(label::TagArgs),
     Note(label::NoteArgs),
@@ -110,6 +125,7 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Open(args)) => return screen(open::run(args, place).await?),
         Some(Verb::Add(args)) => add::run(args, place).await?,
         Some(Verb::Ls(args)) => ls::run(args, place).await?,
+        Some(Verb::Queue(args)) => queue::run(args, place).await?,
         Some(Verb::Show(args)) => show::run(args, place).await?,
         Some(Verb::Watch(args)) => watch::run(args, place).await?,
         Some(Verb::Logs(args)) => logs::run(args, place).await?,
@@ -118,6 +134,14 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Resume(args)) => ask::resume(args, place).await?,
         Some(Verb::Cancel(args)) => ask::cancel_runs(args, place).await?,
         Some(Verb::Retry(args)) => ask::retry(args, place).await?,
+        Some(Verb::Hold(args)) => ask::hold(args, place).await?,
+        Some(Verb::Release(args)) => ask::release(args, place).await?,
+        Some(Verb::Fork(args)) => fork::run(args, place).await?,
+        Some(Verb::Steer(args)) => steer::run(args, place).await?,
+        Some(Verb::Move(args)) => turn::move_run(args, place).await?,
+        Some(Verb::Priority(args)) => turn::priority(args, place).await?,
+        Some(Verb::When(args)) => turn::when(args, place).await?,
+        Some(Verb::Group(args)) => group::run(args, place).await?,
         Some(Verb::Rm(args)) => rm::run(args, place).await?,
         Some(Verb::Tag(args)) => label::tag(args, place).await?,
         Some(Verb::Note(args)) => label::note(args, place).await?,

@@ -8,8 +8,10 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
+    dispatch::identity,
     experiment::RunId,
-    store::{RunRow, Store},
+    report::figures::bytes,
+    store::{RunRow, Space, Store},
 };
 
 /// The store that a verb works on, not yet opened.
@@ -39,6 +41,47 @@ impl Place {
     pub async fn existing(&self) -> Result<Store> {
         Ok(Store::open_existing(&self.root).await?)
     }
+
+    /// Opens the store to look at it. One whose catalog is damaged is shown as its runs' folders say, which stderr hears.
+    pub async fn look(&self) -> Result<Store> {
+        let opened = match Store::open_existing(&self.root).await {
+            // A damage inside the file shows only where it is read.
+            Ok(store) => store.catalog().runs().await.map(|_| store),
+            error => error,
+        };
+        let damage = match opened {
+            Err(error) if error.is_damage() => error,
+            other => return Ok(other?),
+        };
+        let alive = |worker: &_| identity::alive(worker).unwrap_or(false);
+        let (store, rescue) = Store::rescue(&self.root, &damage, &alive).await?;
+        warn(&rescue.damage);
+        warn("what follows is read from the runs' folders; nothing can be changed before that");
+        if let Some(copy) = rescue.copy {
+            warn(&format!("a copy of the catalog lies in {}", copy.display()));
+        }
+        for (path, why) in rescue.unreadable {
+            warn(&format!("left out: {}: {why}", path.display()));
+        }
+        Ok(store)
+    }
+
+    /// Says on stderr that the disk is full, where it is.
+    pub fn warn_of_a_full_disk(&self) {
+        if let Some(space) = Space::at(&self.root).filter(|space| space.is_low()) {
+            let left = bytes(space.free);
+            warn(&format!(
+                "the disk of {} has {left} left: training goes on and keeps what it cannot write; checkpoints wait for room",
+                self.root.display()
+            ));
+        }
+    }
+}
+
+/// A line for stderr; with stderr gone there is nobody left to tell.
+fn warn(text: &str) {
+    use io::Write;
+    let _ = writeln!(io::stderr(), "linf-tui: {text}");
 }
 
 /// The runs that the words mean, each once, in the order given. All words are looked up before anything is done to a run.

@@ -1,5 +1,7 @@
 //! `linf-tui show`: everything about one run.
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
@@ -9,12 +11,12 @@ use super::{
     place::{json, line},
 };
 use crate::{
-    experiment::{RunState, WaitReason},
+    experiment::RunState,
     report::{
         figures::{accuracy, duration, time},
         standing::standing,
     },
-    store::{CheckpointRow, EventRow, RunReader, RunRow, Store, now_ms},
+    store::{CheckpointRow, EventRow, RunReader, RunRow, Store, StoreError, now_ms},
 };
 
 /// Show a run: where it stands and why, its figures, its files, and what happened to it.
@@ -22,12 +24,15 @@ use crate::{
 pub struct ShowArgs {
     /// The run.
     run: String,
+    /// Print every event: all that the queue and its workers did with it.
+    #[arg(long)]
+    events: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// How many events are printed; --json has all.
+/// How many events are printed unless all are asked for.
 const EVENTS: usize = 12;
 
 /// All that is known of a run.
@@ -43,10 +48,12 @@ struct Shown {
 }
 
 pub async fn run(args: ShowArgs, place: &Place) -> Result<Exit> {
-    let store = place.existing().await?;
+    let store = place.look().await?;
     let shown = gather(&store, &args.run).await?;
     if args.json {
         json(&shown)?;
+    } else if args.events {
+        line(list(&shown.events).trim_end())?;
     } else {
         line(text(&shown).trim_end())?;
     }
@@ -56,18 +63,26 @@ pub async fn run(args: ShowArgs, place: &Place) -> Result<Exit> {
 async fn gather(store: &Store, word: &str) -> Result<Shown> {
     let row = store.catalog().find(word).await?;
     let mut holders = Vec::new();
-    if let RunState::Queued { reason: WaitReason::Slot { held_by } } = &row.state {
-        for id in held_by {
+    if let RunState::Queued { reason } = &row.state {
+        for id in reason.runs() {
             holders.extend(store.catalog().run(*id).await?);
         }
     }
     let dir = store.run_dir(row.id);
     let mut events = store.catalog().journal(row.id).await?;
     let mut checkpoints = Vec::new();
-    if let Some(reader) = RunReader::open(&dir).await? {
-        checkpoints = reader.checkpoints().await?;
-        events.extend(reader.events(0).await?.0);
-        events.sort_by_key(|event| event.time_ms);
+    match past(&dir).await {
+        Ok((rows, more)) => {
+            checkpoints = rows;
+            events.extend(more);
+            events.sort_by_key(|event| event.time_ms);
+        }
+        // What the catalog knows of a run is shown all the same.
+        Err(error) if error.is_damage() => {
+            let row = EventRow { time_ms: now_ms(), step: None, kind: "alarm".into(), text: error.to_string() };
+            events.push(row);
+        }
+        Err(error) => return Err(error.into()),
     }
     Ok(Shown {
         standing: standing(&row, now_ms(), |id| holders.iter().find(|holder| holder.id == id)),
@@ -77,6 +92,16 @@ async fn gather(store: &Store, word: &str) -> Result<Shown> {
         checkpoints,
         events,
     })
+}
+
+/// What the run file holds beside figures.
+async fn past(dir: &Path) -> Result<(Vec<CheckpointRow>, Vec<EventRow>), StoreError> {
+    let Some(reader) = RunReader::open(dir).await? else { return Ok(Default::default()) };
+    Ok((reader.checkpoints().await?, reader.events(0).await?.0))
+}
+
+fn list(events: &[EventRow]) -> String {
+    events.iter().map(|event| format!("  {}  {:<10} {}\n", time(event.time_ms), event.kind, event.text)).collect()
 }
 
 fn text(shown: &Shown) -> String {
@@ -90,6 +115,8 @@ fn text(shown: &Shown) -> String {
     };
     fact("title", config.run.title.clone());
     fact("group", row.group.as_ref().map_or_else(String::new, |group| format!("{group} ({})", row.variant)));
+    fact("parent", row.parent.as_ref().map_or_else(String::new, ToString::to_string));
+    fact("priority", if row.turn.priority == 0 { String::new() } else { row.turn.priority.to_string() });
     fact("tags", row.tags.join(" "));
     fact("note", row.note.clone());
     fact("data", config.data.dataset.name().to_owned());
@@ -129,10 +156,8 @@ fn text(shown: &Shown) -> String {
     );
     fact("folder", shown.folder.clone());
     let skipped = shown.events.len().saturating_sub(EVENTS);
-    text.push_str(if skipped > 0 { "\nlatest events (--json has all)\n" } else { "\nevents\n" });
-    for event in &shown.events[skipped..] {
-        text.push_str(&format!("  {}  {:<10} {}\n", time(event.time_ms), event.kind, event.text));
-    }
+    text.push_str(if skipped > 0 { "\nlatest events (--events has all)\n" } else { "\nevents\n" });
+    text.push_str(&list(&shown.events[skipped..]));
     text
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Exit, Place, follow::Follow, place::line, wait::ended};
 use crate::{
-    experiment::{RunId, RunState, WaitReason},
+    experiment::{RunId, RunState},
     report::{progress, standing::standing},
     store::{RunReader, RunRow, Store, now_ms},
 };
@@ -70,8 +70,8 @@ impl Said {
     /// Where the run stands, when that has changed.
     async fn state(&mut self, store: &Store, row: &RunRow) -> Result<()> {
         let mut holders = Vec::new();
-        if let RunState::Queued { reason: WaitReason::Slot { held_by } } = &row.state {
-            for id in held_by {
+        if let RunState::Queued { reason } = &row.state {
+            for id in reason.runs() {
                 holders.extend(store.catalog().run(*id).await?);
             }
         }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     experiment::{Desired, RunId, RunState},
-    store::{RunReader, RunRow, Store, StoreError, now_ms},
+    store::{RunReader, RunRow, Store, StoreError, checkpoint, now_ms},
 };
 
 /// Why a wish is not granted.
@@ -75,8 +75,18 @@ pub fn needs_a_dispatcher(row: &RunRow) -> bool {
 
 /// The step of the run's newest checkpoint: where it stands while nobody works on it.
 pub(super) async fn last_checkpoint(run_dir: &Path) -> Result<Option<u64>, StoreError> {
-    let Some(reader) = RunReader::open(run_dir).await? else { return Ok(None) };
-    Ok(reader.checkpoints().await?.iter().map(|row| row.step).max())
+    let listed = async {
+        match RunReader::open(run_dir).await? {
+            Some(reader) => reader.checkpoints().await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let rows = match listed.await {
+        // A broken run file must not keep a run from being paused; its checkpoints are files of their own.
+        Err(error) if error.is_damage() => checkpoint::found(run_dir)?,
+        rows => rows?,
+    };
+    Ok(rows.iter().map(|row| row.step).max())
 }
 
 async fn present(store: &Store, id: RunId) -> Result<RunRow, StoreError> {

@@ -16,11 +16,12 @@ use rustix::process::Signal;
 
 use super::{
     ask::{last_checkpoint, needs_a_dispatcher},
+    gpu::Gpus,
     identity,
     lock::{self, Lock},
     machine::{Effect, Event, Loss, step},
     narrate::narrate,
-    plan::{Decision, Slots, plan},
+    plan::{Decision, Ground, Slots, plan},
     run_file::{LastWords, RunFile, progress},
     sight::{Sight, look},
     spawn,
@@ -102,6 +103,11 @@ struct Dispatcher<'a> {
     slots: Slots,
     /// The runs that need a dispatcher.
     runs: BTreeMap<RunId, RunRow>,
+    /// The runs that have ended, with whether they are completed: others may wait for them.
+    ended: BTreeMap<RunId, bool>,
+    /// How many runs of a group may train at once, where that is limited.
+    groups: BTreeMap<String, usize>,
+    gpus: Gpus,
     /// The newest revision of the catalog that has been read.
     revision: i64,
     watches: HashMap<RunId, Watch>,
@@ -118,7 +124,16 @@ struct Watch {
 
 impl<'a> Dispatcher<'a> {
     fn new(store: &'a Store, slots: Slots) -> Dispatcher<'a> {
-        Dispatcher { store, slots, runs: BTreeMap::new(), revision: 0, watches: HashMap::new() }
+        Dispatcher {
+            store,
+            slots,
+            runs: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            gpus: Gpus::open(),
+            revision: 0,
+            watches: HashMap::new(),
+        }
     }
 
     async fn work(&mut self, leave: &AtomicBool) -> Result<(), DispatchError> {
@@ -155,12 +170,14 @@ impl<'a> Dispatcher<'a> {
     async fn refresh(&mut self) -> Result<(), DispatchError> {
         let removed = self.store.catalog().removed_since(self.revision).await?;
         let (changed, revision) = self.store.catalog().changed_since(self.revision).await?;
+        self.groups = self.store.catalog().group_slots().await?;
         self.revision = revision;
         for row in changed {
             self.keep(row);
         }
         for id in removed {
             self.runs.remove(&id);
+            self.ended.remove(&id);
             self.watches.remove(&id);
         }
         Ok(())
@@ -170,12 +187,20 @@ impl<'a> Dispatcher<'a> {
     async fn read_again(&mut self, id: RunId) -> Result<(), DispatchError> {
         match self.store.catalog().run(id).await? {
             Some(row) => self.keep(row),
-            None => drop(self.runs.remove(&id)),
+            None => {
+                self.runs.remove(&id);
+                self.ended.remove(&id);
+            }
         }
         Ok(())
     }
 
     fn keep(&mut self, row: RunRow) {
+        if row.state.is_over() {
+            self.ended.insert(row.id, row.state == RunState::Completed);
+        } else {
+            self.ended.remove(&row.id);
+        }
         if needs_a_dispatcher(&row) {
             self.runs.insert(row.id, row);
         } else {
@@ -294,9 +319,22 @@ impl<'a> Dispatcher<'a> {
 
     async fn start_the_next(&mut self) -> Result<(), DispatchError> {
         let mut waits = Vec::new();
-        for decision in plan(self.runs.values(), self.slots, now_ms()) {
+        let queued = self.runs.values().any(|row| matches!(row.state, RunState::Queued { .. }));
+        if !queued {
+            return Ok(());
+        }
+        let (gpus, now) = (self.gpus.look(), now_ms());
+        let (groups, ended) = (&self.groups, &self.ended);
+        let ground = Ground { slots: self.slots, gpus, groups, ended, now_ms: now };
+        for decision in plan(self.runs.values(), ground) {
             match decision {
-                Decision::Start(id) => self.happen(id, Event::Start { now_ms: now_ms() }).await?,
+                Decision::Start(id, device) => {
+                    self.store.catalog().set_device(id, device).await?;
+                    if let Some(row) = self.runs.get_mut(&id) {
+                        row.device = Some(device);
+                    }
+                    self.happen(id, Event::Start { now_ms: now_ms() }).await?;
+                }
                 Decision::Wait(id, reason) => waits.push((id, reason)),
             }
         }
@@ -348,7 +386,8 @@ impl<'a> Dispatcher<'a> {
 
     async fn spawn(&mut self, id: RunId) -> Result<(), DispatchError> {
         let nonce = nonce().map_err(failing("read /dev/urandom"))?;
-        let event = match spawn::worker(self.store.root(), id, &self.store.run_dir(id), &nonce) {
+        let device = self.runs.get(&id).and_then(|row| row.device);
+        let event = match spawn::worker(self.store.root(), id, &self.store.run_dir(id), &nonce, device) {
             Ok(child) => {
                 let pid = i32::try_from(child.id()).unwrap_or_default();
                 self.watches.insert(id, Watch { child: Some(child), ..Watch::default() });
@@ -378,8 +417,8 @@ fn kill(identity: &WorkerIdentity) -> Result<(), DispatchError> {
     identity::signal(identity, Signal::KILL).map(drop).map_err(failing("kill a worker"))
 }
 
-/// A name that no other attempt has.
-fn nonce() -> io::Result<String> {
+/// A name that nobody else draws.
+pub fn nonce() -> io::Result<String> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))

@@ -6,8 +6,11 @@
 
 mod ask;
 mod dispatcher;
+pub mod gpu;
+mod helm;
 pub mod identity;
 pub mod lock;
+pub mod logout;
 pub mod machine;
 mod narrate;
 mod orders;
@@ -19,7 +22,8 @@ mod worker;
 mod worker_file;
 
 pub use ask::{AskError, ask, cancel, needs_a_dispatcher};
-pub use dispatcher::{DispatchError, Left, dispatch};
+pub use dispatcher::{DispatchError, Left, dispatch, nonce};
+pub use helm::{Due, Helm};
 pub use lock::dispatcher_alive;
 pub use orders::{ListenError, Order};
 pub use spawn::{

@@ -1,7 +1,7 @@
 //! Transitions as sentences, for the run's journal.
 
 use super::machine::Event;
-use crate::experiment::{Desired, LostReason, RunState, WaitReason};
+use crate::experiment::{Desired, LostReason, RunId, RunState, WaitReason};
 use crate::store::Outcome;
 
 /// What happened, as one sentence: the journal row of the transition from one state by `event` to `to`.
@@ -41,16 +41,21 @@ pub fn narrate(event: &Event, to: &RunState) -> String {
 pub fn waits(reason: &WaitReason) -> String {
     match reason {
         WaitReason::New => "waits for its turn".to_owned(),
-        WaitReason::Slot { held_by } => {
-            let ids: Vec<String> = held_by.iter().map(|id| format!("#{id}")).collect();
-            match ids.as_slice() {
-                [] => "waits for a slot".to_owned(),
-                [id] => format!("waits for the slot of {id}"),
-                ids => format!("waits for a slot of {}", ids.join(", ")),
-            }
-        }
+        WaitReason::Slot { held_by } => match held_by.as_slice() {
+            [] => "waits for a slot".to_owned(),
+            [id] => format!("waits for the slot of #{id}"),
+            ids => format!("waits for a slot of {}", numbers(ids)),
+        },
+        WaitReason::StartAt { .. } => "waits for its time".to_owned(),
+        WaitReason::After { runs, .. } => format!("waits for the end of {}", numbers(runs)),
+        WaitReason::Group { name, slots, .. } => format!("waits: {slots} of the group {name} may train at once"),
+        WaitReason::Busy { what } => format!("waits: another program uses {what}"),
         WaitReason::Retry { attempt, lost, .. } => format!("waits for retry {attempt} ({lost})"),
     }
+}
+
+fn numbers(ids: &[RunId]) -> String {
+    ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")
 }
 
 fn stands_at(checkpoint: Option<u64>) -> String {
@@ -61,7 +66,7 @@ fn stands_at(checkpoint: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dispatch::machine::step, experiment::RunId};
+    use crate::dispatch::machine::step;
 
     #[test]
     fn the_journal_reads_as_sentences() {

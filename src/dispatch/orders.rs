@@ -6,19 +6,19 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
         mpsc::{RecvTimeoutError, Sender, channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    experiment::{Desired, RunId},
+    experiment::{self, Desired, RunId},
     store::{Store, StoreError},
 };
 
@@ -38,10 +38,32 @@ pub enum Order {
 /// The orders of one worker, heard until this is dropped.
 #[derive(Debug)]
 pub struct Orders {
-    desired: Arc<AtomicU8>,
+    heard: Arc<Heard>,
     signalled: Arc<AtomicBool>,
+    /// How many of the changes have been handed out.
+    taken: usize,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the catalog said last.
+#[derive(Debug, Default)]
+struct Heard {
+    desired: AtomicU8,
+    /// Changes to the training, oldest first, and how many there are: to be asked at every step.
+    changes: Mutex<Vec<experiment::Order>>,
+    known: AtomicUsize,
+}
+
+impl Heard {
+    fn note(&self, (desired, changes): (Desired, Vec<experiment::Order>)) {
+        self.desired.store(encode(desired), Ordering::Relaxed);
+        if changes.len() != self.known.load(Ordering::Relaxed) {
+            let known = changes.len();
+            *self.changes.lock().unwrap_or_else(PoisonError::into_inner) = changes;
+            self.known.store(known, Ordering::Release);
+        }
+    }
 }
 
 impl Orders {
@@ -51,22 +73,24 @@ impl Orders {
         for signal in [SIGTERM, SIGHUP, SIGINT] {
             signal_hook::flag::register(signal, Arc::clone(&signalled))?;
         }
-        Ok(Orders { desired: Arc::new(AtomicU8::new(encode(Desired::Run))), signalled, stop: None, thread: None })
+        // At a limit on the size of files, writing shall fail as on a full disk and not end the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
+        Ok(Orders { heard: Arc::default(), signalled, taken: 0, stop: None, thread: None })
     }
 
     /// Reads what is desired of the run in the store at `root`, now and from now on.
     pub fn listen(&mut self, root: &Path, run: RunId) -> Result<(), ListenError> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(ListenError::Io)?;
         let mut ear = Ear::open(runtime, root, run)?;
-        self.desired.store(encode(ear.hear()?), Ordering::Relaxed);
-        let desired = Arc::clone(&self.desired);
+        self.heard.note(ear.hear()?);
+        let memory = Arc::clone(&self.heard);
         let (stop, stopped) = channel();
         let listen = move || {
             let mut deaf = false;
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(POLL) {
                 match ear.hear() {
                     Ok(heard) => {
-                        desired.store(encode(heard), Ordering::Relaxed);
+                        memory.note(heard);
                         deaf = false;
                     }
                     // Training does not end because its orders cannot be read; the last one stands.
@@ -85,11 +109,22 @@ impl Orders {
 
     /// What is wanted now; `None` while training shall go on.
     pub fn order(&self) -> Option<Order> {
-        match decode(self.desired.load(Ordering::Relaxed)) {
+        match decode(self.heard.desired.load(Ordering::Relaxed)) {
             // What the user wants says more than a signal: asked to pause and then ended politely is paused.
             Some(desired) => Some(Order::Stop(desired)),
             None => self.signalled.load(Ordering::Relaxed).then_some(Order::Leave),
         }
+    }
+
+    /// The changes to the training that have come since the last call, oldest first; at first all there ever were.
+    pub fn changes(&mut self) -> Vec<experiment::Order> {
+        if self.heard.known.load(Ordering::Acquire) <= self.taken {
+            return Vec::new();
+        }
+        let changes = self.heard.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = changes.get(self.taken..).unwrap_or_default().to_vec();
+        self.taken = changes.len();
+        new
     }
 }
 
@@ -130,13 +165,14 @@ impl Ear {
         Ok(Ear { runtime, root: root.to_owned(), run, store, file })
     }
 
-    fn hear(&mut self) -> Result<Desired, StoreError> {
+    fn hear(&mut self) -> Result<(Desired, Vec<experiment::Order>), StoreError> {
         let file = file_number(self.store.catalog().path());
         if file != self.file {
             self.store = self.runtime.block_on(Store::open_existing(&self.root))?;
             self.file = file;
         }
-        self.runtime.block_on(self.store.catalog().desired(self.run))
+        let (runtime, catalog) = (&self.runtime, self.store.catalog());
+        runtime.block_on(async { Ok((catalog.desired(self.run).await?, catalog.steering(self.run).await?)) })
     }
 }
 

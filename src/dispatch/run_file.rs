@@ -31,13 +31,24 @@ impl RunFile {
     pub async fn figures(&mut self, run_dir: &Path, config: &Config) -> Result<Option<Summary>, StoreError> {
         let seen = self.revision;
         let Some(reader) = self.reader(run_dir).await? else { return Ok(None) };
-        let revision = reader.revision().await?;
-        if seen == Some(revision) {
-            return Ok(None);
+        let read = async {
+            let revision = reader.revision().await?;
+            if seen == Some(revision) {
+                return Ok(None);
+            }
+            Ok(Some((revision, reader.summary(&Schedules::new(config)).await?)))
+        };
+        match read.await {
+            Ok(read) => Ok(read.map(|(revision, summary)| {
+                self.revision = Some(revision);
+                summary
+            })),
+            Err(error) => {
+                // A worker may have put another file in the place of a broken one.
+                self.reader = None;
+                Err(error)
+            }
         }
-        let summary = reader.summary(&Schedules::new(config)).await?;
-        self.revision = Some(revision);
-        Ok(Some(summary))
     }
 
     /// What the attempt of this nonce left behind. A file that cannot be read says nothing.

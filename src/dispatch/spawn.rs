@@ -1,7 +1,9 @@
 //! Starting processes that outlive whoever starts them: the dispatcher, and the workers.
 
 use std::{
-    env, fs,
+    env,
+    ffi::{OsStr, OsString},
+    fs,
     fs::OpenOptions,
     io,
     num::NonZeroUsize,
@@ -12,8 +14,14 @@ use std::{
 
 use rustix::io::FdFlags;
 
-use super::lock;
-use crate::{dataset, experiment::RunId};
+use super::{
+    lock,
+    logout::{Logout, Way},
+};
+use crate::{
+    dataset,
+    experiment::{Device, RunId},
+};
 
 /// The worker's program.
 const TRAINER: &str = "linf-train";
@@ -72,10 +80,21 @@ pub fn find_trainer() -> Result<PathBuf, SpawnError> {
 
 /// Starts a worker for a run of the store at `root`, which must be an absolute path. It is a child of this process, so
 /// that its exit can be read, but makes itself a session of its own (`WorkerSession`) and outlives this process.
-pub fn worker(root: &Path, run: RunId, run_dir: &Path, nonce: &str) -> Result<Child, SpawnError> {
+/// `device` is what the plan gives it, in place of "auto" in its config.
+pub fn worker(
+    root: &Path,
+    run: RunId,
+    run_dir: &Path,
+    nonce: &str,
+    device: Option<Device>,
+) -> Result<Child, SpawnError> {
     let program = find_trainer()?;
     let (stdout, stderr) = log(&run_dir.join("train.log"))?;
-    Command::new(&program)
+    let mut command = Command::new(&program);
+    if let Some(device) = device {
+        command.env("LINF_DEVICE", device.to_string());
+    }
+    command
         .arg("--store")
         .arg(root)
         .args(["--run", &run.to_string(), "--nonce", nonce])
@@ -103,15 +122,20 @@ pub fn start_dispatcher(root: &Path, slots: Option<NonZeroUsize>) -> Result<(), 
     if lock::held(&path).map_err(failing(format!("look at {}", path.display())))? {
         return Ok(());
     }
-    let (stdout, stderr) = log(&root.join("dispatcher.log"))?;
-    let mut stage = this_program()?;
+    let mut environment = vec![("LINF_DATA", data_root().map_err(failing("find the data folder"))?.into_os_string())];
     if let Some(slots) = slots {
-        stage.env("LINF_SLOTS", slots.to_string());
+        environment.push(("LINF_SLOTS", slots.to_string().into()));
     }
     if let Some(trainer) = env::var_os("LINF_TRAIN").filter(|name| !name.is_empty()) {
-        stage.env("LINF_TRAIN", std::path::absolute(trainer).map_err(failing("read LINF_TRAIN"))?);
+        let trainer = std::path::absolute(trainer).map_err(failing("read LINF_TRAIN"))?;
+        environment.push(("LINF_TRAIN", trainer.into_os_string()));
     }
-    let status = stage
+    if Logout::ask().way() == Way::UserManager && by_the_users_systemd(root, &environment)? {
+        return Ok(());
+    }
+    let (stdout, stderr) = log(&root.join("dispatcher.log"))?;
+    let status = this_program()?
+        .envs(environment)
         .arg("--store")
         .arg(root)
         .args(["dispatch", "--stage"])
@@ -119,7 +143,6 @@ pub fn start_dispatcher(root: &Path, slots: Option<NonZeroUsize>) -> Result<(), 
         .stdout(stdout)
         .stderr(stderr)
         .current_dir("/")
-        .env("LINF_DATA", data_root().map_err(failing("find the data folder"))?)
         .status()
         .map_err(failing("start a dispatcher"))?;
     if status.success() {
@@ -130,6 +153,43 @@ pub fn start_dispatcher(root: &Path, slots: Option<NonZeroUsize>) -> Result<(), 
         what: "start a dispatcher".into(),
         error: io::Error::other(format!("{status}; {} may say more", log.display())),
     })
+}
+
+/// Has the user's own systemd start a dispatcher, outside of the session that is killed at logout. `false` where it
+/// does not. Workers stay when the dispatcher leaves: only its own process belongs to the unit's end.
+fn by_the_users_systemd(root: &Path, environment: &[(&str, OsString)]) -> Result<bool, SpawnError> {
+    let log = root.join("dispatcher.log");
+    let inherited = ["PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LINF_SLOTS"];
+    let mut run = Command::new("systemd-run");
+    run.args(["--user", "--quiet", "--collect", "--property=KillMode=process", "--working-directory=/"]);
+    for stream in ["StandardOutput", "StandardError"] {
+        run.arg(format!("--property={stream}=append:{}", log.display()));
+    }
+    for name in inherited.into_iter().filter(|name| environment.iter().all(|(set, _)| set != name)) {
+        if let Some(value) = env::var_os(name) {
+            run.arg(setenv(name, &value));
+        }
+    }
+    for (name, value) in environment {
+        run.arg(setenv(name, value));
+    }
+    let this = this_program()?;
+    let status = run
+        .arg(this.get_program())
+        .arg("--store")
+        .arg(root)
+        .arg("dispatch")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    Ok(status.is_ok_and(|status| status.success()))
+}
+
+fn setenv(name: &str, value: &OsStr) -> OsString {
+    let mut text = OsString::from(format!("--setenv={name}="));
+    text.push(value);
+    text
 }
 
 /// The middle of a detached start. A child that its parent did not make a group leader may open a session; the process

@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     worker_file::WorkerFile,
 };
 use crate::{
-    experiment::{RunId, WorkerIdentity},
+    experiment::{self, RunId, WorkerIdentity},
     store::now_ms,
 };
 
@@ -48,6 +48,7 @@ pub enum SessionError {
 pub struct WorkerSession {
     identity: WorkerIdentity,
     orders: Orders,
+    began: Instant,
     _lock: Lock,
 }
 
@@ -70,7 +71,7 @@ impl WorkerSession {
         said.write(run_dir).map_err(failing(format!("write worker.json in {}", run_dir.display())))?;
 
         orders.listen(root, run)?;
-        Ok(WorkerSession { identity, orders, _lock: lock })
+        Ok(WorkerSession { identity, orders, began: Instant::now(), _lock: lock })
     }
 
     /// This process, as the run file's attempt and the dispatcher know it.
@@ -81,6 +82,17 @@ impl WorkerSession {
     /// What is wanted now; `None` while training shall go on. Two relaxed loads: cheap enough for every step.
     pub fn order(&self) -> Option<Order> {
         self.orders.order()
+    }
+
+    /// The changes to the training that have come since the last call, oldest first; at first all there ever were, so
+    /// keep those that the run file has already apart by their keys. One load where there are none.
+    pub fn changes(&mut self) -> Vec<experiment::Order> {
+        self.orders.changes()
+    }
+
+    /// Whether this worker has trained for as long as it may at once; 0 seconds are no limit.
+    pub fn time_is_up(&self, limit_seconds: u64) -> bool {
+        limit_seconds > 0 && self.began.elapsed().as_secs() >= limit_seconds
     }
 }
 

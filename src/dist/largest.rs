@@ -5,6 +5,7 @@
 use super::Shape;
 use super::pool::Pool;
 use super::powers::{Largest, Term};
+use super::scatter::scatter;
 use super::shared::SharedMut;
 use super::simd::{Kernel, Lanes, Simd};
 use super::tiles::{Block, MOST_ROWS, combine, for_blocks, rows, sweep};
@@ -136,7 +137,7 @@ fn first_index<S: Lanes>(s: S, x: &[f32], w: &[f32], start: usize, largest: f32)
     found as u32 | sign
 }
 
-/// Scatters g [B, O] by the saved indices: dx gains ±g, dw loses it, in the order of the outputs and of the samples.
+/// Scatters g [B, O] by the saved indices: dx gains ±g, dw loses it.
 pub(super) fn backward(
     pool: &Pool,
     shape: Shape,
@@ -145,38 +146,7 @@ pub(super) fn backward(
     dx: Option<&mut [f32]>,
     dw: Option<&mut [f32]>,
 ) {
-    const SAMPLES: usize = 8;
-    const OUTPUTS: usize = 16;
-    let signed = |pair: usize| if index[pair] & NEGATIVE == 0 { g[pair] } else { -g[pair] };
-    if let Some(dx) = dx {
-        let dx = SharedMut::new(dx);
-        pool.run(shape.batch.div_ceil(SAMPLES), |task| {
-            for b in task * SAMPLES..(task * SAMPLES + SAMPLES).min(shape.batch) {
-                // SAFETY: each row belongs to one task.
-                let row = unsafe { dx.part(b * shape.inputs..(b + 1) * shape.inputs) };
-                row.fill(0.0);
-                for pair in b * shape.outputs..(b + 1) * shape.outputs {
-                    row[(index[pair] & !NEGATIVE) as usize] += signed(pair);
-                }
-            }
-        });
-    }
-    if let Some(dw) = dw {
-        let dw = SharedMut::new(dw);
-        pool.run(shape.outputs.div_ceil(OUTPUTS), |task| {
-            let outputs = task * OUTPUTS..(task * OUTPUTS + OUTPUTS).min(shape.outputs);
-            // SAFETY: each row belongs to one task.
-            let rows = unsafe { dw.part(outputs.start * shape.inputs..outputs.end * shape.inputs) };
-            rows.fill(0.0);
-            for b in 0..shape.batch {
-                for o in outputs.clone() {
-                    let pair = b * shape.outputs + o;
-                    let row = (o - outputs.start) * shape.inputs;
-                    rows[row + (index[pair] & !NEGATIVE) as usize] -= signed(pair);
-                }
-            }
-        });
-    }
+    scatter(pool, shape, &[1.0], index, g, dx, dw);
 }
 
 /// Bounds [B, O] of intervals lo, hi [B, I], as [`super::interval`] defines them.

@@ -1,6 +1,8 @@
 //! The ℓp / ℓ∞ distance layer on the CPU, on plain slices: y[b, o] = ‖x_b − w_o‖_p, its gradients and bounds.
 //!
 //! * [`DistOp`] is the op of one layer, for every p from 1 to ∞; [`interval`] bounds it at p = ∞; [`reference`](mod@reference) defines both.
+//! * [`FormOp`] is the op of a layer of any [`Form`]: dense, grouped, convolutional, or under dropout.
+//! * [`SortOp`] is the neuron of SortNet, a weighted sum of the largest differences; [`sort_interval`] bounds it.
 //! * [`adam_step`], [`decay_rows`] and [`mean_shift_forward`] are the rest of a training step that is worth a kernel.
 //! * [`Pool`] runs them on several threads, [`Simd`] says with which instructions. Results never depend on the threads;
 //!   between instruction sets they agree within the tolerances of the tests, and to the bit at p = ∞.
@@ -11,6 +13,7 @@ mod adam;
 mod backward;
 mod decay;
 mod finite;
+mod form;
 mod largest;
 mod mean_shift;
 mod minimax;
@@ -18,21 +21,27 @@ mod norms;
 mod op;
 mod pool;
 mod powers;
+mod product;
 mod pruned;
 pub mod reference;
+mod scatter;
 mod shared;
 mod simd;
+mod sort;
 #[cfg(test)]
 mod tests;
 mod tiles;
 
 pub use adam::{Adam, adam_step, all_finite};
 pub use decay::decay_rows;
-pub use mean_shift::{mean_shift_backward, mean_shift_forward};
+pub use form::{Form, FormError, FormOp, MASK_SAMPLES, Mask, Neuron, Planes, Window, channels_first, channels_last};
+pub use mean_shift::{mean_shift_backward, mean_shift_forward, mean_shift_masked_backward, mean_shift_masked_forward};
 pub use op::{DistOp, Kernels, OpStats, Path, interval};
 pub use pool::Pool;
+pub use product::{product, product_interval, transposed};
 pub use pruned::{Precision, Pruning};
 pub use simd::{Simd, SimdError};
+pub use sort::{SortOp, SortProfile, sort_interval};
 
 /// Sizes of a layer's operands: x [B, I], w [O, I], y [B, O].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -189,6 +189,14 @@ impl DistOp {
         }
     }
 
+    /// Frees the workspace of the last pass, but not what a backward pass needs: for layers of many ops, which would
+    /// hold as many copies.
+    pub(super) fn release(&mut self) {
+        (self.scaled_x, self.scaled_w) = (Vec::new(), Vec::new());
+        self.values = PairValues::default();
+        self.pruned.release();
+    }
+
     /// What the last forward pass did.
     pub fn stats(&self) -> OpStats {
         self.stats

@@ -67,7 +67,7 @@ impl Random {
         (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
     }
 
-    fn normals(&mut self, n: usize) -> Vec<f32> {
+    pub(super) fn normals(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.normal()).collect()
     }
 }

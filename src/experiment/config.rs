@@ -271,13 +271,29 @@ pub struct Resources {
     pub checkpoint_seconds: u64,
     /// How many checkpoints under way are kept; phase switches and the last are always kept.
     pub keep_checkpoints: usize,
+    /// Epochs between checkpoints that are kept for ever, beside those at phase switches; 0: no others.
+    pub milestone_epochs: u32,
     /// How often in a row a run whose worker vanished is resumed by itself; a new checkpoint begins the count anew.
     pub retries: u32,
+    /// Seconds that a worker may train; then it writes a checkpoint and the run has failed, to be resumed by hand. 0: no
+    /// limit.
+    pub time_limit_seconds: u64,
+    /// Whether its GPU may take further runs that say so too.
+    pub share_gpu: bool,
 }
 
 impl Default for Resources {
     fn default() -> Self {
-        Resources { device: Device::Auto, threads: 0, checkpoint_seconds: 60, keep_checkpoints: 2, retries: 5 }
+        Resources {
+            device: Device::Auto,
+            threads: 0,
+            checkpoint_seconds: 60,
+            keep_checkpoints: 2,
+            milestone_epochs: 0,
+            retries: 5,
+            time_limit_seconds: 0,
+            share_gpu: false,
+        }
     }
 }
 

@@ -154,7 +154,15 @@ const KEYS: &[KeyDoc] = &[
         "resources.keep_checkpoints",
         "1 or more",
         Some("2"),
-        "How many checkpoints under way are kept; those at phase switches, on pause and at the end always are.",
+        "How many checkpoints under way, on pause among them, are kept; the best one, milestones, those at phase switches and \
+         the last are kept besides.",
+    ),
+    key(
+        "resources.milestone_epochs",
+        "0 or more",
+        Some("0"),
+        "Epochs between checkpoints that are kept for ever, beside those at phase switches and the best one; 0: no \
+         others.",
     ),
     key(
         "resources.retries",
@@ -162,6 +170,19 @@ const KEYS: &[KeyDoc] = &[
         Some("5"),
         "How often in a row a run whose worker vanished is resumed from its last checkpoint by itself; a new checkpoint \
          begins the count anew.",
+    ),
+    key(
+        "resources.time_limit_seconds",
+        "0 or more",
+        Some("0"),
+        "How long a worker may train. Then it writes a checkpoint and the run counts as failed; `linf-tui retry` gives it \
+         as long again. 0: no limit.",
+    ),
+    key(
+        "resources.share_gpu",
+        "true or false",
+        Some("false"),
+        "Whether its GPU may take further runs that say so too.",
     ),
 ];
 
@@ -248,7 +269,10 @@ mod tests {
         threads = 1
         checkpoint_seconds = 1
         keep_checkpoints = 1
+        milestone_epochs = 1
         retries = 1
+        time_limit_seconds = 1
+        share_gpu = true
     "#;
 
     fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<String>) {

@@ -11,7 +11,9 @@ mod pnorm;
 mod run_id;
 mod run_state;
 mod schedule;
+mod steering;
 mod sweep;
+mod turn;
 
 pub use config::{
     Adam, Augmentation, Config, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
@@ -25,4 +27,6 @@ pub use pnorm::PNorm;
 pub use run_id::{RunId, run_name};
 pub use run_state::{Desired, FailReason, LostReason, Progress, RunState, WaitReason, WorkerIdentity};
 pub use schedule::{Phase, Point, Schedules};
+pub use steering::{Order, Steered, Steering};
 pub use sweep::{SweepError, expand};
+pub use turn::{After, Need, Parent, Turn};

@@ -238,7 +238,9 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("resources.threads", resources.threads as f64, 0.0, 1024.0)?;
     within("resources.checkpoint_seconds", resources.checkpoint_seconds as f64, 1.0, 1e9)?;
     within("resources.keep_checkpoints", resources.keep_checkpoints as f64, 1.0, 1e6)?;
-    within("resources.retries", f64::from(resources.retries), 0.0, 1000.0)
+    within("resources.milestone_epochs", f64::from(resources.milestone_epochs), 0.0, f64::from(u32::MAX))?;
+    within("resources.retries", f64::from(resources.retries), 0.0, 1000.0)?;
+    within("resources.time_limit_seconds", resources.time_limit_seconds as f64, 0.0, 1e9)
 }
 
 #[cfg(test)]

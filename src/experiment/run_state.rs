@@ -94,6 +94,32 @@ pub enum WaitReason {
         /// The runs that hold the slots, in the order they started.
         held_by: Vec<RunId>,
     },
+    /// It was asked not to start before a moment.
+    StartAt {
+        /// Milliseconds since the Unix epoch.
+        at_ms: i64,
+    },
+    /// It starts after other runs.
+    After {
+        /// Those that have not ended as they must.
+        runs: Vec<RunId>,
+        /// Whether one of them has ended in another way: unless that one is retried, this one never starts.
+        in_vain: bool,
+    },
+    /// As many runs of its group train as may.
+    Group {
+        /// The group's name.
+        name: String,
+        /// How many may train at once.
+        slots: usize,
+        /// Those that do.
+        held_by: Vec<RunId>,
+    },
+    /// Its GPU is used by a program that is not ours.
+    Busy {
+        /// Which, and by whom: `cuda:0 by process 4711, 11.2 GiB`.
+        what: String,
+    },
     /// Its worker vanished; it resumes from its last checkpoint at this time.
     Retry {
         /// Which retry this will be, from 1.
@@ -117,6 +143,13 @@ pub enum FailReason {
         p: PNorm,
         /// What was not finite: `loss`, `gradient of layer 3`.
         what: String,
+    },
+    /// It trained for as long as `resources.time_limit_seconds` allows at once; it stands at a checkpoint.
+    TimeLimit {
+        /// The limit.
+        seconds: u64,
+        /// The step of the checkpoint; `None` where it had done no step.
+        checkpoint: Option<u64>,
     },
     /// The worker could not begin or go on; the text names what and what to do.
     Error {
@@ -225,6 +258,17 @@ impl RunState {
     }
 }
 
+impl WaitReason {
+    /// The runs that it waits for.
+    pub fn runs(&self) -> &[RunId] {
+        match self {
+            WaitReason::Slot { held_by } | WaitReason::Group { held_by, .. } => held_by,
+            WaitReason::After { runs, .. } => runs,
+            WaitReason::New | WaitReason::StartAt { .. } | WaitReason::Busy { .. } | WaitReason::Retry { .. } => &[],
+        }
+    }
+}
+
 impl fmt::Display for LostReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -242,6 +286,10 @@ impl fmt::Display for FailReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FailReason::NotFinite { step, p, what } => write!(f, "{what} is not finite at step {step} (p = {p})"),
+            FailReason::TimeLimit { seconds, checkpoint } => {
+                write!(f, "its time limit of {seconds} s is over")?;
+                checkpoint.map_or(Ok(()), |step| write!(f, "; it stands at the checkpoint of step {step}"))
+            }
             FailReason::Error { message } => f.write_str(message),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::f64::consts::PI;
 
-use super::{Config, PNorm, PSteps};
+use super::{Config, PNorm, PSteps, Steered, Steering};
 
 /// All schedules of one run, as pure functions of the fractional epoch.
 #[derive(Clone, Debug)]
@@ -18,6 +18,31 @@ pub struct Schedules {
     p_steps: PSteps,
     lambda: (f64, f64),
     eps_train: (f64, f64),
+    /// What its user changed on the way, oldest first.
+    changes: Vec<Change>,
+}
+
+/// A state of the schedules that a user brought about, from an epoch on.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    epoch: f64,
+    clock: Clock,
+    lr_factor: f64,
+    /// In place of the schedule's.
+    lambda: Option<f64>,
+    /// Where the clock stood and what ε_train was when its end was changed, and the new end.
+    eps: Option<(f64, f64, f64)>,
+}
+
+/// The clock of p, λ and ε_train.
+#[derive(Clone, Copy, Debug)]
+enum Clock {
+    /// As the config says.
+    Scheduled,
+    /// It stands at this ratio.
+    Stands(f64),
+    /// It went on from this epoch and ratio, so as to end with the ramp.
+    GoesOn(f64, f64),
 }
 
 /// Everything that is scheduled, at one step.
@@ -68,19 +93,55 @@ impl Schedules {
             p_steps: schedule.p_steps,
             lambda: (loss.lambda, loss.lambda_end.unwrap_or(loss.lambda)),
             eps_train: (eps_train, loss.eps_train_end.map_or(eps_train, |eps| eps.to_f64())),
+            changes: Vec::new(),
         }
+    }
+
+    /// The same schedules with what took force on the way, oldest first.
+    pub fn steered<'a>(mut self, steered: impl IntoIterator<Item = &'a Steered>) -> Schedules {
+        self.changes.clear();
+        for Steered { epoch, what, .. } in steered {
+            let ratio = self.ramp(*epoch);
+            let mut change = Change { epoch: *epoch, ..self.change(*epoch) };
+            match *what {
+                Steering::LrFactor(factor) => change.lr_factor = factor,
+                Steering::Lambda(lambda) => change.lambda = lambda,
+                Steering::EpsEnd(end) => change.eps = Some((ratio, self.eps_train(*epoch), end.to_f64())),
+                Steering::HoldP(true) => change.clock = Clock::Stands(ratio),
+                Steering::HoldP(false) => change.clock = Clock::GoesOn(*epoch, ratio),
+                Steering::Checkpoint | Steering::Evaluate => continue,
+            }
+            self.changes.push(change);
+        }
+        self
+    }
+
+    /// What the user had changed at this epoch.
+    fn change(&self, epoch: f64) -> Change {
+        let untouched = Change { epoch: 0.0, clock: Clock::Scheduled, lr_factor: 1.0, lambda: None, eps: None };
+        self.changes.iter().rev().find(|change| change.epoch <= epoch).copied().unwrap_or(untouched)
     }
 
     /// What is in force at `epoch` = epochs done + batches done / batches an epoch.
     pub fn at(&self, epoch: f64) -> Point {
         let ratio = self.ramp(epoch);
-        let cosine = 0.5 * (1.0 + (PI * epoch / self.epochs).cos());
+        let change = self.change(epoch);
+        let cosine = 0.5 * (1.0 + (PI * epoch / self.epochs).cos()) * change.lr_factor;
         Point {
             p: self.p(ratio),
             lr: self.lr * cosine,
             scalar_lr: self.scalar_lr * cosine,
-            lambda: geometric(self.lambda.0, self.lambda.1, ratio),
-            eps_train: self.eps_train.0 + (self.eps_train.1 - self.eps_train.0) * ratio,
+            lambda: change.lambda.unwrap_or_else(|| geometric(self.lambda.0, self.lambda.1, ratio)),
+            eps_train: self.eps_train(epoch),
+        }
+    }
+
+    fn eps_train(&self, epoch: f64) -> f64 {
+        let ratio = self.ramp(epoch);
+        match self.change(epoch).eps {
+            None => self.eps_train.0 + (self.eps_train.1 - self.eps_train.0) * ratio,
+            Some((from, eps, end)) if from < 1.0 => eps + (end - eps) * ((ratio - from) / (1.0 - from)),
+            Some((_, _, end)) => end,
         }
     }
 
@@ -107,12 +168,17 @@ impl Schedules {
         self.epochs
     }
 
-    /// The clock of p and λ: 0 before the ramp, 1 after it.
+    /// The clock of p, λ and ε_train: 0 before the ramp, 1 after it.
     fn ramp(&self, epoch: f64) -> f64 {
+        let (from, ratio) = match self.change(epoch).clock {
+            Clock::Stands(ratio) => return ratio,
+            Clock::Scheduled => (self.ramp_start, 0.0),
+            Clock::GoesOn(from, ratio) => (self.ramp_start.max(from), ratio),
+        };
         if epoch >= self.ramp_end {
             1.0
         } else {
-            ((epoch - self.ramp_start) / (self.ramp_end - self.ramp_start)).clamp(0.0, 1.0)
+            ratio + (1.0 - ratio) * ((epoch - from) / (self.ramp_end - from)).clamp(0.0, 1.0)
         }
     }
 
@@ -202,6 +268,61 @@ mod tests {
             let ps: Vec<f64> = (0..13_000).map(|tenth| s.at(f64::from(tenth) / 10.0).p.get()).collect();
             assert!(ps.windows(2).all(|pair| pair[0] <= pair[1]));
         }
+    }
+
+    fn steered(changes: &[(f64, &str)]) -> Schedules {
+        let steered = |(epoch, what): &(f64, &str)| Steered {
+            key: String::new(),
+            step: 0,
+            epoch: *epoch,
+            what: what.parse().unwrap(),
+        };
+        published().steered(&changes.iter().map(steered).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn nothing_changes_before_an_order_and_what_it_does_not_name_never_does() {
+        let changes = [(300.0, "lr-factor=0.5"), (400.0, "lambda=0.02"), (500.0, "checkpoint")];
+        let (plain, s) = (published(), steered(&changes));
+        for tenth in 0..13_000 {
+            let epoch = f64::from(tenth) / 10.0;
+            let (before, now) = (plain.at(epoch), s.at(epoch));
+            assert_eq!((before.p, before.eps_train), (now.p, now.eps_train));
+            let factor = if epoch < 300.0 { 1.0 } else { 0.5 };
+            assert_eq!((before.lr * factor, before.scalar_lr * factor), (now.lr, now.scalar_lr));
+            assert_eq!(now.lambda, if epoch < 400.0 { before.lambda } else { 0.02 });
+        }
+        let back = steered(&[(300.0, "lambda=0.02"), (400.0, "lambda=schedule"), (450.0, "lr-factor=1")]);
+        assert_eq!((back.at(500.0).lambda, back.at(500.0).lr), (plain.at(500.0).lambda, plain.at(500.0).lr));
+    }
+
+    #[test]
+    fn a_held_p_stands_and_then_climbs_to_the_same_end() {
+        let s = steered(&[(400.0, "p=hold"), (700.0, "p=go")]);
+        let held = published().at(400.0);
+        for epoch in [400.0, 550.0, 699.9, 700.0] {
+            assert!((s.at(epoch).p.get() / held.p.get() - 1.0).abs() < 1e-12, "{:?} at {epoch}", s.at(epoch));
+            assert_eq!(s.phase(epoch), Phase::Ramp);
+        }
+        let ps: Vec<f64> = (7000..13_000).map(|tenth| s.at(f64::from(tenth) / 10.0).p.get()).collect();
+        assert!(ps.windows(2).all(|pair| pair[0] <= pair[1]));
+        // No jump but the last one, from p_end to ∞.
+        let finite: Vec<f64> = ps.iter().copied().filter(|p| p.is_finite()).collect();
+        assert!(finite.windows(2).all(|pair| pair[1] / pair[0] < 1.01) && *finite.last().unwrap() > 990.0);
+        assert!(s.at(1250.0).p.is_infinite());
+        // Held beyond the ramp, p is ∞ only once it may go.
+        let late = steered(&[(1200.0, "p=hold"), (1260.0, "p=go")]);
+        assert!(!late.at(1259.9).p.is_infinite() && late.at(1260.0).p.is_infinite());
+        assert_eq!((late.phase(1255.0), late.phase(1260.0)), (Phase::Ramp, Phase::End));
+    }
+
+    #[test]
+    fn a_new_end_of_eps_is_reached_with_the_ramp_and_without_a_jump() {
+        let s = steered(&[(675.0, "eps-end=48/255")]);
+        let (at, close) = (|epoch| s.at(epoch).eps_train * 255.0, |a: f64, b: f64| (a - b).abs() < 1e-9);
+        assert!(close(at(674.9), 24.0) && close(at(675.0), 24.0) && close(at(1250.0), 48.0) && close(at(1300.0), 48.0));
+        assert!(close(at(962.5), 36.0), "half-way in what was left of the ramp");
+        assert!(close(steered(&[(1260.0, "eps-end=48/255")]).at(1260.0).eps_train * 255.0, 48.0));
     }
 
     #[test]

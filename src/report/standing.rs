@@ -1,6 +1,6 @@
 //! Where a run stands, as one clause.
 
-use super::figures::duration;
+use super::figures::{duration, time};
 use crate::{
     experiment::{RunId, RunState, WaitReason},
     store::RunRow,
@@ -38,7 +38,8 @@ fn running(row: &RunRow) -> String {
     text
 }
 
-fn waiting<'a>(reason: &WaitReason, now_ms: i64, find: impl Fn(RunId) -> Option<&'a RunRow>) -> String {
+/// Why a queued run waits, as one clause.
+pub fn waiting<'a>(reason: &WaitReason, now_ms: i64, find: impl Fn(RunId) -> Option<&'a RunRow>) -> String {
     match reason {
         WaitReason::New => "waits for its turn".to_owned(),
         WaitReason::Slot { held_by } => {
@@ -49,6 +50,23 @@ fn waiting<'a>(reason: &WaitReason, now_ms: i64, find: impl Fn(RunId) -> Option<
                 format!("waits for a slot ({})", holders.join("; "))
             }
         }
+        WaitReason::StartAt { at_ms } => {
+            let ahead = (at_ms - now_ms).max(0) as f64 / 1000.0;
+            format!("starts at {} (in {})", time(*at_ms), duration(ahead))
+        }
+        WaitReason::After { runs, in_vain } => {
+            let names: Vec<String> = runs.iter().map(|id| holder(*id, find(*id))).collect();
+            let names = names.join("; ");
+            match in_vain {
+                false => format!("waits for the end of {names}"),
+                true => format!("waits in vain: {names} did not complete; retry that, or `linf-tui when` changes it"),
+            }
+        }
+        WaitReason::Group { name, slots, held_by } => {
+            let holders: Vec<String> = held_by.iter().map(|id| holder(*id, find(*id))).collect();
+            format!("waits: {slots} of the group {name} may train at once ({})", holders.join("; "))
+        }
+        WaitReason::Busy { what } => format!("waits: another program uses {what}"),
         WaitReason::Retry { attempt, at_ms, lost } => match at_ms - now_ms {
             ahead @ 1.. => format!("retry {attempt} in {}; {lost}", duration(ahead as f64 / 1000.0)),
             _ => format!("retry {attempt} as soon as a slot is free; {lost}"),

@@ -10,9 +10,10 @@ use super::{
     filesystem::{io_error, replace},
     layout,
 };
+use crate::experiment::{Parent, Turn};
 
 /// A key that a later version adds is ignored, one that an earlier version lacks is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct About {
     pub name: String,
@@ -22,6 +23,8 @@ pub(super) struct About {
     pub note: String,
     /// Milliseconds since the Unix epoch.
     pub added_ms: i64,
+    pub turn: Turn,
+    pub parent: Option<Parent>,
 }
 
 impl About {

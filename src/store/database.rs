@@ -44,7 +44,7 @@ pub(super) static RUN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/run");
 pub(super) static CATALOG: Kind = Kind {
     name: "a catalog of linf-tui",
     application_id: 0x4c4e_4643, // "LNFC"
-    schema: 1,
+    schema: 2,
     remedy: "Run `linf-tui reindex`: it keeps a copy of this file and rebuilds the catalog from the runs' folders",
 };
 
@@ -52,8 +52,8 @@ pub(super) static CATALOG: Kind = Kind {
 pub(super) static RUN: Kind = Kind {
     name: "a run file of linf-tui",
     application_id: 0x4c4e_4652, // "LNFR"
-    schema: 1,
-    remedy: "Keep the folder: its checkpoints are files of their own. `linf-tui retry` trains the run again",
+    schema: 2,
+    remedy: "Its checkpoints are files of their own: the next worker sets this file aside and trains on from them",
 };
 
 impl Kind {
@@ -181,8 +181,8 @@ async fn open_with(
     Ok(connection)
 }
 
-/// Opens a file for reading; `None` where there is nothing yet.
-pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<SqliteConnection>, StoreError> {
+/// Opens a file for reading, and says of which schema it is; `None` where there is nothing yet.
+pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<(SqliteConnection, i64)>, StoreError> {
     check_magic(path, kind)?;
     if !path.exists() {
         return Ok(None);
@@ -190,7 +190,7 @@ pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<
     let mut connection = reading(path).connect().await.map_err(|source| kind.error(path, source))?;
     Ok(match identify(&mut connection, path, kind).await? {
         Found::Nothing => None,
-        Found::Schema(_) => Some(connection),
+        Found::Schema(schema) => Some((connection, schema)),
     })
 }
 
@@ -279,7 +279,7 @@ mod tests {
         let path = dir.path().join("run.db");
         for journal in [Journal::WriteAhead, Journal::Rollback, Journal::Rollback, Journal::WriteAhead] {
             let mut writer = open_with(&path, &RUN, &RUN_MIGRATIONS, journal).await.unwrap();
-            let mut reader = open_for_reading(&path, &RUN).await.unwrap().unwrap();
+            let (mut reader, _) = open_for_reading(&path, &RUN).await.unwrap().unwrap();
             let insert = "INSERT INTO event (time_ms, kind, text) VALUES (1, 'k', 't')";
             sqlx::query(insert).execute(&mut writer).await.unwrap();
             assert_eq!(beside(&path, "-wal").exists(), journal == Journal::WriteAhead);
@@ -289,7 +289,7 @@ mod tests {
             reader.close().await.unwrap();
             writer.close().await.unwrap();
         }
-        let mut reader = open_for_reading(&path, &RUN).await.unwrap().unwrap();
+        let (mut reader, _) = open_for_reading(&path, &RUN).await.unwrap().unwrap();
         let events: i64 = sqlx::query_scalar("SELECT count(*) FROM event").fetch_one(&mut reader).await.unwrap();
         assert_eq!(events, 4);
     }

@@ -83,6 +83,9 @@ pub enum StoreError {
     /// The store was opened for reading only.
     #[error("{0} belongs to somebody else or lies on a read-only disk: it can be looked at, not changed")]
     NotOurs(PathBuf),
+    /// The catalog cannot be read, and the store is shown as its runs' folders say.
+    #[error("the catalog {0} is damaged, so nothing can be changed: run `linf-tui reindex` first")]
+    Rescued(PathBuf),
     /// No run of this number or name.
     #[error("no run is called \"{asked}\"{}", candidates(.like))]
     NoSuchRun {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -18,6 +18,13 @@ pub(super) fn create_private_dir(path: &Path) -> Result<(), StoreError> {
 pub(super) fn create_private_file(path: &Path) -> Result<(), StoreError> {
     let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     opened.map(drop).map_err(io_error("create", path))
+}
+
+/// Whether a folder belongs to the user who runs this program. One who may write in another's store all the same (root)
+/// would leave files in it that its owner cannot.
+pub(super) fn is_ours(dir: &Path) -> Result<bool, StoreError> {
+    let owner = dir.metadata().map_err(io_error("read", dir))?.uid();
+    Ok(owner == rustix::process::geteuid().as_raw())
 }
 
 /// Whether this user can create files in a folder.

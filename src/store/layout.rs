@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     Catalog, StoreError,
-    filesystem::{create_private_dir, io_error},
+    filesystem::{create_private_dir, io_error, is_ours},
+    reindex::refuse_lost,
 };
 use crate::experiment::RunId;
 
@@ -24,11 +25,14 @@ impl Store {
         env::var_os("LINF_STORE").filter(|root| !root.is_empty()).map_or_else(|| PathBuf::from("runs"), PathBuf::from)
     }
 
-    /// Opens the store at `root`, creating or upgrading it as needed. One that this user cannot write opens to be looked
-    /// at: every call that would change it fails.
+    /// Opens the store at `root`, creating or upgrading it as needed. One that belongs to somebody else or that this user
+    /// cannot write opens to be looked at: every call that would change it fails.
     pub async fn open(root: impl AsRef<Path>) -> Result<Store, StoreError> {
         let root = root.as_ref();
         create_private_dir(root)?;
+        if !is_ours(root)? {
+            return Store::open_read_only(root).await;
+        }
         match Catalog::open(root).await {
             Err(StoreError::ReadOnly { .. }) => Store::open_read_only(root).await,
             catalog => Ok(Store::with(root, catalog?)),
@@ -49,6 +53,10 @@ impl Store {
     pub async fn open_existing(root: impl AsRef<Path>) -> Result<Store, StoreError> {
         let root = root.as_ref();
         if !catalog_file(root).exists() {
+            // There was one where there are folders of runs.
+            if root.is_dir() {
+                refuse_lost(root)?;
+            }
             return Err(StoreError::NoStore(root.to_owned()));
         }
         Store::open(root).await

@@ -13,14 +13,17 @@ mod database;
 mod error;
 mod filesystem;
 mod folder;
+mod fork;
 mod import;
 mod layout;
 mod margins;
 mod records;
 mod reindex;
+mod rescue;
 mod run_reader;
 mod run_writer;
 mod series;
+mod space;
 mod summary;
 mod values;
 
@@ -33,5 +36,7 @@ pub use records::{
     AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, RunRow, Summary,
 };
 pub use reindex::Reindexed;
+pub use rescue::Rescue;
 pub use run_reader::RunReader;
 pub use run_writer::{Attempt, RunWriter, StepPoint, WriterStatus};
+pub use space::Space;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::{Config, Desired, Epsilon, FailReason, PNorm, Phase, RunId, RunState, WorkerIdentity};
+use crate::experiment::{
+    Config, Desired, Device, Epsilon, FailReason, PNorm, Parent, Phase, RunId, RunState, Turn, WorkerIdentity,
+};
 
 /// One row of the catalog: a run and its summary.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +39,12 @@ pub struct RunRow {
     pub summary: Summary,
     /// Grows by one at every change of this row or of its summary.
     pub revision: i64,
+    /// When its turn comes, while it is queued.
+    pub turn: Turn,
+    /// The checkpoint it began from, where it did not begin from nothing.
+    pub parent: Option<Parent>,
+    /// The device that the dispatcher gave it last.
+    pub device: Option<Device>,
 }
 
 /// The figures of a run that a list shows. Copied from the run file; can always be rebuilt from it.
@@ -170,7 +178,7 @@ pub struct EventRow {
     pub time_ms: i64,
     /// The step, where it is tied to one.
     pub step: Option<u64>,
-    /// A word to filter by: `phase`, `checkpoint`, `eval`, `state`, `attempt`, `alarm`.
+    /// A word to filter by: `phase`, `checkpoint`, `eval`, `state`, `turn`, `steer`, `attempt`, `alarm`.
     pub kind: String,
     /// A sentence.
     pub text: String,
@@ -205,6 +213,12 @@ pub enum CheckpointKind {
     Periodic,
     /// A phase began.
     Phase,
+    /// So many epochs are over (`resources.milestone_epochs`).
+    Milestone,
+    /// The net certified more of the test set than ever before.
+    Best,
+    /// Its user asked for one.
+    Asked,
     /// The run was asked to pause or stop.
     Stop,
     /// The run is complete.

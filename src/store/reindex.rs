@@ -92,7 +92,7 @@ async fn refresh(catalog: &Catalog, id: RunId, dir: &Path, schedules: &Schedules
 }
 
 /// Renames a file and its log, so that nothing of it is lost; gives the new name where there was something.
-fn set_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+pub(super) fn set_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     let kept = beside(path, &format!(".damaged-{}", now_ms()));
     let mut moved = None;
     for suffix in ["", "-wal", "-journal"] {

@@ -13,12 +13,13 @@ use super::{
     series::{self, Source},
     summary::Facts,
 };
-use crate::experiment::{Config, Schedules};
+use crate::experiment::{Config, Schedules, Steered};
 
 /// A run file, open for reading beside the worker that writes it.
 #[derive(Debug)]
 pub struct RunReader {
     path: PathBuf,
+    schema: i64,
     connection: Mutex<SqliteConnection>,
 }
 
@@ -26,13 +27,15 @@ impl RunReader {
     /// Opens the file of the run whose folder is `run_dir`; `None` where no worker has written one yet.
     pub async fn open(run_dir: &Path) -> Result<Option<RunReader>, StoreError> {
         let path = layout::run_file(run_dir);
-        let Some(mut connection) = database::open_for_reading(&path, &database::RUN).await? else { return Ok(None) };
+        let Some((mut connection, schema)) = database::open_for_reading(&path, &database::RUN).await? else {
+            return Ok(None);
+        };
         // The schema is a transaction before the first attempt's: a reader, or a power cut, may come in between.
         let begun: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM config)")
             .fetch_one(&mut connection)
             .await
             .map_err(|source| database::RUN.error(&path, source))?;
-        Ok(begun.then(|| RunReader { path, connection: Mutex::new(connection) }))
+        Ok(begun.then(|| RunReader { path, schema, connection: Mutex::new(connection) }))
     }
 
     /// Changes whenever the worker wrote something since the last call; costs microseconds.
@@ -152,6 +155,21 @@ impl RunReader {
         query.fetch_all(&mut *self.connection.lock().await).await.map_err(self.error())
     }
 
+    /// What was changed while it trained, in the order in which it took force.
+    pub async fn steering(&self) -> Result<Vec<Steered>, StoreError> {
+        if self.schema < 2 {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as("SELECT key, step, epoch, what FROM steering ORDER BY step, id");
+        let rows: Vec<(String, u64, f64, String)> =
+            query.fetch_all(&mut *self.connection.lock().await).await.map_err(self.error())?;
+        let read = |(key, step, epoch, what): (String, u64, f64, String)| {
+            let what = serde_json::from_str(&what).map_err(|error| self.unreadable("an order", &error))?;
+            Ok(Steered { key, step, epoch, what })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// The workers that took the run, first to last.
     pub async fn attempts(&self) -> Result<Vec<AttemptRow>, StoreError> {
         type Columns = (String, String, u32, String, i64, i64, Option<String>);
@@ -178,8 +196,9 @@ impl RunReader {
         json.flatten().map(parse).transpose()
     }
 
-    /// The figures that a list shows.
+    /// The figures that a list shows. `schedules` are those of the config; what was changed on the way is heeded.
     pub async fn summary(&self, schedules: &Schedules) -> Result<Summary, StoreError> {
+        let steering = self.steering().await?;
         let (epochs, evals) = (self.epochs(0).await?, self.evals(0).await?);
         let mut connection = self.connection.lock().await;
         let last_epoch_step = epochs.last().map_or(0, |epoch| epoch.step.cast_signed());
@@ -224,7 +243,10 @@ impl RunReader {
             device,
             heartbeat_ms,
         };
-        Ok(facts.summary(schedules))
+        if steering.is_empty() {
+            return Ok(facts.summary(schedules));
+        }
+        Ok(facts.summary(&schedules.clone().steered(&steering)))
     }
 
     /// Copies the file as it stands at this moment, be its worker at work or not, into a new file.

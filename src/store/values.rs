@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::CheckpointKind;
-use crate::experiment::{Desired, Epsilon, PNorm};
+use crate::experiment::{Desired, Device, Epsilon, PNorm};
 
 // p = ∞ is SQLite's infinity.
 impl Type<Sqlite> for PNorm {
@@ -59,4 +59,5 @@ macro_rules! as_text {
 
 as_text!(Epsilon);
 as_text!(Desired);
+as_text!(Device);
 as_text!(CheckpointKind);

@@ -121,6 +121,9 @@ pub fn wait_reason<'a>(
                 format!("waits for a slot ({})", holders.join("; "))
             }
         }
+        WaitReason::StartAt { .. } | WaitReason::After { .. } | WaitReason::Group { .. } | WaitReason::Busy { .. } => {
+            crate::report::standing::waiting(reason, now_ms, name)
+        }
         WaitReason::Retry { attempt, at_ms, lost } => {
             let wait = duration((at_ms - now_ms).max(0) as f64 / 1000.0);
             format!("{lost}; retry {attempt} in {wait}")

@@ -48,7 +48,11 @@ fn a_catalog_in_ruins_is_rebuilt_beside_a_worker_that_trains() {
     for suffix in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(place.root().join(format!("linf.db{suffix}")));
     }
-    place.bad(1, &["ls"]);
+    let said = place.say(&["ls"]);
+    let (listed, warned) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success() && listed.contains("completed"), "shown from the runs' folders: {listed}");
+    assert!(warned.contains("a copy of the catalog lies in"), "{warned}");
+    assert!(place.bad(1, &["pause", &live.to_string()]).contains("linf.db is not a catalog"));
     let said = place.good(&["reindex"]);
     assert!(said.contains("could not be read") && said.contains("2 added"), "{said}");
     assert_eq!(place.row(done).state, RunState::Completed);

@@ -7,4 +7,7 @@ mod support;
 
 mod clients;
 mod kills;
+mod logout;
+mod steering;
+mod turns;
 mod wishes;

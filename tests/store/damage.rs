@@ -92,6 +92,54 @@ async fn a_store_opened_to_look_at_cannot_be_changed() {
     assert!(matches!(store.catalog().set_note(runs[0].id, "x").await, Err(StoreError::NotOurs(_))));
 }
 
+/// The copies that a rescue made.
+fn copies(root: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let is_copy = |name: &str| name.contains("linf.db.rescued-") && !name.ends_with("-wal");
+    entries.filter(|path| is_copy(path.to_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_store_whose_catalog_is_broken_is_shown_from_its_folders_and_a_copy_is_made_first() {
+    let dir = tempfile::tempdir().unwrap();
+    store_with_runs(dir.path()).await;
+    let pen = writer(&dir.path().join("3"), "a");
+    (1..=10).for_each(|step| pen.steps(point(step)));
+    drop(pen);
+    let file = dir.path().join("linf.db");
+    let length = file.metadata().unwrap().len();
+    OpenOptions::new().write(true).open(&file).unwrap().set_len(length / 2).unwrap();
+    let before = fs::read(&file).unwrap();
+    for _ in 0..2 {
+        let damage = open_error(dir.path()).await;
+        let (store, rescue) = Store::rescue(dir.path(), &damage, &|_| false).await.unwrap();
+        let runs = store.catalog().runs().await.unwrap();
+        assert_eq!(runs.iter().map(|run| run.id.0).collect::<Vec<_>>(), (1..=RUNS as i64).collect::<Vec<_>>());
+        assert_eq!(runs[2].summary.step, 10);
+        assert!(rescue.damage.contains("linf-tui reindex") && rescue.unreadable.is_empty(), "{rescue:?}");
+        assert_eq!(fs::read(rescue.copy.unwrap()).unwrap(), before);
+        let refused = store.catalog().add(new_run()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Rescued(_)) && refused.to_string().contains("reindex"), "{refused}");
+        assert!(matches!(store.catalog().set_summary(runs[0].id, &runs[0].summary).await, Err(StoreError::Rescued(_))));
+    }
+    assert_eq!(copies(dir.path()).len(), 1, "the same damage is copied once");
+    assert_eq!(fs::read(&file).unwrap(), before, "the file itself is left as it is");
+}
+
+#[tokio::test]
+async fn a_store_of_somebody_else_is_only_looked_at() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can give a file away; others meet such stores as folders that they cannot write.
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    store_with_runs(dir.path()).await;
+    std::os::unix::fs::chown(dir.path(), Some(54_321), None).unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    assert_eq!(store.catalog().runs().await.unwrap().len(), RUNS);
+    assert!(matches!(store.catalog().add(new_run()).await, Err(StoreError::NotOurs(_))));
+}
+
 /// Everything a reader can be asked; the first error ends it.
 async fn read_all(run_dir: &Path) -> Result<Vec<u64>, StoreError> {
     let Some(reader) = RunReader::open(run_dir).await? else { return Ok(Vec::new()) };

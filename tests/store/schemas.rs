@@ -4,7 +4,7 @@ use std::{fs::File, path::Path};
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use linf::{
-    experiment::{RunId, RunState, WaitReason},
+    experiment::{After, Need, RunId, RunState, Steered, Steering, Turn, WaitReason},
     store::{CheckpointKind, Outcome, RunReader, RunWriter, Store, StoreError, checkpoint},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -26,6 +26,8 @@ async fn write_the_fixture() {
     let store = store(&root).await;
     let id = store.catalog().add(named("fixture")).await.unwrap();
     store.catalog().set_note(id, "kept").await.unwrap();
+    store.catalog().set_turns(&[(id, turn())], "as asked").await.unwrap();
+    store.catalog().set_group_slots("g", Some(2)).await.unwrap();
     let run_dir = store.run_dir(id);
     let pen = writer(&run_dir, "a");
     (1..=230).for_each(|step| pen.steps(point(step)));
@@ -33,15 +35,24 @@ async fn write_the_fixture() {
     let (row, margins) = eval(20, 0.75);
     pen.eval(row, margins);
     pen.event(Some(20), "eval", "done");
+    pen.steered(vec![steered()]).unwrap();
     pen.checkpoint(example::checkpoint(&run_dir, 20, CheckpointKind::Phase));
     pen.finish(Outcome::Stopped { checkpoint: Some(20) }).unwrap();
     drop(pen);
     store.catalog().close().await;
-    let path = fixture(1);
+    let path = fixture(2);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::best()));
     archive.append_dir_all("runs", &root).unwrap();
     archive.into_inner().unwrap().finish().unwrap();
+}
+
+fn turn() -> Turn {
+    Turn { priority: 3, place: Some(0.5), start_at_ms: Some(7), after: vec![After { run: RunId(9), need: Need::Any }] }
+}
+
+fn steered() -> Steered {
+    Steered { key: "k".into(), step: 10, epoch: 1.0, what: Steering::LrFactor(0.5) }
 }
 
 fn unpack(schema: u32, to: &Path) {
@@ -50,7 +61,7 @@ fn unpack(schema: u32, to: &Path) {
 
 #[tokio::test]
 async fn every_released_schema_opens() {
-    for schema in 1..=1 {
+    for schema in 1..=2 {
         let dir = tempfile::tempdir().unwrap();
         unpack(schema, dir.path());
         let root = dir.path().join("runs");
@@ -60,10 +71,15 @@ async fn every_released_schema_opens() {
             let run = store.catalog().find("fixture").await.unwrap();
             assert_eq!((run.id, run.note.as_str(), &run.config), (RunId(1), "kept", &config()));
             assert_eq!(run.state, RunState::Queued { reason: WaitReason::New });
+            assert_eq!(run.turn, if schema < 2 { Turn::default() } else { turn() });
+            let groups = store.catalog().group_slots().await.unwrap();
+            assert_eq!(groups.get("g"), if schema < 2 { None } else { Some(&2) });
             store.catalog().close().await;
         }
         let run_dir = root.join("1");
         check(&run_dir).await;
+        let orders = reader(&run_dir).await.steering().await.unwrap();
+        assert_eq!(orders, if schema < 2 { vec![] } else { vec![steered()] });
         for nonce in ["b", "c"] {
             drop(writer(&run_dir, nonce));
             check(&run_dir).await;
@@ -86,6 +102,17 @@ async fn check(run_dir: &Path) {
 }
 
 #[tokio::test]
+async fn an_old_store_that_cannot_be_upgraded_is_shown_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(1, dir.path());
+    let store = Store::open_read_only(dir.path().join("runs")).await.unwrap();
+    let run = store.catalog().find("fixture").await.unwrap();
+    assert_eq!((run.note.as_str(), run.turn, run.parent, run.device), ("kept", Turn::default(), None, None));
+    assert!(store.catalog().group_slots().await.unwrap().is_empty());
+    assert!(store.catalog().steering(run.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_later_schema_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     unpack(1, dir.path());
@@ -98,7 +125,7 @@ async fn a_later_schema_is_refused() {
     let refused = |error: StoreError| {
         let text = error.to_string();
         assert!(
-            matches!(error, StoreError::Newer { found: 99, known: 1, .. }) && text.contains("newer linf-tui"),
+            matches!(error, StoreError::Newer { found: 99, known: 1 | 2, .. }) && text.contains("newer linf-tui"),
             "{text}"
         );
     };

@@ -185,7 +185,7 @@ impl Place {
         eventually("a dispatcher is alive", || self.living_dispatcher())
     }
 
-    fn living_dispatcher(&self) -> Option<WorkerIdentity> {
+    pub fn living_dispatcher(&self) -> Option<WorkerIdentity> {
         if !dispatcher_alive(&self.root()).ok()? {
             return None;
         }

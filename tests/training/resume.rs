@@ -7,13 +7,13 @@ use crate::support::{Place, kill};
 use crate::{add, place};
 
 /// What two equal runs must have in common: the final net with optimizer and position, and all curves.
-fn result(place: &Place, id: RunId) -> (String, Vec<(u32, u64, u64, u64)>) {
+pub fn result(place: &Place, id: RunId) -> (String, Vec<(u32, u64, u64, u64)>) {
     let epochs = place.epochs(id).into_iter();
     let curve = epochs.map(|row| (row.epoch, row.step, row.loss.to_bits(), row.surrogate.to_bits())).collect();
     (place.result(id), curve)
 }
 
-fn undisturbed(threads: &str) -> (String, Vec<(u32, u64, u64, u64)>) {
+pub fn undisturbed(threads: &str) -> (String, Vec<(u32, u64, u64, u64)>) {
     let place = place();
     let id = add(&place, &[threads]);
     let row = place.until_word(id, "completed");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use linf::experiment::{
-    Config, Desired, FailReason, LostReason, PNorm, Progress, RunId, RunState, WaitReason, WorkerIdentity, parse_with,
-    run_name,
+    Config, Desired, FailReason, LostReason, PNorm, Progress, RunId, RunState, Turn, WaitReason, WorkerIdentity,
+    parse_with, run_name,
 };
 use linf::store::{CheckpointKind, CheckpointRow, EventRow, RunRow, Summary};
 use linf::tui::known::{Certificates, ConfigFile, LogTail, RunData};
@@ -57,6 +57,9 @@ fn row(id: i64, state: RunState, story: &Story) -> RunRow {
         attempts: 1,
         summary: if story.epochs > 0 { story.summary() } else { Summary::default() },
         revision: id,
+        turn: Turn::default(),
+        parent: None,
+        device: None,
         state,
     }
 }

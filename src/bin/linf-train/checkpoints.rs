@@ -7,14 +7,17 @@ use anyhow::{Context, anyhow};
 use linf::experiment::PNorm;
 use linf::net::NetState;
 use linf::store::checkpoint::{self, Tensor, TensorData};
-use linf::store::{CheckpointKind, CheckpointRow, RunWriter, now_ms};
+use linf::store::{CheckpointKind, CheckpointRow, RunWriter, StoreError, now_ms};
 
 use crate::job::Position;
+use crate::say;
 
 /// At most one write is under way.
 pub struct Checkpoints {
     folder: PathBuf,
     under_way: Option<JoinHandle<anyhow::Result<CheckpointRow>>>,
+    /// The last one could not be written, for a reason that may pass.
+    failing: bool,
 }
 
 /// What a checkpoint says about itself.
@@ -27,11 +30,11 @@ pub struct Stamp {
 impl Checkpoints {
     /// Into a run's folder.
     pub fn new(folder: PathBuf) -> Checkpoints {
-        Checkpoints { folder, under_way: None }
+        Checkpoints { folder, under_way: None, failing: false }
     }
 
-    /// Copies the net and starts writing it. Waits first for a write that is still under way. `means` are those of the
-    /// certified net, where the training is over.
+    /// Copies the net and starts writing it. Waits first for a write that is still under way: there is never more than
+    /// one copy. `means` are those of the certified net, where the training is over.
     pub fn start(
         &mut self,
         writer: &RunWriter,
@@ -55,18 +58,33 @@ impl Checkpoints {
         self.under_way.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Waits for the write under way, and notes the checkpoint in the run file.
-    pub fn wait(&mut self, writer: &RunWriter) -> anyhow::Result<()> {
-        if let Some(thread) = self.under_way.take() {
-            let row = thread.join().map_err(|_| anyhow!("the thread that writes checkpoints broke down"))??;
-            writer.checkpoint(row);
+    /// Waits for the write under way, and notes the checkpoint in the run file. `false` where it could not be written
+    /// and may be later, as on a full disk: training goes on, from the checkpoint before if it must.
+    pub fn wait(&mut self, writer: &RunWriter) -> anyhow::Result<bool> {
+        let Some(thread) = self.under_way.take() else { return Ok(!self.failing) };
+        match thread.join().map_err(|_| anyhow!("the thread that writes checkpoints broke down"))? {
+            Ok(row) => {
+                if self.failing {
+                    writer.event(Some(row.step), "checkpoint", "checkpoints can be written again");
+                }
+                self.failing = false;
+                writer.checkpoint(row);
+            }
+            Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing) => {
+                if !self.failing {
+                    say(&format!("{error:#}; training goes on"));
+                    writer.event(None, "alarm", format!("{error:#}; training goes on"));
+                }
+                self.failing = true;
+            }
+            Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(!self.failing)
     }
 
     /// Notes the checkpoint if its write has ended, without waiting.
     pub fn poll(&mut self, writer: &RunWriter) -> anyhow::Result<()> {
-        if self.under_way.is_some() && !self.is_busy() { self.wait(writer) } else { Ok(()) }
+        if self.under_way.is_some() && !self.is_busy() { self.wait(writer).map(drop) } else { Ok(()) }
     }
 }
 

@@ -7,16 +7,27 @@ use linf::net::{CpuEngine, Engine, NetState};
 
 use crate::torch_engine::TorchEngine;
 
-/// The engine for the config's device, with `state` on it.
-pub fn engine(device: Device, threads: usize, adam: Adam, state: NetState) -> anyhow::Result<Box<dyn Engine>> {
+/// The engine for the config's device, with `state` on it. Where that is "auto", `given` is what the dispatcher found.
+pub fn engine(
+    device: Device,
+    given: Option<Device>,
+    threads: usize,
+    adam: Adam,
+    state: NetState,
+) -> anyhow::Result<Box<dyn Engine>> {
     let cpu = |state| -> anyhow::Result<Box<dyn Engine>> {
         let simd = Simd::detect().context("choosing the kernels")?;
         Ok(Box::new(CpuEngine::new(state, adam, threads, simd)))
     };
     match device {
         Device::Cpu => cpu(state),
-        Device::Auto if cuda_devices().is_ok_and(|count| count > 0) => torch(tch::Device::Cuda(0), adam, state),
-        Device::Auto => cpu(state),
+        Device::Auto => {
+            let wanted = if let Some(Device::Cuda(index)) = given { index } else { 0 };
+            match cuda_devices() {
+                Ok(count) if count > wanted => torch(tch::Device::Cuda(wanted), adam, state),
+                _ => cpu(state),
+            }
+        }
         Device::LibtorchCpu => torch(tch::Device::Cpu, adam, state),
         Device::Cuda(index) => {
             let count = cuda_devices().context("opening CUDA")?;

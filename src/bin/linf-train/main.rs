@@ -6,14 +6,16 @@
 mod checkpoints;
 mod device;
 mod job;
+mod steering;
 mod torch_engine;
 mod training;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use linf::experiment::RunId;
+use linf::experiment::{Device, RunId};
 
 /// Trains one run of a store. Started by the dispatcher of linf-tui.
 #[derive(Parser)]
@@ -28,15 +30,23 @@ struct Args {
     /// What tells this attempt from every other one.
     #[arg(long)]
     nonce: String,
+    /// The device that the dispatcher found for it, where the config leaves the choice.
+    #[arg(long, env = "LINF_DEVICE")]
+    device: Option<Device>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match training::work(&args.store, args.run, &args.nonce) {
+    match training::work(&args.store, args.run, &args.nonce, args.device) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("linf-train: run {}: {error:#}", args.run);
+            say(&format!("linf-train: run {}: {error:#}", args.run));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line for the run's `train.log`. On a full disk it is lost, which is no reason to stop training.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,28 +1,30 @@
 //! The training loop: steps, epochs, evaluations, checkpoints, orders.
 
 use std::path::Path;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use linf::dispatch::{Order, WorkerSession};
+use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist::Simd;
-use linf::experiment::{Config, Desired, FailReason, Phase, RunId};
+use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
 use linf::net::{Batch, Engine, Evaluator, NetState, StepError};
 use linf::store::{
     Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, Margins, Outcome, RunReader, RunWriter, StepPoint,
-    checkpoint, now_ms,
+    StoreError, checkpoint, now_ms,
 };
 
 use crate::checkpoints::{Checkpoints, Stamp};
 use crate::device;
 use crate::job::{EpochOrder, Job, Position};
+use crate::say;
 
 /// Trains one run until it is complete, or is told to stop; what became of it stands in its run file.
-pub fn work(store: &Path, run: RunId, nonce: &str) -> anyhow::Result<()> {
+pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> anyhow::Result<()> {
     let folder = store.join(run.to_string());
-    let session = WorkerSession::begin(&folder, nonce).context("taking the run")?;
+    let mut session = WorkerSession::begin(&folder, nonce).context("taking the run")?;
     let config = read_config(&folder)?;
-    let prepared = prepare(&folder, &config);
+    let prepared = prepare(&folder, &config, given);
     let attempt = Attempt {
         nonce: nonce.to_owned(),
         identity: session.identity().clone(),
@@ -32,14 +34,26 @@ pub fn work(store: &Path, run: RunId, nonce: &str) -> anyhow::Result<()> {
         steps_per_epoch: prepared.as_ref().map_or(0, |prepared| prepared.job.epoch_steps),
     };
     let writer = RunWriter::open(&folder, &config, attempt).context("opening the run file")?;
-    let result = prepared.and_then(|prepared| prepared.begin(&folder, &session, &writer)?.run());
+    let result = prepared.and_then(|prepared| prepared.begin(&folder, &mut session, &writer)?.run());
     let (outcome, result) = match result {
         Ok(outcome) => (outcome, Ok(())),
         Err(error) => (Outcome::Failed { reason: fail_reason(&error) }, Err(error)),
     };
-    writer.finish(outcome).context("writing down how the run ended")?;
+    while let Err(error) = writer.finish(outcome.clone()) {
+        if !error.is_passing() {
+            return Err(error).context("writing down how the run ended");
+        }
+        // The disk is full. Nothing is lost as long as somebody keeps it.
+        sleep(RETRY);
+    }
     result
 }
+
+/// Between two tries while the disk is full.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a worker that the machine wants to leave tries to write its last checkpoint.
+const LEAVING: Duration = Duration::from_secs(20);
 
 fn read_config(folder: &Path) -> anyhow::Result<Config> {
     let path = folder.join("config.toml");
@@ -73,11 +87,17 @@ struct Prepared {
     position: Position,
     /// Newer checkpoints that could not be used, and why.
     passed_over: Vec<checkpoint::Skipped>,
+    helm: Helm,
+    /// The best certified accuracy up to the position.
+    best: Option<f64>,
+    /// Why the run file was given up, and the checkpoints that the new one must be told of.
+    found: Option<(String, Vec<CheckpointRow>)>,
 }
 
-fn prepare(folder: &Path, config: &Config) -> anyhow::Result<Prepared> {
-    let job = Job::new(config.clone())?;
-    let (newest, passed_over) = checkpoint::newest_good(folder, &checkpoint_rows(folder)?);
+fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Result<Prepared> {
+    let mut job = Job::new(config.clone())?;
+    let past = Past::recover(folder)?;
+    let (newest, passed_over) = checkpoint::newest_good(folder, &past.checkpoints);
     let mut state = NetState::init(&job.shape, config.train.seed, config.model.identity_init);
     let mut position = Position::default();
     if let Some(good) = newest {
@@ -88,21 +108,54 @@ fn prepare(folder: &Path, config: &Config) -> anyhow::Result<Prepared> {
             .with_context(|| format!("{} is not of this net", path.display()))?;
     }
     let resources = &config.resources;
-    let engine = device::engine(resources.device, resources.threads, config.train.adam, state)?;
+    let engine = device::engine(resources.device, given, resources.threads, config.train.adam, state)?;
     let simd = Simd::detect().context("choosing the kernels")?;
     let evaluator = Evaluator::new(config.data.dataset, resources.threads, simd);
-    Ok(Prepared { job, engine, evaluator, position, passed_over })
+    let evals = past.evals.iter().filter(|eval| eval.step <= position.step);
+    let best = evals.map(|eval| eval.certified).max_by(f64::total_cmp);
+    let helm = Helm::new(past.steering, position.step);
+    job.schedules = Schedules::new(config).steered(helm.in_force());
+    let found = past.lost.map(|why| (why, past.checkpoints));
+    Ok(Prepared { job, engine, evaluator, position, passed_over, helm, best, found })
 }
 
-/// The checkpoints that the run file speaks of; none before the first attempt.
-fn checkpoint_rows(folder: &Path) -> anyhow::Result<Vec<CheckpointRow>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
-    runtime.block_on(async {
-        match RunReader::open(folder).await.context("opening the run file")? {
-            Some(reader) => reader.checkpoints().await.context("listing the checkpoints"),
-            None => Ok(Vec::new()),
-        }
-    })
+/// What the run file says of the attempts before; nothing at the first.
+#[derive(Default)]
+struct Past {
+    checkpoints: Vec<CheckpointRow>,
+    evals: Vec<EvalRow>,
+    steering: Vec<Steered>,
+    /// What is wrong with the run file that these came from, where it had to be given up.
+    lost: Option<String>,
+}
+
+impl Past {
+    fn read(folder: &Path) -> anyhow::Result<Past> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
+        let read = async {
+            let Some(reader) = RunReader::open(folder).await? else { return Ok(Past::default()) };
+            Ok::<Past, StoreError>(Past {
+                checkpoints: reader.checkpoints().await?,
+                evals: reader.evals(0).await?,
+                steering: reader.steering().await?,
+                lost: None,
+            })
+        };
+        runtime.block_on(read).context("reading the run file")
+    }
+
+    /// As [`Past::read`]; a run file that is damaged is set aside, and what is left of the past are the checkpoints.
+    fn recover(folder: &Path) -> anyhow::Result<Past> {
+        let damage = match Past::read(folder) {
+            Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_damage) => format!("{error:#}"),
+            other => return other,
+        };
+        let kept = RunWriter::set_aside(folder).context("setting the damaged run file aside")?;
+        let kept = kept.map_or_else(String::new, |path| format!("; it lies in {}", path.display()));
+        let lost = Some(format!("{damage}{kept}. Figures before this step are lost"));
+        Ok(Past { checkpoints: checkpoint::found(folder)?, lost, ..Past::default() })
+    }
 }
 
 impl Prepared {
@@ -110,34 +163,41 @@ impl Prepared {
     fn begin<'a>(
         self,
         folder: &Path,
-        session: &'a WorkerSession,
+        session: &'a mut WorkerSession,
         writer: &'a RunWriter,
     ) -> anyhow::Result<Training<'a>> {
-        let Prepared { job, engine, evaluator, position, passed_over } = self;
+        let Prepared { job, engine, evaluator, position, passed_over, helm, best, found } = self;
         let step = position.step;
         writer.truncate_after(step).with_context(|| format!("going back to step {step}"))?;
+        if let Some((why, checkpoints)) = found {
+            say(&why);
+            writer.event(Some(step), "alarm", why);
+            checkpoints.into_iter().filter(|row| row.step <= step).for_each(|row| writer.checkpoint(row));
+        }
         for skipped in passed_over {
             let text = format!("the checkpoint of step {} was passed over: {}", skipped.step, skipped.reason);
-            eprintln!("{text}");
+            say(&text);
             writer.event(Some(step), "alarm", text);
         }
         let begun = if step == 0 { "starts".to_owned() } else { format!("resumes from the checkpoint of step {step}") };
         let text = format!("{begun}: {} on {}, {} steps", job.shape, engine.device(), job.steps);
-        eprintln!("{text}");
+        say(&text);
         writer.event(Some(step), "attempt", text);
         let checkpoints = Checkpoints::new(folder.to_owned());
-        Ok(Training { job, engine, evaluator, checkpoints, session, writer, position })
+        Ok(Training { job, engine, evaluator, checkpoints, session, writer, position, helm, best })
     }
 }
 
-struct Training<'a> {
-    job: Job,
+pub struct Training<'a> {
+    pub job: Job,
     engine: Box<dyn Engine>,
     evaluator: Evaluator,
     checkpoints: Checkpoints,
-    session: &'a WorkerSession,
-    writer: &'a RunWriter,
-    position: Position,
+    pub session: &'a mut WorkerSession,
+    pub writer: &'a RunWriter,
+    pub position: Position,
+    pub helm: Helm,
+    best: Option<f64>,
 }
 
 impl Training<'_> {
@@ -148,9 +208,21 @@ impl Training<'_> {
         if self.position.step == 0 {
             self.enter(Phase::Start);
         }
+        let limit = self.job.config.resources.time_limit_seconds;
         while self.position.step < self.job.steps {
             if let Some(order) = self.session.order() {
                 return self.stop(order);
+            }
+            if self.session.time_is_up(limit) {
+                let checkpoint = self.leave_at_checkpoint(None)?;
+                return Ok(Outcome::Failed { reason: FailReason::TimeLimit { seconds: limit, checkpoint } });
+            }
+            let at_once = self.steer()?;
+            if at_once.evaluate && self.position.step > 0 {
+                self.evaluate(self.job.config.eval.mean_samples)?;
+            }
+            if at_once.checkpoint && self.position.step > 0 {
+                self.checkpoint(CheckpointKind::Asked, None)?;
             }
             let started = Instant::now();
             let step = self.position.step;
@@ -159,26 +231,39 @@ impl Training<'_> {
             order = Some(this_order);
             self.step(&images, &labels, started)?;
 
-            let epoch_ended = self.position.step.is_multiple_of(self.job.epoch_steps);
-            if epoch_ended {
-                self.end_epoch()?;
-            }
-            let done = self.position.step == self.job.steps;
-            let (before, after) = (self.phase(step), self.phase(self.position.step));
-            if before != after && !done {
-                self.enter(after);
-                self.checkpoint(CheckpointKind::Phase, None)?;
-                last_checkpoint = Instant::now();
-            } else if last_checkpoint.elapsed().as_secs() >= self.job.config.resources.checkpoint_seconds
-                && !self.checkpoints.is_busy()
-                && !done
-            {
-                self.checkpoint(CheckpointKind::Periodic, None)?;
+            let why = self.reason_for_a_checkpoint(step, last_checkpoint)?;
+            if let Some(kind) = why {
+                self.checkpoint(kind, None)?;
                 last_checkpoint = Instant::now();
             }
             self.checkpoints.poll(self.writer)?;
         }
         self.complete()
+    }
+
+    /// Ends the epoch and begins the phase where the step after `before` steps did so, and says why a checkpoint is due
+    /// after it: for the reason that keeps it longest.
+    fn reason_for_a_checkpoint(&mut self, before: u64, last: Instant) -> anyhow::Result<Option<CheckpointKind>> {
+        let (step, resources) = (self.position.step, &self.job.config.resources);
+        let (every_seconds, every_epochs) = (resources.checkpoint_seconds, u64::from(resources.milestone_epochs));
+        let epoch_ended = step.is_multiple_of(self.job.epoch_steps);
+        let best = epoch_ended && self.end_epoch()?;
+        if step == self.job.steps {
+            return Ok(None);
+        }
+        let (phase_before, phase) = (self.phase(before), self.phase(step));
+        if phase_before != phase {
+            self.enter(phase);
+            return Ok(Some(CheckpointKind::Phase));
+        }
+        let milestone = epoch_ended && every_epochs > 0 && (step / self.job.epoch_steps).is_multiple_of(every_epochs);
+        let periodic = last.elapsed().as_secs() >= every_seconds && !self.checkpoints.is_busy();
+        Ok(match () {
+            () if milestone => Some(CheckpointKind::Milestone),
+            () if best => Some(CheckpointKind::Best),
+            () if periodic => Some(CheckpointKind::Periodic),
+            () => None,
+        })
     }
 
     fn step(&mut self, images: &[f32], labels: &[u8], started: Instant) -> anyhow::Result<()> {
@@ -210,7 +295,8 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn end_epoch(&mut self) -> anyhow::Result<()> {
+    /// Whether the net certified more of the test set than ever before.
+    fn end_epoch(&mut self) -> anyhow::Result<bool> {
         let step = self.position.step;
         let done = step / self.job.epoch_steps;
         let point = self.job.point(step - 1);
@@ -232,10 +318,11 @@ impl Training<'_> {
         });
         *position = Position { step, train_seconds: position.train_seconds, ..Position::default() };
         let every = u64::from(self.job.config.eval.every);
+        let before = self.best;
         if done.is_multiple_of(every) && step < self.job.steps {
             self.evaluate(self.job.config.eval.mean_samples)?;
         }
-        Ok(())
+        Ok(self.best > before)
     }
 
     /// Measures the net at p = ∞ on the test set; returns it with the means it was measured with.
@@ -281,6 +368,9 @@ impl Training<'_> {
             margins.prediction.push(sample.prediction);
             margins.certified.push(sample.certified);
         }
+        if self.best.is_none_or(|best| row.certified > best) {
+            self.best = Some(row.certified);
+        }
         self.writer.eval(row, margins);
         Ok(settled)
     }
@@ -311,19 +401,44 @@ impl Training<'_> {
     /// Asked to stop. The step is finished, so that training resumes from its checkpoint bit by bit.
     fn stop(mut self, order: Order) -> anyhow::Result<Outcome> {
         let step = self.position.step;
-        let in_a_hurry = order == Order::Stop(Desired::CancelNow);
-        if step > 0 && !in_a_hurry {
-            self.checkpoint(CheckpointKind::Stop, None)?;
-        }
-        self.checkpoints.wait(self.writer)?;
+        let checkpoint = match order {
+            Order::Stop(Desired::CancelNow) => None,
+            Order::Stop(_) => self.leave_at_checkpoint(None)?,
+            Order::Leave => self.leave_at_checkpoint(Some(LEAVING))?,
+        };
         self.writer.event(Some(step), "attempt", format!("stops as asked, after step {step}"));
-        Ok(Outcome::Stopped { checkpoint: (step > 0 && !in_a_hurry).then_some(step) })
+        Ok(Outcome::Stopped { checkpoint })
+    }
+
+    /// Writes a checkpoint of this moment, trying again while the disk is full: for so long, or until the run is to be
+    /// cancelled at once. Gives its step; `None` where there is none.
+    fn leave_at_checkpoint(&mut self, patience: Option<Duration>) -> anyhow::Result<Option<u64>> {
+        let started = Instant::now();
+        let step = self.position.step;
+        if step == 0 {
+            return Ok(None);
+        }
+        loop {
+            self.checkpoint(CheckpointKind::Stop, None)?;
+            if self.checkpoints.wait(self.writer)? {
+                return Ok(Some(step));
+            }
+            let hurry = self.session.order() == Some(Order::Stop(Desired::CancelNow));
+            if hurry || patience.is_some_and(|patience| started.elapsed() > patience) {
+                return Ok(None);
+            }
+            sleep(RETRY);
+        }
     }
 
     fn complete(mut self) -> anyhow::Result<Outcome> {
         let settled = self.evaluate(usize::MAX)?;
-        self.checkpoint(CheckpointKind::Final, Some(&settled))?;
-        self.checkpoints.wait(self.writer)?;
-        Ok(Outcome::Completed)
+        loop {
+            self.checkpoint(CheckpointKind::Final, Some(&settled))?;
+            if self.checkpoints.wait(self.writer)? {
+                return Ok(Outcome::Completed);
+            }
+            sleep(RETRY);
+        }
     }
 }

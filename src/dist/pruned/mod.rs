@@ -75,6 +75,11 @@ pub(super) struct Norm {
 }
 
 impl PrunedOp {
+    /// Frees what no later backward pass needs.
+    pub(super) fn release(&mut self) {
+        self.coefficients = Vec::new();
+    }
+
     /// Lays x out for the passes to come.
     pub(super) fn pack(&mut self, pool: &Pool, simd: Simd, shape: Shape, x: &[f32]) {
         self.packed.pack(pool, simd, shape.batch, shape.inputs, x);

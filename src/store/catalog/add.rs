@@ -4,7 +4,7 @@ use sqlx::{Sqlite, Transaction};
 
 use super::{Catalog, Safe};
 use crate::{
-    experiment::{Config, Desired, RunId, RunState, WaitReason, run_name},
+    experiment::{Config, Desired, Parent, RunId, RunState, Turn, WaitReason, run_name},
     store::{
         StoreError, Summary,
         about::About,
@@ -33,6 +33,10 @@ pub struct NewRun {
     pub note: String,
     /// Added as paused: it waits until its user resumes it.
     pub held: bool,
+    /// When its turn comes.
+    pub turn: Turn,
+    /// The checkpoint it begins from, where it does not begin from nothing.
+    pub parent: Option<Parent>,
 }
 
 impl NewRun {
@@ -47,6 +51,8 @@ impl NewRun {
             tags: Vec::new(),
             note: String::new(),
             held: false,
+            turn: Turn::default(),
+            parent: None,
         }
     }
 }
@@ -95,8 +101,8 @@ impl Catalog {
             };
             let mut tags = run.config.run.tags.clone();
             tags.extend(run.tags.into_iter().filter(|tag| !run.config.run.tags.contains(tag)));
-            let (group, variant, note) = (run.group, run.variant, run.note);
-            let about = About { name, group, variant, tags, note, added_ms: now_ms() };
+            let (group, variant, note, turn, parent) = (run.group, run.variant, run.note, run.turn, run.parent);
+            let about = About { name, group, variant, tags, note, added_ms: now_ms(), turn, parent };
             self.create_folder(id, &run.config_text, &about)?;
             let mut row = Entry::queued(run.config, run.config_text, about);
             let mut event = "added to the queue";
@@ -141,8 +147,9 @@ impl Catalog {
         };
         let inserted = sqlx::query(
             "INSERT INTO run (id, name, sweep, variant, tags, note, word, state, desired, config, config_text,
-                              added_ms, started_ms, ended_ms, attempts, summary, revision)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              added_ms, started_ms, ended_ms, attempts, summary, revision, priority, place,
+                              start_at_ms, waits_for, parent)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(id.0)
         .bind(&about.name)
@@ -161,6 +168,11 @@ impl Catalog {
         .bind(attempts)
         .bind(self.to_json(summary)?)
         .bind(revision)
+        .bind(about.turn.priority)
+        .bind(about.turn.place)
+        .bind(about.turn.start_at_ms)
+        .bind(self.to_json(&about.turn.after)?)
+        .bind(about.parent.as_ref().map(|parent| self.to_json(parent)).transpose()?)
         .execute(&mut **transaction)
         .await;
         match inserted {
@@ -169,7 +181,18 @@ impl Catalog {
             }
             other => other.map_err(self.error())?,
         };
-        self.journal_row(transaction, id, now_ms(), event).await
+        self.journal_row(transaction, id, now_ms(), "state", event).await
+    }
+
+    /// An error where the name cannot be a new run's.
+    pub(in crate::store) async fn check_free(&self, name: &str) -> Result<(), StoreError> {
+        check_name(name)?;
+        let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM run WHERE name = ?)")
+            .bind(name.to_owned())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(self.error())?;
+        if taken { Err(StoreError::NameTaken(name.to_owned())) } else { Ok(()) }
     }
 
     /// The name, with a suffix where another run has it.

@@ -51,7 +51,7 @@ impl Catalog {
         .execute(&mut *transaction)
         .await
         .map_err(self.error())?;
-        self.journal_row(&mut transaction, id, now, event).await?;
+        self.journal_row(&mut transaction, id, now, "state", event).await?;
         transaction.commit().await.map_err(self.error())?;
         Ok(true)
     }
@@ -125,7 +125,7 @@ impl Catalog {
     }
 
     /// Tells the run's folder what the catalog is about to say; a folder without the file is left without.
-    fn amend_about(&self, id: RunId, amend: impl FnOnce(&mut About)) -> Result<(), StoreError> {
+    pub(super) fn amend_about(&self, id: RunId, amend: impl FnOnce(&mut About)) -> Result<(), StoreError> {
         let dir = layout::run_dir(&self.root, id);
         let Some(mut about) = About::read(&dir)? else { return Ok(()) };
         amend(&mut about);
@@ -181,7 +181,7 @@ impl Catalog {
     }
 
     /// Runs a statement whose last parameter is the run's number, and commits.
-    async fn change(
+    pub(super) async fn change(
         &self,
         mut transaction: Transaction<'static, Sqlite>,
         id: RunId,
@@ -199,11 +199,13 @@ impl Catalog {
         transaction: &mut Transaction<'static, Sqlite>,
         id: RunId,
         now: i64,
+        kind: &'static str,
         text: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO journal (run, time_ms, kind, text) VALUES (?, ?, 'state', ?)")
+        sqlx::query("INSERT INTO journal (run, time_ms, kind, text) VALUES (?, ?, ?, ?)")
             .bind(id.0)
             .bind(now)
+            .bind(kind)
             .bind(text)
             .execute(&mut **transaction)
             .await

@@ -5,6 +5,8 @@ mod change;
 mod read;
 mod rebuild;
 mod row;
+mod steer;
+mod turn;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ pub(super) use add::Entry;
 pub use add::NewRun;
 
 use super::{StoreError, database, layout, reindex};
+use crate::experiment::RunId;
 
 /// A handle to the catalog; clones share their connections.
 ///
@@ -26,11 +29,19 @@ use super::{StoreError, database, layout, reindex};
 pub struct Catalog {
     root: PathBuf,
     path: PathBuf,
+    /// Of the file. Older than ours only where the file is just looked at.
+    schema: i64,
     /// For reading, and for figures that can be read again from a run file.
     pool: SqlitePool,
-    /// For what must outlive a power cut: its commits are synced to the disk before they return. `None` where the store
-    /// can only be read.
-    durable: Option<SqlitePool>,
+    /// For what must outlive a power cut: its commits are synced to the disk before they return.
+    durable: Result<SqlitePool, LookOnly>,
+}
+
+/// Why a catalog can only be read.
+#[derive(Clone, Copy, Debug)]
+enum LookOnly {
+    NotOurs,
+    Rescued,
 }
 
 /// What a transaction outlives once it is committed.
@@ -57,8 +68,14 @@ impl Catalog {
         let path = layout::catalog_file(root);
         let connection = database::open_for_writing(&path, &database::CATALOG, &database::CATALOG_MIGRATIONS).await?;
         let options = database::options(&path);
-        let durable = Some(pool(1, options.clone().synchronous(SqliteSynchronous::Full)));
-        let catalog = Catalog { root: root.to_owned(), path, pool: pool(READERS, options), durable };
+        let durable = Ok(pool(1, options.clone().synchronous(SqliteSynchronous::Full)));
+        let catalog = Catalog {
+            root: root.to_owned(),
+            path,
+            schema: database::CATALOG.schema,
+            pool: pool(READERS, options),
+            durable,
+        };
         // The last connection to close copies the log into the file; with another one open, closing costs nothing.
         drop(catalog.pool.acquire().await.map_err(catalog.error())?);
         connection.close().await.map_err(catalog.error())?;
@@ -68,11 +85,27 @@ impl Catalog {
     /// Opens somebody else's catalog to look at it.
     pub(super) async fn open_read_only(root: &Path) -> Result<Catalog, StoreError> {
         let path = layout::catalog_file(root);
-        if database::open_for_reading(&path, &database::CATALOG).await?.is_none() {
+        let Some((_, schema)) = database::open_for_reading(&path, &database::CATALOG).await? else {
             return Err(StoreError::NoStore(root.to_owned()));
-        }
+        };
         let pool = pool(READERS, database::reading(&path));
-        Ok(Catalog { root: root.to_owned(), path, pool, durable: None })
+        Ok(Catalog { root: root.to_owned(), path, schema, pool, durable: Err(LookOnly::NotOurs) })
+    }
+
+    /// A catalog in memory, to look at runs whose own one cannot be read.
+    pub(super) async fn in_memory(root: &Path, runs: Vec<(RunId, Entry)>) -> Result<Catalog, StoreError> {
+        let path = layout::catalog_file(root);
+        // Each connection would have a memory of its own, so there is one.
+        let memory = pool(1, SqliteConnectOptions::new().in_memory(true));
+        let (schema, durable) = (database::CATALOG.schema, Ok(memory.clone()));
+        let mut catalog = Catalog { root: root.to_owned(), path, schema, pool: memory, durable };
+        let mut connection = catalog.pool.acquire().await.map_err(catalog.error())?;
+        let migrated = database::CATALOG_MIGRATIONS.run_direct(None, &mut *connection, false).await;
+        migrated.map_err(|error| catalog.unreadable("a catalog in memory", &error))?;
+        drop(connection);
+        catalog.adopt(runs, "found in its folder").await?;
+        catalog.durable = Err(LookOnly::Rescued);
+        Ok(catalog)
     }
 
     /// The file.
@@ -82,7 +115,7 @@ impl Catalog {
 
     /// Closes all connections. Dropping the catalog does the same a moment later.
     pub async fn close(&self) {
-        if let Some(durable) = &self.durable {
+        if let Ok(durable) = &self.durable {
             durable.close().await;
         }
         self.pool.close().await;
@@ -98,7 +131,10 @@ impl Catalog {
 
     /// Begins a transaction that writes.
     async fn begin(&self, safe: Safe) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        let durable = self.durable.as_ref().ok_or_else(|| StoreError::NotOurs(self.path.clone()))?;
+        let durable = self.durable.as_ref().map_err(|why| match why {
+            LookOnly::NotOurs => StoreError::NotOurs(self.path.clone()),
+            LookOnly::Rescued => StoreError::Rescued(self.path.clone()),
+        })?;
         let pool = match safe {
             Safe::FromPowerCuts => durable,
             Safe::FromKills => &self.pool,

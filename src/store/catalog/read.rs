@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 
-use super::{Catalog, row::select_runs};
+use super::Catalog;
 use crate::{
     experiment::{Desired, RunId},
     store::{EventRow, RunRow, StoreError},
@@ -28,8 +28,8 @@ impl Catalog {
 
     /// The runs with numbers after `after`, up to `to`.
     async fn runs_between(&self, after: i64, to: i64) -> Result<Vec<RunRow>, StoreError> {
-        let mut rows =
-            sqlx::query(select_runs!("WHERE id > ? AND id <= ? ORDER BY id")).bind(after).bind(to).fetch(&self.pool);
+        let query = sqlx::query(self.select_runs("WHERE id > ? AND id <= ? ORDER BY id")).bind(after).bind(to);
+        let mut rows = query.fetch(&self.pool);
         let mut runs = Vec::new();
         while let Some(row) = rows.try_next().await.map_err(self.error())? {
             runs.push(self.row(&row)?);
@@ -39,7 +39,7 @@ impl Catalog {
 
     /// One run, if the store has it.
     pub async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
-        let row = sqlx::query(select_runs!("WHERE id = ?")).bind(id.0).fetch_optional(&self.pool).await;
+        let row = sqlx::query(self.select_runs("WHERE id = ?")).bind(id.0).fetch_optional(&self.pool).await;
         row.map_err(self.error())?.map(|row| self.row(&row)).transpose()
     }
 
@@ -52,7 +52,7 @@ impl Catalog {
                 sqlx::query_scalar("SELECT revision FROM counter").fetch_one(&self.pool).await.map_err(self.error())?;
             return Ok((self.runs().await?, newest));
         }
-        let query = sqlx::query(select_runs!("WHERE revision > ? ORDER BY revision, id")).bind(revision);
+        let query = sqlx::query(self.select_runs("WHERE revision > ? ORDER BY revision, id")).bind(revision);
         let rows = query.fetch_all(&self.pool).await.map_err(self.error())?;
         let runs = rows.iter().map(|row| self.row(row)).collect::<Result<Vec<_>, _>>()?;
         let newest = runs.last().map_or(revision, |run| run.revision);

@@ -5,6 +5,7 @@
 //! because any SQLite client can then look into it. All calls block: they are for the training thread and its like, and
 //! may be made from anywhere, a runtime included.
 
+mod found;
 mod newest;
 mod read;
 mod tensor;
@@ -17,6 +18,7 @@ use std::{
 
 use tokio::runtime;
 
+pub use found::found;
 pub use newest::{Good, Skipped, newest_good};
 pub use read::{Loaded, read};
 pub use tensor::{OwnedData, OwnedTensor, Tensor, TensorData};
@@ -34,6 +36,11 @@ static CHECKPOINT: Kind = Kind {
 /// Where the checkpoint called `name` lies in a run's folder.
 pub fn file(run_dir: &Path, name: &str) -> PathBuf {
     layout::checkpoint_dir(run_dir).join(name)
+}
+
+/// A checkpoint that cannot be used.
+pub(super) fn damaged(path: &Path, detail: &str) -> StoreError {
+    StoreError::Damaged { path: path.to_owned(), detail: detail.to_owned(), remedy: CHECKPOINT.remedy }
 }
 
 /// Waits for `work` on a runtime and a thread of its own, so that it may be called inside another runtime too.

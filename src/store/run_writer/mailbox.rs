@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::StepPoint;
+use crate::experiment::Steered;
 use crate::store::{CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError};
 
 /// Where the answer to a question goes.
@@ -22,6 +23,7 @@ pub(super) enum Message {
     Event(EventRow),
     Checkpoint(CheckpointRow),
     Heartbeat,
+    Steered(Vec<Steered>, Reply),
     Flush(Reply),
     Finish(Outcome, Reply),
     TruncateAfter(u64, Reply),
@@ -30,12 +32,15 @@ pub(super) enum Message {
 impl Message {
     /// Whether somebody waits for an answer.
     pub(super) fn is_question(&self) -> bool {
-        matches!(self, Message::Flush(_) | Message::Finish(..) | Message::TruncateAfter(..))
+        matches!(self, Message::Flush(_) | Message::Finish(..) | Message::TruncateAfter(..) | Message::Steered(..))
     }
 
     pub(super) fn into_reply(self) -> Option<Reply> {
         match self {
-            Message::Flush(reply) | Message::Finish(_, reply) | Message::TruncateAfter(_, reply) => Some(reply),
+            Message::Flush(reply)
+            | Message::Finish(_, reply)
+            | Message::TruncateAfter(_, reply)
+            | Message::Steered(_, reply) => Some(reply),
             _ => None,
         }
     }

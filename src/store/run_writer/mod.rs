@@ -1,5 +1,6 @@
 //! The training thread's side of the run file: everything it says is queued for a thread of its own, which writes.
 
+mod cut;
 mod mailbox;
 mod pen;
 mod retention;
@@ -11,11 +12,12 @@ use std::{
     thread::JoinHandle,
 };
 
+pub(super) use cut::cut;
 use mailbox::{Mailbox, Message};
 pub use mailbox::{Trouble, WriterStatus};
 
 use super::{CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, clock::now_ms, layout};
-use crate::experiment::{Config, PNorm, WorkerIdentity};
+use crate::experiment::{Config, PNorm, Steered, WorkerIdentity};
 
 /// The worker that takes a run.
 #[derive(Clone, Debug)]
@@ -67,8 +69,8 @@ impl StepPoint {
 /// Writes a run file. Calls return at once and never fail: what cannot be written now (a full disk) is kept in memory
 /// and tried again, which [`RunWriter::status`] tells. Only when tens of thousands of messages wait does a call wait
 /// too. Rows reach the file within a quarter of a second and survive a `kill -9` from then on; only
-/// [`flush`](RunWriter::flush), [`finish`](RunWriter::finish) and [`truncate_after`](RunWriter::truncate_after) wait
-/// until the disk has them, so that not even a power cut undoes them.
+/// [`flush`](RunWriter::flush), [`steered`](RunWriter::steered), [`finish`](RunWriter::finish) and
+/// [`truncate_after`](RunWriter::truncate_after) wait until the disk has them, so that not even a power cut undoes them.
 #[derive(Debug)]
 pub struct RunWriter {
     path: PathBuf,
@@ -92,6 +94,12 @@ impl RunWriter {
         let writer = RunWriter { path, mailbox, thread: Some(thread) };
         answer.recv().unwrap_or_else(|_| Err(writer.gone()))?;
         Ok(writer)
+    }
+
+    /// Sets a run file that cannot be read aside, so that a new one can be begun; gives its new name. Only for whoever
+    /// holds the run's lock. The checkpoints stay: [`super::checkpoint::found`] lists them.
+    pub fn set_aside(run_dir: &Path) -> Result<Option<PathBuf>, StoreError> {
+        super::reindex::set_aside(&layout::run_file(run_dir))
     }
 
     /// Logs a step. Steps come in order; one that was logged before is ignored and counted in the status.
@@ -138,6 +146,12 @@ impl RunWriter {
     /// Removes what lies beyond a checkpoint's step, in one transaction: training goes on from there and logs it again.
     pub fn truncate_after(&self, step: u64) -> Result<(), StoreError> {
         self.ask(|reply| Message::TruncateAfter(step, reply))
+    }
+
+    /// Writes down orders that are about to take force, safe on the disk: only then may they, or a worker that is killed
+    /// next could not do the same again.
+    pub fn steered(&self, orders: Vec<Steered>) -> Result<(), StoreError> {
+        self.ask(|reply| Message::Steered(orders, reply))
     }
 
     /// How the writing goes.

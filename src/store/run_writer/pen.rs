@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, QueryBuilder, Sqlite, Sqli
 
 use super::{Attempt, StepPoint, mailbox::Message, retention};
 use crate::{
-    experiment::Config,
+    experiment::{Config, Steered},
     store::{
         CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, checkpoint,
         clock::now_ms,
@@ -143,6 +143,11 @@ impl Pen {
                     steps.clear();
                     truncate_after(&mut transaction, *step).await?;
                     last_step = last_step.min(*step);
+                }
+                Message::Steered(orders, _) => {
+                    for order in orders {
+                        insert_steered(&mut transaction, order).await?;
+                    }
                 }
                 Message::Heartbeat | Message::Flush(_) => {}
             }
@@ -303,7 +308,9 @@ async fn insert_checkpoint(
     .execute(&mut **transaction)
     .await?;
     let rows: Vec<CheckpointRow> = sqlx::query_as("SELECT * FROM checkpoint").fetch_all(&mut **transaction).await?;
-    let removed = retention::superseded(&rows, keep);
+    let best = sqlx::query_scalar("SELECT step FROM eval ORDER BY certified DESC, step LIMIT 1");
+    let best: Option<u64> = best.fetch_optional(&mut **transaction).await?;
+    let removed = retention::superseded(&rows, keep, best);
     for row in &removed {
         sqlx::query("DELETE FROM checkpoint WHERE step = ?")
             .bind(row.step.cast_signed())
@@ -311,6 +318,19 @@ async fn insert_checkpoint(
             .await?;
     }
     Ok(removed)
+}
+
+async fn insert_steered(transaction: &mut Tx<'_>, order: &Steered) -> Result<(), sqlx::Error> {
+    let what = serde_json::to_string(&order.what).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query("INSERT OR IGNORE INTO steering (key, step, epoch, what, time_ms) VALUES (?, ?, ?, ?, ?)")
+        .bind(&order.key)
+        .bind(order.step.cast_signed())
+        .bind(order.epoch)
+        .bind(what)
+        .bind(now_ms())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 async fn set_outcome(transaction: &mut Tx<'_>, attempt: i64, outcome: &Outcome) -> Result<(), sqlx::Error> {
@@ -323,8 +343,11 @@ async fn set_outcome(transaction: &mut Tx<'_>, attempt: i64, outcome: &Outcome) 
     Ok(())
 }
 
-/// Removes all rows of later steps, and rebuilds the one roll-up bin that the step cuts.
-async fn truncate_after(transaction: &mut Tx<'_>, step: u64) -> Result<(), sqlx::Error> {
+/// Removes all rows of later steps but orders, and rebuilds the one roll-up bin that the step cuts.
+pub(in crate::store) async fn truncate_after(
+    transaction: &mut Transaction<'_, Sqlite>,
+    step: u64,
+) -> Result<(), sqlx::Error> {
     for table in ["series", "epoch", "eval", "event", "checkpoint"] {
         // For the series, a range of the primary key for each curve.
         let metrics = if table == "series" { "metric IN (SELECT id FROM metric) AND" } else { "" };

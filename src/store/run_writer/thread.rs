@@ -15,7 +15,7 @@ use super::{
     mailbox::{Mailbox, Message},
     pen::{Opening, Pen},
 };
-use crate::store::{StoreError, clock::now_ms};
+use crate::store::{EventRow, StoreError, clock::now_ms};
 
 /// A row is in the file after at most this.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -70,7 +70,7 @@ impl Writer<'_> {
             self.pending.extend(messages);
             while !self.pending.is_empty() {
                 match self.write_batch() {
-                    Ok(()) => self.mailbox.update_status(|status| status.trouble = None),
+                    Ok(()) => self.note_recovery(),
                     Err(error) => {
                         self.report(&error);
                         self.refuse_question(error);
@@ -112,6 +112,20 @@ impl Writer<'_> {
             let _ = reply.send(Err(error));
         }
         self.mailbox.done(1);
+    }
+
+    /// After a trouble is over, the run's events say what it was.
+    fn note_recovery(&self) {
+        let mut over = None;
+        self.mailbox.update_status(|status| over = status.trouble.take());
+        if let Some(trouble) = over {
+            let now = now_ms();
+            let seconds = (now - trouble.since_ms).max(0) / 1000;
+            let text = format!("for {seconds} s nothing could be written; all of it is now: {}", trouble.text);
+            let row = EventRow { time_ms: now, step: None, kind: "alarm".into(), text };
+            // Does not wait for room, which only this thread makes.
+            self.mailbox.push_urgent(Message::Event(row));
+        }
     }
 
     fn report(&self, error: &StoreError) {

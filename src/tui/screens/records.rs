@@ -27,6 +27,9 @@ pub fn draw_checkpoints(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pe
         let kind = match checkpoint.kind {
             CheckpointKind::Periodic => "periodic",
             CheckpointKind::Phase => "phase switch",
+            CheckpointKind::Milestone => "milestone",
+            CheckpointKind::Best => "best",
+            CheckpointKind::Asked => "asked for",
             CheckpointKind::Stop => "stop",
             CheckpointKind::Final => "final",
         };

@@ -1,0 +1,57 @@
+//! Gradients of layers whose outputs depend on a few coordinates each: scattered by the saved indices.
+
+use super::Shape;
+use super::largest::NEGATIVE;
+use super::pool::Pool;
+use super::shared::SharedMut;
+
+/// Scatters g [B, O] by `index` [B, O, K], the picked coordinates of each pair with the sign of x − w, the k-th of which
+/// counts `weights[k]` times: dx gains ±g·weight, dw loses it, in the order of the outputs and of the samples.
+pub(super) fn scatter(
+    pool: &Pool,
+    shape: Shape,
+    weights: &[f32],
+    index: &[u32],
+    g: &[f32],
+    dx: Option<&mut [f32]>,
+    dw: Option<&mut [f32]>,
+) {
+    const SAMPLES: usize = 8;
+    const OUTPUTS: usize = 16;
+    let picks = weights.len();
+    assert_eq!(index.len(), g.len() * picks, "{picks} indices for each pair");
+    let picked = |pair: usize| {
+        index[pair * picks..][..picks].iter().zip(weights).map(move |(&index, weight)| {
+            let slope = g[pair] * weight;
+            ((index & !NEGATIVE) as usize, if index & NEGATIVE == 0 { slope } else { -slope })
+        })
+    };
+    if let Some(dx) = dx {
+        let dx = SharedMut::new(dx);
+        pool.run(shape.batch.div_ceil(SAMPLES), |task| {
+            for b in task * SAMPLES..(task * SAMPLES + SAMPLES).min(shape.batch) {
+                // SAFETY: each row belongs to one task.
+                let row = unsafe { dx.part(b * shape.inputs..(b + 1) * shape.inputs) };
+                row.fill(0.0);
+                for pair in b * shape.outputs..(b + 1) * shape.outputs {
+                    picked(pair).for_each(|(i, slope)| row[i] += slope);
+                }
+            }
+        });
+    }
+    if let Some(dw) = dw {
+        let dw = SharedMut::new(dw);
+        pool.run(shape.outputs.div_ceil(OUTPUTS), |task| {
+            let outputs = task * OUTPUTS..(task * OUTPUTS + OUTPUTS).min(shape.outputs);
+            // SAFETY: each row belongs to one task.
+            let rows = unsafe { dw.part(outputs.start * shape.inputs..outputs.end * shape.inputs) };
+            rows.fill(0.0);
+            for b in 0..shape.batch {
+                for o in outputs.clone() {
+                    let row = (o - outputs.start) * shape.inputs;
+                    picked(b * shape.outputs + o).for_each(|(i, slope)| rows[row + i] -= slope);
+                }
+            }
+        });
+    }
+}
