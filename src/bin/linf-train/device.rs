@@ -15,7 +15,9 @@ pub fn engine(device: Device, threads: usize, adam: Adam, state: NetState) -> an
     };
     match device {
         Device::Cpu => cpu(state),
-        Device::Auto if cuda_devices().is_ok_and(|count| count > 0) => torch(tch::Device::Cuda(0), adam, state),
+        Device::Auto if state.beyond_plain().is_none() && cuda_devices().is_ok_and(|count| count > 0) => {
+            torch(tch::Device::Cuda(0), adam, state)
+        }
         Device::Auto => cpu(state),
         Device::LibtorchCpu => torch(tch::Device::Cpu, adam, state),
         Device::Cuda(index) => {
@@ -31,6 +33,11 @@ pub fn engine(device: Device, threads: usize, adam: Adam, state: NetState) -> an
 }
 
 fn torch(device: tch::Device, adam: Adam, state: NetState) -> anyhow::Result<Box<dyn Engine>> {
+    if let Some(what) = state.beyond_plain() {
+        bail!(
+            "libtorch trains plain dense distance nets alone, and this one has {what}. Take resources.device = \"cpu\""
+        );
+    }
     let engine = TorchEngine::new(state, adam, device).with_context(|| format!("moving the net to {device:?}"))?;
     Ok(Box::new(engine))
 }
