@@ -89,7 +89,7 @@ fn distance_op(pool: &Pool, simd: Simd, net: &NetState, p: f64, images: &[f32], 
     let mut inputs = vec![images.to_vec()];
     let mut time = Duration::ZERO;
     for (layer, op) in net.layers.iter().zip(ops.iter_mut()) {
-        let shape = Shape { batch: BATCH, inputs: layer.shape.inputs, outputs: layer.shape.outputs };
+        let shape = Shape { batch: BATCH, inputs: layer.shape.inputs(), outputs: layer.shape.outputs() };
         let x = &inputs[inputs.len() - 1];
         let mut y = vec![0.0; BATCH * shape.outputs];
         let start = Instant::now();
@@ -99,8 +99,8 @@ fn distance_op(pool: &Pool, simd: Simd, net: &NetState, p: f64, images: &[f32], 
         inputs.push(y);
     }
     for (index, (layer, op)) in net.layers.iter().zip(ops).enumerate().rev() {
-        let g: Vec<f32> = (0..BATCH * layer.shape.outputs).map(|k| (k % 13) as f32 - 6.0).collect();
-        let (mut dx, mut dw) = (vec![0.0; BATCH * layer.shape.inputs], vec![0.0; layer.weight.value.len()]);
+        let g: Vec<f32> = (0..BATCH * layer.shape.outputs()).map(|k| (k % 13) as f32 - 6.0).collect();
+        let (mut dx, mut dw) = (vec![0.0; BATCH * layer.shape.inputs()], vec![0.0; layer.weight.value.len()]);
         let start = Instant::now();
         let dx_wanted = (index > 0).then_some(dx.as_mut_slice());
         op.backward(pool, &inputs[index], &layer.weight.value, &g, dx_wanted, Some(&mut dw));

@@ -18,6 +18,7 @@ use crate::{
     net::NetShape,
     report::{
         figures::accuracy,
+        layers::layers,
         recipes::{self, Recipe, pairs_an_epoch},
         table::{Side, Table},
     },
@@ -57,6 +58,9 @@ enum What {
         /// Override one key.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         overrides: Vec<String>,
+        /// Print the net's layers instead, with shapes and parameter counts.
+        #[arg(long)]
+        model: bool,
     },
     /// List every key with what it may be and what holds where it is absent.
     Keys,
@@ -76,10 +80,11 @@ pub fn run(args: ConfigArgs) -> Result<Exit> {
                 line(&format!("{}: good", file.display()))?;
             }
         }
-        What::Show { file, overrides } => {
+        What::Show { file, overrides, model } => {
             let name = file.display().to_string();
             let config = parse_with(&read(&file)?, &name, &overrides)?;
-            line(resolved(&config, &name, &overrides)?.trim_end())?;
+            let text = if model { layers(&NetShape::new(&config)) } else { resolved(&config, &name, &overrides)? };
+            line(text.trim_end())?;
         }
         What::Keys => line(&keys().iter().map(paragraph).collect::<Vec<_>>().join("\n\n"))?,
         What::Explain { key } => match explain(&key) {

@@ -21,6 +21,10 @@ pub enum Purpose {
     HoldOut = 5,
     /// Starting points of attacks.
     Attack = 6,
+    /// Dropout masks.
+    Dropout = 8,
+    /// Initial weights of a head.
+    HeadWeights = 9,
 }
 
 /// Stream `number` (an epoch, a tensor …; below 2⁵⁶) of a purpose.

@@ -98,29 +98,95 @@ pub enum PadMode {
     Zero,
 }
 
-/// `[model]`.
+/// `[model]`: convolutions, then dense layers, then a head, each where it is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// Which family of net.
+    /// What the neurons are.
     #[serde(default)]
     pub kind: ModelKind,
-    /// Distance layers, the output layer included.
+    /// Dense distance layers, the output layer included where there is no head.
     pub depth: usize,
-    /// Neurons of each hidden layer.
+    /// Neurons of each hidden dense layer.
     pub width: usize,
-    /// w[o, o mod inputs] starts at minus this where inputs ≤ outputs (the papers take 10); absent: plain N(0, 1).
+    /// Units with tanh between the two linear layers of a head (arXiv 2102.05363 §5); absent: no head, the last distance
+    /// layer gives the classes.
+    #[serde(default)]
+    pub hidden: Option<usize>,
+    /// Share q of the inputs that every layer of sort neurons keeps in training (arXiv 2210.01787 §4.2).
+    #[serde(default)]
+    pub keep: Option<f64>,
+    /// Blocks of neurons that see only the block before them, in layers between hidden dense layers.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// w[o, o mod inputs] starts at minus this where inputs ≤ outputs (the papers take 10), in a convolution at the
+    /// window's centre; absent: plain N(0, 1).
     #[serde(default)]
     pub identity_init: Option<f64>,
+    /// Convolutions before the dense layers, first to last.
+    #[serde(default)]
+    pub conv: Vec<Conv>,
 }
 
-/// The family of the net.
+impl Default for Model {
+    fn default() -> Self {
+        Model {
+            kind: ModelKind::LinfDist,
+            depth: 5,
+            width: 5120,
+            hidden: None,
+            keep: None,
+            groups: 1,
+            conv: Vec::new(),
+            identity_init: None,
+        }
+    }
+}
+
+/// A convolutional distance layer, or several alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv {
+    /// Channels out.
+    pub outputs: usize,
+    /// Side of the window.
+    pub kernel: usize,
+    /// Positions between neighbouring outputs.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// Positions of value 0, in normalised units, added on every side.
+    #[serde(default)]
+    pub pad: usize,
+    /// Positions between neighbours in the window.
+    #[serde(default = "one")]
+    pub dilation: usize,
+    /// Blocks of channels that do not see one another.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// How many such layers follow one another.
+    #[serde(default = "one")]
+    pub repeat: usize,
+}
+
+impl Default for Conv {
+    fn default() -> Self {
+        Conv { outputs: 1, kernel: 1, stride: 1, pad: 0, dilation: 1, groups: 1, repeat: 1 }
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+/// What the neurons of all layers but the first are; those of the first are plain distances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
-    /// ℓ∞-distance layers with mean shift, the last with a bias; logits are the negated distances (arXiv 2102.05363).
+    /// ℓ∞ distances (arXiv 2102.05363).
     #[default]
     LinfDist,
+    /// Weighted sums of the largest differences, trained by dropout (arXiv 2210.01787).
+    SortNet,
 }
 
 /// `[train]`.

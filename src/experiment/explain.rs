@@ -51,18 +51,52 @@ const KEYS: &[KeyDoc] = &[
     key("data.test_limit", "1 or more", Some("all"), "Measure on the first so many test images only."),
     key(
         "model.kind",
-        "linf-dist",
+        "linf-dist or sort-net",
         Some("linf-dist"),
-        "The family of the net: ℓ∞-distance layers with mean shift between them, the last with a bias.",
+        "What the neurons of all layers but the first are: ℓ∞ distances, or SortNet's weighted sums of the ten largest \
+         differences, which training sees as distances under dropout.",
     ),
-    key("model.depth", "2 to 64", None, "Distance layers, the output layer included: 784-512×4-10 is depth 5."),
-    key("model.width", "1 to 65536", None, "Neurons of each hidden layer."),
+    key(
+        "model.depth",
+        "2 to 64; 1 with a head or convolutions, 0 with both",
+        None,
+        "Dense distance layers, the output layer included where there is no head: 784-512×4-10 is depth 5. The papers' \
+         HybridModel(depth=7) is depth 5 with a head.",
+    ),
+    key("model.width", "1 to 65536", None, "Neurons of each hidden dense layer."),
+    key(
+        "model.hidden",
+        "1 to 65536",
+        Some("no head"),
+        "A head of two linear layers with so many tanh units between them makes the logits. Training \
+         bounds their margins over the box of features within ε_train.",
+    ),
+    key(
+        "model.keep",
+        "above 0, up to 1; with sort-net, and only there",
+        None,
+        "Share q of the inputs that dropout keeps, one mask for 32 consecutive samples; the neuron's weights are q·(1 − q)^k.",
+    ),
+    key(
+        "model.groups",
+        "a divisor of model.width; 1 with sort-net",
+        Some("1"),
+        "Blocks of neurons that see only the block before them, in layers between hidden dense layers.",
+    ),
+    key(
+        "model.conv",
+        "a list of { outputs, kernel, stride = 1, pad = 0, dilation = 1, groups = 1, repeat = 1 }; with sort-net kernel 1 \
+         after the first layer",
+        Some("none"),
+        "Convolutional distance layers before the dense ones. pad adds value 0 in normalised units; repeat makes several \
+         layers alike.",
+    ),
     key(
         "model.identity_init",
         "above 0, up to 1000",
         Some("none"),
-        "Start w[o, o mod inputs] at minus this where a layer has no more inputs than outputs, so that it begins as an \
-         identity; the 2022 recipes take 10. Small nets do better without.",
+        "Start w[o, o mod inputs] at minus this where a layer has no more inputs (input channels, at the window's centre) \
+         than outputs, so that it begins as an identity; the 2022 recipes take 10. Small nets do better without.",
     ),
     key("train.epochs", "1 to 100000", None, "Passes over the training images."),
     key("train.batch_size", "1 to 65536", None, "Images a step. The last, smaller batch of an epoch is kept."),
@@ -237,9 +271,13 @@ mod tests {
         train_limit = 1
         test_limit = 1
         [model]
-        kind = "linf-dist"
+        kind = "sort-net"
         depth = 2
         width = 2
+        hidden = 2
+        keep = 0.5
+        groups = 1
+        conv = [{ outputs = 1, kernel = 1 }]
         identity_init = 10
         [train]
         epochs = 2

@@ -16,7 +16,7 @@ mod sweep;
 mod turn;
 
 pub use config::{
-    Adam, Augmentation, Config, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
+    Adam, Augmentation, Config, Conv, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
     Resources, Run, Schedule, Train,
 };
 pub use dataset_id::{DatasetId, UnknownDataset};

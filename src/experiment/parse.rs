@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::explain::{explain, nearest};
-use super::{Config, Epsilon};
+use super::{Config, DatasetId, Epsilon, Model, ModelKind};
 
 /// Why a config cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,7 +141,8 @@ impl Source<'_> {
         };
         let key = key_at(spans, &span, "");
         let message = match (&key, error.message()) {
-            (Some(key), message) if message.starts_with("unknown field") => unknown(key),
+            // Inside a list of tables the fault lies deeper than the known key.
+            (Some(key), message) if message.starts_with("unknown field") && explain(key).is_none() => unknown(key),
             (Some(key), message) => with_allowed(key, &tidy(message)),
             (None, message) => tidy(message),
         };
@@ -209,9 +210,7 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("data.augment.pad", data.augment.pad as f64, 0.0, 16.0)?;
     within("data.train_limit", data.train_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.test_limit", data.test_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
-    within("model.depth", model.depth as f64, 2.0, 64.0)?;
-    within("model.width", model.width as f64, 1.0, 65536.0)?;
-    above("model.identity_init", model.identity_init.unwrap_or(1.0), 0.0, 1000.0)?;
+    check_model(model, data.dataset)?;
     within("train.epochs", f64::from(train.epochs), 1.0, 100_000.0)?;
     within("train.batch_size", train.batch_size as f64, 1.0, 65536.0)?;
     above("train.lr", train.lr, 0.0, 10.0)?;
@@ -241,6 +240,68 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("resources.milestone_epochs", f64::from(resources.milestone_epochs), 0.0, f64::from(u32::MAX))?;
     within("resources.retries", f64::from(resources.retries), 0.0, 1000.0)?;
     within("resources.time_limit_seconds", resources.time_limit_seconds as f64, 0.0, 1e9)
+}
+
+/// Whether the sizes are some, the keys go together, and each layer fits on the one before.
+fn check_model(model: &Model, data: DatasetId) -> Result<(), Fault> {
+    let within = |key, found: f64, low: f64, high: f64| {
+        if found >= low && found <= high { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
+    };
+    // Without a head the last dense layer gives the classes, and one layer alone is no net.
+    let least = match (model.hidden, model.conv.is_empty()) {
+        (None, true) => 2.0,
+        (None, false) | (Some(_), true) => 1.0,
+        (Some(_), false) => 0.0,
+    };
+    within("model.depth", model.depth as f64, least, 64.0)?;
+    within("model.width", model.width as f64, 1.0, 65536.0)?;
+    within("model.hidden", model.hidden.unwrap_or(1) as f64, 1.0, 65536.0)?;
+    within("model.groups", model.groups as f64, 1.0, model.width as f64)?;
+    within("model.identity_init", model.identity_init.unwrap_or(1.0), f64::MIN_POSITIVE, 1000.0)?;
+    for conv in &model.conv {
+        let sizes = [conv.outputs, conv.kernel, conv.stride, conv.dilation, conv.groups, conv.repeat];
+        if sizes.contains(&0) || sizes.iter().chain([&conv.pad]).any(|&size| size > 65536) || conv.repeat > 64 {
+            return Err(Fault { key: "model.conv", found: format!("{conv:?}") });
+        }
+    }
+    check_fit(model, data)?;
+    match (model.kind, model.keep) {
+        (ModelKind::SortNet, Some(keep)) => within("model.keep", keep, f64::MIN_POSITIVE, 1.0)?,
+        (ModelKind::LinfDist, None) => {}
+        (ModelKind::SortNet, None) => return Err(Fault { key: "model.keep", found: "nothing".into() }),
+        (ModelKind::LinfDist, Some(keep)) => return Err(Fault { key: "model.keep", found: keep.to_string() }),
+    }
+    // SortNet's sort layers look at one position, and dropout's masks are made for that.
+    let wide = model.conv.iter().skip(1).chain(model.conv.iter().filter(|conv| conv.repeat > 1));
+    match wide.into_iter().find(|conv| model.keep.is_some() && (conv.kernel > 1 || conv.groups > 1)) {
+        Some(conv) => Err(Fault { key: "model.conv", found: format!("{conv:?} with sort neurons") }),
+        None if model.keep.is_some() => within("model.groups", model.groups as f64, 1.0, 1.0),
+        None => Ok(()),
+    }
+}
+
+/// Whether windows fit the planes they look at, and groups divide channels.
+fn check_fit(model: &Model, data: DatasetId) -> Result<(), Fault> {
+    let (mut channels, mut height, mut width) = (data.channels(), data.height(), data.width());
+    for conv in model.conv.iter().flat_map(|conv| std::iter::repeat_n(conv, conv.repeat)) {
+        let found = |what: &str| Fault {
+            key: "model.conv",
+            found: format!("{conv:?} on {channels}×{height}×{width}: {what}"),
+        };
+        if !channels.is_multiple_of(conv.groups) || !conv.outputs.is_multiple_of(conv.groups) {
+            return Err(found("with groups that do not divide the channels"));
+        }
+        let span = conv.dilation * (conv.kernel - 1) + 1;
+        let outputs = |side: usize| (side + 2 * conv.pad).checked_sub(span).map(|room| room / conv.stride + 1);
+        let (Some(down), Some(across)) = (outputs(height), outputs(width)) else {
+            return Err(found("with a window that does not fit"));
+        };
+        (channels, height, width) = (conv.outputs, down, across);
+    }
+    if !model.width.is_multiple_of(model.groups) {
+        return Err(Fault { key: "model.groups", found: model.groups.to_string() });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -296,7 +357,8 @@ eps = 0.3
         let message = error(&GOOD.replace("depth = 5", "depth = \"five\""));
         assert_eq!(
             message,
-            "c.toml:4: model.depth: invalid type: string \"five\", expected a whole number; allowed: 2 to 64"
+            "c.toml:4: model.depth: invalid type: string \"five\", expected a whole number; allowed: 2 to 64; 1 with a \
+             head or convolutions, 0 with both"
         );
         let message = error(&GOOD.replace("\"mnist\"", "\"mnits\""));
         assert!(message.starts_with("c.toml:2: data.dataset: unknown variant `mnits`"), "{message}");
@@ -320,6 +382,36 @@ eps = 0.3
         assert!(message.starts_with("c.toml:6: train: missing field `lr`"), "{message}");
         let message = error(&GOOD.replace("depth = 5", "depth = = 5"));
         assert!(message.starts_with("c.toml:4: not TOML"), "{message}");
+    }
+
+    #[test]
+    fn a_model_takes_the_sizes_that_go_together() {
+        let with = |lines: &str| GOOD.replace("depth = 5\nwidth = 512", lines);
+        for good in [
+            "depth = 1\nwidth = 8\nhidden = 4",
+            "depth = 0\nwidth = 8\nhidden = 4\nconv = [{ outputs = 3, kernel = 3 }]",
+            "depth = 5\nwidth = 8\nkind = 'sort-net'\nkeep = 0.7",
+            "depth = 5\nwidth = 8\ngroups = 4",
+        ] {
+            assert!(parse(&with(good)).is_ok(), "{good}: {}", error(&with(good)));
+        }
+        for (bad, message) in [
+            ("depth = 1\nwidth = 8", "model.depth: 1 is impossible"),
+            ("depth = 0\nwidth = 8\nhidden = 4", "model.depth: 0 is impossible"),
+            ("depth = 5\nwidth = 8\nkeep = 0.7", "model.keep: 0.7 is impossible"),
+            ("depth = 5\nwidth = 8\nkind = 'sort-net'", "model.keep: nothing is impossible"),
+            ("depth = 5\nwidth = 8\nkind = 'sort-net'\nkeep = 0", "model.keep: 0 is impossible"),
+            ("depth = 5\nwidth = 8\nkind = 'sort-net'\nkeep = 0.5\ngroups = 2", "model.groups: 2 is impossible"),
+            ("depth = 5\nwidth = 8\nconv = [{ outputs = 0, kernel = 3 }]", "model.conv: Conv { outputs: 0"),
+            ("depth = 5\nwidth = 8\nconv = [{ outputs = 1, kernle = 3 }]", "model.conv: unknown field `kernle`"),
+            (
+                "depth = 5\nwidth = 8\nkind = 'sort-net'\nkeep = 0.5\nconv = [{ outputs = 1, kernel = 3, repeat = 2 }]",
+                "with sort neurons is impossible",
+            ),
+        ] {
+            let found = error(&with(bad));
+            assert!(found.contains(message), "{bad}: {found}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn eps(text: &str) -> Epsilon {
 fn distances(net: &NetState, image: &[f32]) -> Vec<f32> {
     let mut x = image.to_vec();
     for layer in &net.layers {
-        let rows = layer.weight.value.chunks(layer.shape.inputs);
+        let rows = layer.weight.value.chunks(layer.shape.inputs());
         let mut y: Vec<f32> = rows.map(|w| x.iter().zip(w).map(|(x, w)| (x - w).abs()).fold(0.0, f32::max)).collect();
         y.iter_mut().zip(&layer.mean).for_each(|(y, mean)| *y -= mean);
         x = y;

@@ -1,12 +1,13 @@
 //! Training on our own kernels.
 
-use crate::dist::{self, DistOp, OpStats, Pool, Shape, Simd};
-use crate::experiment::{Adam, PNorm};
+use crate::dist::{self, OpStats, Pool, Simd};
+use crate::experiment::Adam;
 
-use super::{Batch, Engine, LayerState, MixtureLoss, NetState, StepError, StepPoint, StepStats, mixture};
-
-/// Share of the old value in a running mean (arXiv 2102.05363 §5, momentum 0.1).
-const MEAN_DECAY: f32 = 0.9;
+use super::trunk::{Trunk, turn, turn_back};
+use super::{
+    Batch, Engine, HeadPass, MixtureLoss, NetState, StepError, StepPoint, StepStats, Trained, mixture,
+    mixture_of_bounds,
+};
 
 /// A net that trains on the CPU. Its bits do not depend on the number of threads.
 pub struct CpuEngine {
@@ -14,31 +15,42 @@ pub struct CpuEngine {
     simd: Simd,
     adam: Adam,
     state: NetState,
-    /// One a layer.
-    ops: Vec<DistOp>,
-    /// Outputs of each layer after mean shift or bias, `[B, outputs]`.
-    outputs: Vec<Vec<f32>>,
-    /// Gradient of each layer's outputs, `[B, outputs]`.
-    gradients: Vec<Vec<f32>>,
-    /// Gradient of the widest weight, `[outputs, inputs]`; one layer at a time needs it.
-    weight_gradient: Vec<f32>,
-    batch_mean: Vec<f32>,
+    trunk: Trunk,
+    head: HeadPass,
+    /// Features as the head takes them, and their gradient as the layers give it, where the head turns them.
+    turned: Vec<f32>,
     loss: MixtureLoss,
+}
+
+/// One step of the optimizer.
+struct Update<'a> {
+    pool: &'a Pool,
+    simd: Simd,
+    adam: dist::Adam,
+    step: u64,
+}
+
+impl Update<'_> {
+    fn apply(&self, what: &str, trained: &mut Trained, gradient: &[f32], lr: f64) -> Result<(), StepError> {
+        let Trained { value, m, v } = trained;
+        if dist::adam_step(self.pool, self.simd, &self.adam, lr as f32, self.step, value, gradient, m, v) {
+            Ok(())
+        } else {
+            Err(StepError::NotFinite { what: format!("{what} or its gradient") })
+        }
+    }
 }
 
 impl CpuEngine {
     /// Trains `state` further on `threads` threads (0: all cores).
     pub fn new(state: NetState, adam: Adam, threads: usize, simd: Simd) -> CpuEngine {
-        let widest = state.layers.iter().map(|layer| layer.weight.value.len()).max().unwrap_or(0);
         CpuEngine {
             pool: Pool::new(threads),
             simd,
             adam,
-            ops: state.layers.iter().map(|_| DistOp::new(simd)).collect(),
-            outputs: vec![Vec::new(); state.layers.len()],
-            gradients: vec![Vec::new(); state.layers.len()],
-            weight_gradient: vec![0.0; widest],
-            batch_mean: Vec::new(),
+            trunk: Trunk::new(&state.layers, simd),
+            head: HeadPass::default(),
+            turned: Vec::new(),
             loss: MixtureLoss::default(),
             state,
         }
@@ -46,100 +58,68 @@ impl CpuEngine {
 
     /// What each layer's kernels did in the last step.
     pub fn op_stats(&self) -> Vec<OpStats> {
-        self.ops.iter().map(DistOp::stats).collect()
+        self.trunk.op_stats()
     }
 
-    fn forward(&mut self, images: &[f32], batch: usize, p: PNorm) {
-        for index in 0..self.state.layers.len() {
-            let layer = &mut self.state.layers[index];
-            let shape = shape_of(layer, batch);
-            let (before, rest) = self.outputs.split_at_mut(index);
-            let (input, output) = (before.last().map_or(images, Vec::as_slice), &mut rest[0]);
-            output.resize(batch * shape.outputs, 0.0);
-            self.ops[index].forward(&self.pool, shape, p.get(), input, &layer.weight.value, output, true);
-            if layer.mean.is_empty() {
-                add_bias(output, &self.state.bias.value);
-            } else {
-                self.batch_mean.resize(shape.outputs, 0.0);
-                dist::mean_shift_forward(&self.pool, self.simd, batch, output, &mut self.batch_mean);
-                for (mean, &batch_mean) in layer.mean.iter_mut().zip(&self.batch_mean) {
-                    *mean = MEAN_DECAY * *mean + (1.0 - MEAN_DECAY) * batch_mean;
-                }
-            }
-        }
+    /// The loss of the last forward pass through the layers, and its gradients.
+    fn measure(&mut self, labels: &[u8], point: &StepPoint) {
+        let scalar = self.state.scalar.value[0];
+        let Some((turned, head)) = &self.state.head else {
+            mixture(self.trunk.output(), labels, scalar, point.lambda, point.eps, &mut self.loss);
+            return;
+        };
+        let features = turn(&self.pool, *turned, self.trunk.output(), &mut self.turned);
+        self.head.forward(&self.pool, self.simd, head, features, labels, point.eps);
+        let HeadPass { logits, worst, .. } = &self.head;
+        mixture_of_bounds(logits, worst, labels, scalar, point.lambda, point.eps, &mut self.loss);
     }
 }
 
 impl Engine for CpuEngine {
     fn step(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<StepStats, StepError> {
-        let size = batch.labels.len();
+        let (pool, simd, size) = (&self.pool, self.simd, batch.labels.len());
         // Maxima drop NaN, so what goes into them is looked at here, and the weights when Adam has moved them.
-        if !dist::all_finite(&self.pool, batch.images) {
+        if !dist::all_finite(pool, batch.images) {
             return Err(StepError::NotFinite { what: "input".into() });
         }
-        self.forward(batch.images, size, point.p);
-        let last = self.state.layers.len() - 1;
-        let scalar = self.state.scalar.value[0];
-        mixture(&self.outputs[last], batch.labels, scalar, point.lambda, point.eps, &mut self.loss);
+        self.trunk.forward(pool, simd, &mut self.state, batch.images, size, point.p);
+        self.measure(batch.labels, point);
         if !self.loss.stats.loss.is_finite() {
             return Err(StepError::NotFinite { what: "loss".into() });
         }
 
         self.state.step += 1;
-        let step = self.state.step;
-        let adam =
-            dist::Adam { beta1: self.adam.beta1 as f32, beta2: self.adam.beta2 as f32, eps: self.adam.eps as f32 };
-        self.gradients[last].clone_from(&self.loss.gradient);
-        let bias_gradient = column_sums(&self.loss.gradient, self.state.bias.value.len());
+        let adam = &self.adam;
+        let update = Update {
+            pool: &self.pool,
+            simd,
+            adam: dist::Adam { beta1: adam.beta1 as f32, beta2: adam.beta2 as f32, eps: adam.eps as f32 },
+            step: self.state.step,
+        };
+        let mut turned_back = Vec::new();
+        let of_output = match &mut self.state.head {
+            None => {
+                let gradient = column_sums(&self.loss.gradient, self.state.bias.value.len());
+                update.apply("bias", &mut self.state.bias, &gradient, point.lr)?;
+                &self.loss.gradient
+            }
+            Some((turned, head)) => {
+                let features = turn(update.pool, *turned, self.trunk.output(), &mut self.turned);
+                let (of_logits, of_worst) = (&self.loss.gradient, &self.loss.worst_gradient);
+                self.head.backward(update.pool, simd, head, features, batch.labels, point.eps, of_logits, of_worst);
+                for ((name, trained), gradient) in head.parts_mut().into_iter().zip(&self.head.gradients) {
+                    update.apply(name, trained, gradient, point.lr)?;
+                }
+                turn_back(update.pool, *turned, &self.head.features, &mut turned_back);
+                &turned_back
+            }
+        };
+        update.apply("scalar", &mut self.state.scalar, &[self.loss.scalar_gradient as f32], point.scalar_lr)?;
 
-        for index in (0..=last).rev() {
-            let layer = &mut self.state.layers[index];
-            let shape = shape_of(layer, size);
-            let (before, rest) = self.gradients.split_at_mut(index);
-            let upstream = &mut rest[0];
-            if !layer.mean.is_empty() {
-                dist::mean_shift_backward(&self.pool, self.simd, size, upstream);
-            }
-            let input = if index == 0 { batch.images } else { &self.outputs[index - 1] };
-            let downstream = before.last_mut().map(|gradient| {
-                gradient.resize(size * shape.inputs, 0.0);
-                gradient.as_mut_slice()
-            });
-            let weight_gradient = &mut self.weight_gradient[..layer.weight.value.len()];
-            self.ops[index].backward(
-                &self.pool,
-                input,
-                &layer.weight.value,
-                upstream,
-                downstream,
-                Some(&mut *weight_gradient),
-            );
-            let weight = &mut layer.weight;
-            let finite = dist::adam_step(
-                &self.pool,
-                self.simd,
-                &adam,
-                point.lr as f32,
-                step,
-                &mut weight.value,
-                weight_gradient,
-                &mut weight.m,
-                &mut weight.v,
-            );
-            if !finite {
-                return Err(StepError::NotFinite { what: format!("weight or gradient of layer {}", index + 1) });
-            }
-        }
-        let small = [
-            ("bias", &mut self.state.bias, bias_gradient.as_slice(), point.lr),
-            ("scalar", &mut self.state.scalar, &[self.loss.scalar_gradient as f32], point.scalar_lr),
-        ];
-        for (name, trained, gradient, lr) in small {
-            let (value, m, v) = (&mut trained.value, &mut trained.m, &mut trained.v);
-            if !dist::adam_step(&self.pool, self.simd, &adam, lr as f32, step, value, gradient, m, v) {
-                return Err(StepError::NotFinite { what: format!("{name} or its gradient") });
-            }
-        }
+        let layers = &mut self.state.layers;
+        self.trunk.backward(update.pool, simd, layers, batch.images, of_output, |index, layer, gradient| {
+            update.apply(&format!("weight of layer {}", index + 1), &mut layer.weight, gradient, point.lr)
+        })?;
         Ok(self.loss.stats)
     }
 
@@ -150,19 +130,6 @@ impl Engine for CpuEngine {
     fn device(&self) -> String {
         let threads = self.pool.threads();
         format!("CPU, {}, {threads} thread{}", self.simd.name(), if threads == 1 { "" } else { "s" })
-    }
-}
-
-pub(super) fn shape_of(layer: &LayerState, batch: usize) -> Shape {
-    Shape { batch, inputs: layer.shape.inputs, outputs: layer.shape.outputs }
-}
-
-/// fl(d + b) for every row.
-pub(super) fn add_bias(rows: &mut [f32], bias: &[f32]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        for (value, bias) in row.iter_mut().zip(bias) {
-            *value += bias;
-        }
     }
 }
 
@@ -179,7 +146,7 @@ fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::parse;
+    use crate::experiment::{PNorm, parse};
     use crate::net::NetShape;
 
     fn step(p: f64, spoil: impl Fn(&mut NetState, &mut Vec<f32>)) -> Result<StepStats, StepError> {
@@ -211,7 +178,7 @@ mod tests {
                     };
                     // The maximum drops a NaN, all else passes it on.
                     if p.is_infinite() && bad.is_nan() {
-                        assert_eq!(what, format!("weight or gradient of layer {}", layer + 1));
+                        assert_eq!(what, format!("weight of layer {} or its gradient", layer + 1));
                     }
                 }
             }

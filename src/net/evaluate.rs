@@ -1,20 +1,23 @@
 //! What a net is worth at p = ∞: clean accuracy, certified accuracy, and the margin of every sample.
 
 use crate::dataset::{DatasetId, Normalizer, Split, fill_batch};
-use crate::dist::{self, DistOp, Pool, Simd};
+use crate::dist::{Pool, Simd};
 use crate::experiment::{Epsilon, PNorm};
 
-use super::cpu::{add_bias, shape_of};
-use super::{InputBox, NetState};
+use super::trunk::{add_bias, bound, evaluate, subtract, turn};
+use super::{InputBox, LayerState, NetState};
 
 /// Images at a time: enough for the kernels, little memory.
 const CHUNK: usize = 512;
+
+/// Floats of one layer's outputs that are kept for all samples while means are re-estimated: 2 GB. Where there are more,
+/// the layers before are computed again for each layer.
+const KEPT_FLOATS: usize = 1 << 29;
 
 /// Measures nets; holds the threads and buffers.
 pub struct Evaluator {
     pool: Pool,
     simd: Simd,
-    op: DistOp,
     id: DatasetId,
     normalizer: Normalizer,
 }
@@ -22,12 +25,13 @@ pub struct Evaluator {
 /// One test sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleResult {
-    /// Lipschitz margin in pixel units: min_{j≠y} d_j − d_y, times std. Half of it is a radius within which the class
-    /// holds in real arithmetic; negative where the sample is misclassified.
+    /// Margin in pixel units; half of it is a radius within which the class holds in real arithmetic, negative where the
+    /// sample is misclassified. Of a distance net it is min_{j≠y} d_j − d_y, times std; of a net with a head, twice the
+    /// radius that intervals prove from the features, which move no more than the pixels.
     pub margin: f32,
     /// The true class.
     pub label: u8,
-    /// The class the program gives: the first of the smallest distances.
+    /// The class the program gives: the first of the smallest distances, or of the largest logits.
     pub prediction: u8,
     /// Whether interval propagation proves the class for every float32 input of the box of radius ε.
     pub certified: bool,
@@ -67,7 +71,7 @@ impl Evaluation {
 impl Evaluator {
     /// For images of this data set, on `threads` threads (0: all cores).
     pub fn new(id: DatasetId, threads: usize, simd: Simd) -> Evaluator {
-        Evaluator { pool: Pool::new(threads), simd, op: DistOp::new(simd), id, normalizer: Normalizer::new(id) }
+        Evaluator { pool: Pool::new(threads), simd, id, normalizer: Normalizer::new(id) }
     }
 
     /// The net with its running means replaced by the means over the first `samples` images of `split`, unaugmented,
@@ -78,29 +82,40 @@ impl Evaluator {
         if samples == 0 {
             return net;
         }
-        // The outputs of one layer for all samples; a chunk is computed aside and replaces its inputs.
-        let mut inputs: Vec<Vec<f32>> = chunks(samples).map(|chunk| self.images(split, chunk)).collect();
-        for layer in net.layers.iter_mut().filter(|layer| !layer.mean.is_empty()) {
-            let mut sums = vec![0.0f64; layer.shape.outputs];
-            for chunk in &mut inputs {
-                let batch = chunk.len() / layer.shape.inputs;
-                let shape = shape_of(layer, batch);
-                let mut output = vec![0.0; batch * shape.outputs];
-                let weight = &layer.weight.value;
-                self.op.forward(&self.pool, shape, f64::INFINITY, chunk, weight, &mut output, false);
-                for row in output.chunks_exact(shape.outputs) {
+        let largest = net.layers.iter().map(|layer| layer.shape.form.output().values()).max().unwrap_or(0);
+        let keep = largest * samples <= KEPT_FLOATS;
+        let mut kept: Vec<Vec<f32>> =
+            if keep { chunks(samples).map(|chunk| self.images(split, chunk)).collect() } else { Vec::new() };
+        for index in 0..net.layers.len() {
+            let (before, rest) = net.layers.split_at_mut(index);
+            let layer = &mut rest[0];
+            if layer.mean.is_empty() {
+                continue;
+            }
+            let mut sums = vec![0.0f64; layer.mean.len()];
+            for (n, chunk) in chunks(samples).enumerate() {
+                let input = if keep {
+                    std::mem::take(&mut kept[n])
+                } else {
+                    before
+                        .iter()
+                        .fold(self.images(split, chunk), |input, layer| self.layer(layer, PNorm::INFINITY, &input))
+                };
+                let output = evaluate(&self.pool, self.simd, layer, PNorm::INFINITY, &input);
+                for row in output.chunks_exact(sums.len()) {
                     for (sum, &value) in sums.iter_mut().zip(row) {
                         *sum += f64::from(value);
                     }
                 }
-                *chunk = output;
+                if keep {
+                    kept[n] = output;
+                }
             }
+            let rows = (samples * layer.shape.form.output().positions()) as f64;
             for (mean, sum) in layer.mean.iter_mut().zip(sums) {
-                *mean = (sum / samples as f64) as f32;
+                *mean = (sum / rows) as f32;
             }
-            for chunk in &mut inputs {
-                subtract(chunk, &layer.mean);
-            }
+            kept.iter_mut().for_each(|chunk| subtract(chunk, &layer.mean));
         }
         net
     }
@@ -114,23 +129,21 @@ impl Evaluator {
         let mut evaluation = Evaluation::default();
         for chunk in chunks(samples.min(split.len())) {
             let images = self.images(split, chunk.clone());
-            let distances = self.distances(net, PNorm::INFINITY, images);
+            let labels = &split.labels[chunk.clone()];
+            let answers = self.answers(net, PNorm::INFINITY, images, labels);
             let (mut low, mut high) = (vec![0.0; chunk.len() * size], vec![0.0; chunk.len() * size]);
             for (row, sample) in chunk.clone().enumerate() {
                 let at = row * size..(row + 1) * size;
                 let image = &split.images[sample * size..(sample + 1) * size];
                 input_box.around(image, &mut low[at.clone()], &mut high[at]);
             }
-            let (low, high) = self.bounds(net, low, high);
-            let classes = net.bias.value.len();
-            for (row, sample) in chunk.enumerate() {
-                let at = row * classes..(row + 1) * classes;
-                let label = split.labels[sample];
+            let certified = self.proofs(net, low, high, labels);
+            for ((answer, certified), &label) in answers.into_iter().zip(certified).zip(labels) {
                 evaluation.samples.push(SampleResult {
-                    margin: (f64::from(margin(&distances[at.clone()], label)) * std) as f32,
+                    margin: (answer.margin * std) as f32,
                     label,
-                    prediction: first_smallest(&distances[at.clone()]),
-                    certified: holds(&low[at.clone()], &high[at], label),
+                    prediction: answer.prediction,
+                    certified,
                 });
             }
         }
@@ -138,54 +151,87 @@ impl Evaluator {
     }
 
     /// Clean accuracy and the share of margins above 2ε at a finite p, with the net's running means: no certificate.
-    pub fn surrogate(&mut self, net: &NetState, split: &Split, samples: usize, p: PNorm, eps: Epsilon) -> (f64, f64) {
+    /// `None` of a net of sort neurons, which are defined at p = ∞ alone.
+    pub fn surrogate(
+        &mut self,
+        net: &NetState,
+        split: &Split,
+        samples: usize,
+        p: PNorm,
+        eps: Epsilon,
+    ) -> Option<(f64, f64)> {
+        if net.sorts() {
+            return None;
+        }
         let samples = samples.min(split.len());
-        let (classes, threshold) = (net.bias.value.len(), 2.0 * eps.to_f64() / self.id.std());
+        let threshold = 2.0 * eps.to_f64() / self.id.std();
         let (mut correct, mut wide) = (0u32, 0u32);
         for chunk in chunks(samples) {
-            let images = self.images(split, chunk.clone());
-            let distances = self.distances(net, p, images);
-            for (row, sample) in distances.chunks_exact(classes).zip(chunk) {
-                let label = split.labels[sample];
-                correct += u32::from(first_smallest(row) == label);
-                wide += u32::from(f64::from(margin(row, label)) > threshold);
+            let labels = &split.labels[chunk.clone()];
+            for (answer, &label) in self.answers(net, p, self.images(split, chunk), labels).iter().zip(labels) {
+                correct += u32::from(answer.prediction == label);
+                wide += u32::from(answer.margin > threshold);
             }
         }
         let share = |count: u32| f64::from(count) / samples.max(1) as f64;
-        (share(correct), share(wide))
+        Some((share(correct), share(wide)))
     }
 
-    /// The last layer's distances with bias, `[B, C]`, in evaluation mode.
-    fn distances(&mut self, net: &NetState, p: PNorm, images: Vec<f32>) -> Vec<f32> {
-        let mut input = images;
-        for layer in &net.layers {
-            let shape = shape_of(layer, input.len() / layer.shape.inputs);
-            let mut output = vec![0.0; shape.batch * shape.outputs];
-            self.op.forward(&self.pool, shape, p.get(), &input, &layer.weight.value, &mut output, false);
-            subtract(&mut output, &layer.mean);
-            input = output;
-        }
-        add_bias(&mut input, &net.bias.value);
-        input
+    /// One layer in evaluation mode: its outputs with the running mean taken off.
+    fn layer(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
+        let mut output = evaluate(&self.pool, self.simd, layer, p, input);
+        subtract(&mut output, &layer.mean);
+        output
     }
 
-    /// Bounds on the last layer's distances over the boxes, at p = ∞ (arXiv 2102.05363 §4).
+    /// What the net answers for each image, in evaluation mode.
+    pub(super) fn answers(&self, net: &NetState, p: PNorm, images: Vec<f32>, labels: &[u8]) -> Vec<Answer> {
+        let mut output = net.layers.iter().fold(images, |input, layer| self.layer(layer, p, &input));
+        let Some((turned, head)) = &net.head else {
+            add_bias(&mut output, &net.bias.value);
+            let rows = output.chunks_exact(net.bias.value.len()).zip(labels);
+            let answer = |(row, &label): (&[f32], &u8)| Answer {
+                prediction: first_smallest(row.iter().copied()),
+                margin: f64::from(margin(row, label)),
+            };
+            return rows.map(answer).collect();
+        };
+        let mut scratch = Vec::new();
+        let features = turn(&self.pool, *turned, &output, &mut scratch);
+        let logits = head.logits(&self.pool, self.simd, features);
+        let margins = head.margins(&self.pool, self.simd, features, labels, 1.0 / self.id.std());
+        let rows = logits.chunks_exact(net.classes()).zip(margins);
+        rows.map(|(row, margin)| Answer { prediction: first_smallest(row.iter().map(|z| -z)), margin }).collect()
+    }
+
+    /// Whether each box is proved to have its label, at p = ∞ (arXiv 2102.05363 §4).
+    fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[u8]) -> Vec<bool> {
+        let (low, high) = self.bounds(net, low, high);
+        let Some((turned, head)) = &net.head else {
+            let rows = low.chunks_exact(net.classes()).zip(high.chunks_exact(net.classes()));
+            return rows.zip(labels).map(|((low, high), &label)| holds(low, high, label)).collect();
+        };
+        let (mut low_scratch, mut high_scratch) = (Vec::new(), Vec::new());
+        let low = turn(&self.pool, *turned, &low, &mut low_scratch);
+        let high = turn(&self.pool, *turned, &high, &mut high_scratch);
+        let bounds = head.bounds(&self.pool, self.simd, low, high);
+        labels.iter().enumerate().map(|(row, &label)| bounds.proves(row, label)).collect()
+    }
+
+    /// Bounds on the last layer's outputs over the boxes, at p = ∞, a bias included.
     ///
-    /// They are computed with the same float32 operations as [`Self::distances`], each of which is monotone, so they
+    /// They are computed with the same float32 operations as [`Self::answers`], each of which is monotone, so they
     /// enclose every value that the program itself can compute on the box, rounding included.
-    fn bounds(&mut self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
+    fn bounds(&self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
         for layer in &net.layers {
-            let shape = shape_of(layer, low.len() / layer.shape.inputs);
-            let mut out_low = vec![0.0; shape.batch * shape.outputs];
-            let mut out_high = out_low.clone();
-            let weight = &layer.weight.value;
-            dist::interval(&self.pool, self.simd, shape, &low, &high, weight, &mut out_low, &mut out_high);
-            subtract(&mut out_low, &layer.mean);
-            subtract(&mut out_high, &layer.mean);
-            (low, high) = (out_low, out_high);
+            (low, high) = bound(&self.pool, self.simd, layer, &low, &high);
+            subtract(&mut low, &layer.mean);
+            subtract(&mut high, &layer.mean);
         }
-        add_bias(&mut low, &net.bias.value);
-        add_bias(&mut high, &net.bias.value);
+        if net.head.is_none() {
+            add_bias(&mut low, &net.bias.value);
+            add_bias(&mut high, &net.bias.value);
+        }
         (low, high)
     }
 
@@ -201,23 +247,18 @@ fn chunks(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..samples).step_by(CHUNK).map(move |start| start..(start + CHUNK).min(samples))
 }
 
-/// fl(d − r) for every row; nothing where the layer has no means.
-fn subtract(rows: &mut [f32], means: &[f32]) {
-    if means.is_empty() {
-        return;
-    }
-    for row in rows.chunks_exact_mut(means.len()) {
-        for (value, mean) in row.iter_mut().zip(means) {
-            *value -= mean;
-        }
-    }
+/// What a net says of one image.
+pub(super) struct Answer {
+    pub prediction: u8,
+    /// In the units of the net.
+    pub margin: f64,
 }
 
-fn first_smallest(distances: &[f32]) -> u8 {
+fn first_smallest(values: impl Iterator<Item = f32>) -> u8 {
     let mut best = (0, f32::INFINITY);
-    for (class, &distance) in distances.iter().enumerate() {
-        if distance < best.1 {
-            best = (class, distance);
+    for (class, value) in values.enumerate() {
+        if value < best.1 {
+            best = (class, value);
         }
     }
     best.0 as u8

@@ -16,13 +16,20 @@ fn trained(value: Vec<f32>) -> Trained {
 
 fn net() -> NetState {
     let layers = WIDTHS.windows(2).enumerate().map(|(index, widths)| {
-        let shape = LayerShape { inputs: widths[0], outputs: widths[1] };
-        let mut weight = vec![0.0; shape.inputs * shape.outputs];
+        let shape = LayerShape::dense(widths[0], widths[1]).unwrap();
+        let mut weight = vec![0.0; shape.form.weights()];
         random::fill_normal(5, index as u64, &mut weight);
-        let mean = if index + 2 == WIDTHS.len() { Vec::new() } else { vec![0.0; shape.outputs] };
+        let mean = if index + 2 == WIDTHS.len() { Vec::new() } else { vec![0.0; shape.outputs()] };
         LayerState { shape, weight: trained(weight), mean }
     });
-    NetState { layers: layers.collect(), bias: trained(vec![0.1, -0.2, 0.05]), scalar: trained(vec![1.3]), step: 0 }
+    NetState {
+        layers: layers.collect(),
+        bias: trained(vec![0.1, -0.2, 0.05]),
+        head: None,
+        scalar: trained(vec![1.3]),
+        step: 0,
+        seed: 0,
+    }
 }
 
 fn batch() -> (Vec<f32>, Vec<u8>) {

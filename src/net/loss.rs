@@ -7,8 +7,10 @@ use super::StepStats;
 pub struct MixtureLoss {
     /// Mean loss and counts.
     pub stats: StepStats,
-    /// ∂loss/∂d, `[B, C]`.
+    /// ∂loss/∂d of [`mixture`], ∂loss/∂z of [`mixture_of_bounds`], `[B, C]`.
     pub gradient: Vec<f32>,
+    /// ∂loss/∂W of [`mixture_of_bounds`], `[B, C]`.
+    pub worst_gradient: Vec<f32>,
     /// ∂loss/∂s.
     pub scalar_gradient: f64,
 }
@@ -57,6 +59,42 @@ pub fn mixture(d: &[f32], labels: &[u8], scalar: f32, lambda: f64, eps: f64, out
         // Ties go to the first class, as an arg-max over the logits would have it.
         let right = if rival < label { own < f64::from(nearest) } else { own <= f64::from(nearest) };
         out.stats.correct += u32::from(right);
+        out.stats.surrogate += u32::from(hinge < 0.0);
+    }
+}
+
+/// The same loss of a net with a head: mean over the batch of clamp(max_{j≠y} W_j/(2ε), 0, 1) + λ·CE(s·z, y), with its
+/// gradients. `logits` are z and `worst` are the upper bounds W of z_j − z_y over the box that ε_train gives, 0 at the
+/// labels, `[B, C]` each. Of a distance net z = −d and W_j = d_y − d_j + 2ε.
+pub fn mixture_of_bounds(
+    logits: &[f32],
+    worst: &[f32],
+    labels: &[u8],
+    scalar: f32,
+    lambda: f64,
+    eps: f64,
+    out: &mut MixtureLoss,
+) {
+    let batch = labels.len();
+    let classes = logits.len() / batch;
+    // The cross-entropy is that of the distances −z; the hinge of those is clamped away.
+    let distances: Vec<f32> = logits.iter().map(|z| -z).collect();
+    mixture(&distances, labels, scalar, lambda, f64::INFINITY, out);
+    out.gradient.iter_mut().for_each(|gradient| *gradient = -*gradient);
+    out.stats.loss -= 1.0;
+    out.stats.surrogate = 0;
+    out.worst_gradient.clear();
+    out.worst_gradient.resize(worst.len(), 0.0);
+    for (index, (row, &label)) in worst.chunks_exact(classes).zip(labels).enumerate() {
+        let negative: Vec<f32> = row.iter().map(|w| -w).collect();
+        let (rival, largest) = nearest_other(&negative, usize::from(label));
+        let hinge = -f64::from(largest) / (2.0 * eps);
+        if hinge > 0.0 && hinge < 1.0 {
+            out.worst_gradient[index * classes + rival] = (1.0 / (2.0 * eps * batch as f64)) as f32;
+        }
+        // A comparison passes over what is no number; the loss must not.
+        let lost = if row.iter().any(|w| w.is_nan()) { f64::NAN } else { hinge.clamp(0.0, 1.0) };
+        out.stats.loss += lost / batch as f64;
         out.stats.surrogate += u32::from(hinge < 0.0);
     }
 }
@@ -115,6 +153,30 @@ mod tests {
             let s = f64::from(s);
             let slope = (by_definition(&d, s + h, lambda, eps) - by_definition(&d, s - h, lambda, eps)) / (2.0 * h);
             assert!((ours.scalar_gradient - slope).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn the_loss_of_bounds_is_that_of_distances_where_these_give_the_bounds() {
+        let (s, lambda, eps) = (1.7f32, 0.3, 0.2);
+        let ours = loss(s, lambda, eps);
+        let z: Vec<f32> = D.iter().map(|d| -d).collect();
+        let worst: Vec<f32> = (D.chunks(4).zip(&LABELS))
+            .flat_map(|(row, &y)| {
+                let own = row[usize::from(y)];
+                row.iter().enumerate().map(move |(j, d)| if j == usize::from(y) { 0.0 } else { own - d + 0.4 })
+            })
+            .collect();
+        let mut out = MixtureLoss::default();
+        mixture_of_bounds(&z, &worst, &LABELS, s, lambda, eps, &mut out);
+        assert!((out.stats.loss - ours.stats.loss).abs() < 1e-6);
+        assert_eq!((out.stats.correct, out.stats.surrogate), (ours.stats.correct, ours.stats.surrogate));
+        assert!((out.scalar_gradient - ours.scalar_gradient).abs() < 1e-12);
+        // ∂/∂d_j = −∂/∂z_j − ∂/∂W_j, and d_y is in every W_j.
+        for (n, gradient) in ours.gradient.iter().enumerate() {
+            let (row, y) = (n / 4, usize::from(LABELS[n / 4]));
+            let own: f32 = if n % 4 == y { out.worst_gradient[row * 4..][..4].iter().sum() } else { 0.0 };
+            assert!((-out.gradient[n] - out.worst_gradient[n] + own - gradient).abs() < 1e-6);
         }
     }
 

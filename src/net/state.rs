@@ -2,29 +2,34 @@
 
 use crate::dataset::random::{self, Purpose};
 
-use super::{LayerShape, NetShape};
+use super::{End, Head, LayerShape, NetShape, Turn};
 
 /// A net and its optimizer. All arrays are row-major float32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetState {
     /// First to last.
     pub layers: Vec<LayerState>,
-    /// Added to the last layer's distances, `[classes]`, with its moments.
+    /// Added to the last layer's distances, `[classes]`, with its moments; empty where there is a head.
     pub bias: Trained,
+    /// What makes logits of the last layer's outputs, and how those are turned for it; absent in a pure distance net,
+    /// whose logits are the negated distances.
+    pub head: Option<(Turn, Head)>,
     /// s, which scales the logits inside the cross-entropy, with its moments: one value.
     pub scalar: Trained,
     /// Adam steps done.
     pub step: u64,
+    /// Decides the dropout masks of every step.
+    pub seed: u64,
 }
 
 /// One distance layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerState {
-    /// Its size.
+    /// Its form.
     pub shape: LayerShape,
-    /// `[outputs, inputs]`.
+    /// `[outputs, inputs]`, the inputs in the order (channel, row, column).
     pub weight: Trained,
-    /// Running mean of the distances, `[outputs]`, subtracted in evaluation; empty for the last layer, which has none.
+    /// Running mean of the distances, `[outputs]`, subtracted in evaluation; empty where a bias is added instead.
     pub mean: Vec<f32>,
 }
 
@@ -40,7 +45,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    fn new(value: Vec<f32>) -> Trained {
+    pub(super) fn new(value: Vec<f32>) -> Trained {
         let zeros = vec![0.0; value.len()];
         Trained { m: zeros.clone(), v: zeros, value }
     }
@@ -83,25 +88,60 @@ pub enum StateError {
 impl NetState {
     /// A fresh net: weights i.i.d. N(0, 1), bias and means 0, s = 1 (arXiv 2102.05363 §5).
     ///
-    /// With `identity` = c, w[o, o mod inputs] is −c in every layer that has no more inputs than outputs.
+    /// With `identity` = c, w[o, o mod inputs] is −c in every layer that has no more inputs than outputs; in a
+    /// convolution those are channels, and the weight is that of the window's centre.
     pub fn init(shape: &NetShape, seed: u64, identity: Option<f64>) -> NetState {
+        let has_head = matches!(shape.end(), End::Head(_));
         let last = shape.layers().len() - 1;
         let layers = shape.layers().iter().enumerate().map(|(index, &layer)| {
-            let mut weight = vec![0.0; layer.inputs * layer.outputs];
+            let form = layer.form;
+            let mut weight = vec![0.0; form.weights()];
             random::fill_normal(seed, random::stream(Purpose::Weights, index as u64), &mut weight);
-            if let Some(value) = identity.filter(|_| layer.inputs <= layer.outputs) {
-                for (output, row) in weight.chunks_exact_mut(layer.inputs).enumerate() {
-                    row[output % layer.inputs] = -value as f32;
+            let channels = form.input().channels / form.groups();
+            if let Some(value) = identity.filter(|_| channels <= layer.outputs()) {
+                let square = form.window().kernel * form.window().kernel;
+                for (output, row) in weight.chunks_exact_mut(form.patch()).enumerate() {
+                    row[output % channels * square + square / 2] = -value as f32;
                 }
             }
-            let mean = vec![0.0; if index == last { 0 } else { layer.outputs }];
+            let mean = vec![0.0; if index == last && !has_head { 0 } else { layer.outputs() }];
             LayerState { shape: layer, weight: Trained::new(weight), mean }
         });
+        let head = match shape.end() {
+            End::Distances => None,
+            End::Head(head) => Some((head.turn, Head::init(head.features, head.hidden, head.classes, seed))),
+        };
         NetState {
             layers: layers.collect(),
-            bias: Trained::new(vec![0.0; shape.classes()]),
+            bias: Trained::new(vec![0.0; if has_head { 0 } else { shape.classes() }]),
+            head,
             scalar: Trained::new(vec![1.0]),
             step: 0,
+            seed,
+        }
+    }
+
+    /// Logits.
+    pub fn classes(&self) -> usize {
+        self.head.as_ref().map_or(self.bias.value.len(), |(_, head)| head.classes.outputs)
+    }
+
+    /// Whether any layer sorts: such a net has no meaning at finite p but under dropout.
+    pub fn sorts(&self) -> bool {
+        self.layers.iter().any(|layer| layer.shape.keep.is_some())
+    }
+
+    /// What the net has beside plain dense distance layers, for people; `None` for the plain net.
+    pub fn beyond_plain(&self) -> Option<&'static str> {
+        let any = |test: fn(&LayerShape) -> bool| self.layers.iter().any(|layer| test(&layer.shape));
+        if any(|layer| layer.form.input().positions() > 1) {
+            Some("convolutions")
+        } else if any(|layer| layer.form.groups() > 1) {
+            Some("groups")
+        } else if self.sorts() {
+            Some("sort neurons")
+        } else {
+            self.head.as_ref().map(|_| "a head")
         }
     }
 
@@ -109,13 +149,20 @@ impl NetState {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
         let mut tensors = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            let LayerShape { inputs, outputs } = layer.shape;
+            let (inputs, outputs) = (layer.shape.inputs(), layer.shape.outputs());
             layer.weight.tensors(&format!("layer{index}.weight"), &[outputs, inputs], &mut tensors);
             if !layer.mean.is_empty() {
                 tensors.push((format!("layer{index}.mean"), vec![outputs], layer.mean.as_slice()));
             }
         }
-        self.bias.tensors("bias", &[self.bias.value.len()], &mut tensors);
+        match &self.head {
+            None => self.bias.tensors("bias", &[self.bias.value.len()], &mut tensors),
+            Some((_, head)) => {
+                for (name, shape, trained) in head.parts() {
+                    trained.tensors(name, &shape, &mut tensors);
+                }
+            }
+        }
         self.scalar.tensors("scalar", &[1], &mut tensors);
         tensors
     }
@@ -146,7 +193,14 @@ impl NetState {
                 place(format!("layer{index}.mean"), &mut layer.mean)?;
             }
         }
-        self.bias.restore("bias", &mut place)?;
+        match &mut self.head {
+            None => self.bias.restore("bias", &mut place)?,
+            Some((_, head)) => {
+                for (name, trained) in head.parts_mut() {
+                    trained.restore(name, &mut place)?;
+                }
+            }
+        }
         self.scalar.restore("scalar", &mut place)?;
         self.step = step;
         Ok(())
@@ -160,11 +214,22 @@ mod tests {
     use super::*;
     use crate::experiment::parse;
 
+    fn shape_of(model: &str) -> NetShape {
+        let text = format!(
+            "data.dataset = 'synthetic'\nmodel = {{ {model} }}\n\
+             train = {{ epochs = 1, batch_size = 8, lr = 0.1 }}\nschedule = {{ ramp_start = 0, ramp_end = 1 }}\n\
+             loss = {{ lambda = 0.1, eps_train = 0.1 }}\neval.eps = 0.1"
+        );
+        NetShape::new(&parse(&text).unwrap())
+    }
+
     fn shape() -> NetShape {
-        let text = "data.dataset = 'synthetic'\nmodel = { depth = 3, width = 20 }\n\
-            train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
-            loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1";
-        NetShape::new(&parse(text).unwrap())
+        shape_of("depth = 3, width = 20")
+    }
+
+    /// Convolutions, groups and a head.
+    fn mixed() -> NetShape {
+        shape_of("depth = 2, width = 12, groups = 2, hidden = 5, conv = [{ outputs = 4, kernel = 5, stride = 4 }]")
     }
 
     #[test]
@@ -172,11 +237,32 @@ mod tests {
         let state = NetState::init(&shape(), 1, Some(10.0));
         let rows = |layer: usize| {
             let LayerState { shape, weight, .. } = &state.layers[layer];
-            weight.value.chunks_exact(shape.inputs).map(|row| row.iter().position(|&w| w == -10.0)).collect::<Vec<_>>()
+            weight
+                .value
+                .chunks_exact(shape.inputs())
+                .map(|row| row.iter().position(|&w| w == -10.0))
+                .collect::<Vec<_>>()
         };
         assert!(rows(0).iter().all(Option::is_none));
         assert_eq!(rows(1), (0..20).map(Some).collect::<Vec<_>>());
         assert!(rows(2).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn identity_starts_at_the_centre_of_a_window() {
+        let state = NetState::init(&mixed(), 1, Some(10.0));
+        let rows = |layer: usize| {
+            let LayerState { shape, weight, .. } = &state.layers[layer];
+            weight
+                .value
+                .chunks_exact(shape.inputs())
+                .map(|row| row.iter().position(|&w| w == -10.0))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rows(0), [Some(12); 4]);
+        assert!(rows(1).iter().all(Option::is_none));
+        // Two groups of 6 inputs each, 12 outputs.
+        assert_eq!(rows(2), (0..12).map(|output| Some(output % 6)).collect::<Vec<_>>());
     }
 
     #[test]
@@ -188,13 +274,21 @@ mod tests {
 
     #[test]
     fn tensors_come_back_as_they_went() {
-        let mut state = NetState::init(&shape(), 1, None);
-        state.layers[0].mean[3] = 7.0;
-        state.scalar.v[0] = 0.5;
-        let stored: BTreeMap<_, _> = state.tensors().into_iter().map(|(name, _, data)| (name, data.to_vec())).collect();
-        let mut other = NetState::init(&shape(), 2, None);
-        other.restore(11, |name| stored.get(name).map(Vec::as_slice)).unwrap();
-        assert_eq!(other, NetState { step: 11, ..state });
+        for shape in [shape(), mixed()] {
+            let mut state = NetState::init(&shape, 1, None);
+            state.layers[0].mean[3] = 7.0;
+            state.scalar.v[0] = 0.5;
+            if let Some((_, head)) = &mut state.head {
+                head.hidden.bias.value[1] = 3.0;
+                head.classes.weight.m[2] = 4.0;
+            }
+            let tensors = state.tensors();
+            assert!(tensors.iter().all(|(_, shape, data)| shape.iter().product::<usize>() == data.len()));
+            let stored: BTreeMap<_, _> = tensors.into_iter().map(|(name, _, data)| (name, data.to_vec())).collect();
+            let mut other = NetState::init(&shape, 2, None);
+            other.restore(11, |name| stored.get(name).map(Vec::as_slice)).unwrap();
+            assert_eq!(other, NetState { step: 11, seed: 2, ..state });
+        }
     }
 
     #[test]

@@ -15,6 +15,21 @@ fn a_good_config_is_shown_with_its_defaults() {
 }
 
 #[test]
+fn the_layers_of_a_net_are_shown() {
+    let place = Place::new();
+    let config = place.config("config.toml", 3, "");
+    let config = config.to_str().unwrap();
+    let overrides = ["--set", "model.hidden=6", "--set", "model.conv=[{ outputs = 4, kernel = 5, stride = 4 }]"];
+    let shown = place.good(&[&["config", "show", config, "--model"][..], &overrides].concat());
+    for part in ["distance, 5×5, stride 4", "1×28×28", "4×6×6", "tanh", "pairs an image"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let too_large = ["--set", "model.conv=[{ outputs = 4, kernel = 29 }]"];
+    let said = place.bad(1, &[&["config", "check", config][..], &too_large].concat());
+    assert!(said.contains("model.conv") && said.contains("a window that does not fit"), "{said}");
+}
+
+#[test]
 fn a_bad_value_is_named_with_what_is_allowed() {
     let place = Place::new();
     let config = place.config("config.toml", 3, "");

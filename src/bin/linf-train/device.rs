@@ -24,7 +24,9 @@ pub fn engine(
         Device::Auto => {
             let wanted = if let Some(Device::Cuda(index)) = given { index } else { 0 };
             match cuda_devices() {
-                Ok(count) if count > wanted => torch(tch::Device::Cuda(wanted), adam, state),
+                Ok(count) if count > wanted && state.beyond_plain().is_none() => {
+                    torch(tch::Device::Cuda(wanted), adam, state)
+                }
                 _ => cpu(state),
             }
         }
@@ -42,6 +44,11 @@ pub fn engine(
 }
 
 fn torch(device: tch::Device, adam: Adam, state: NetState) -> anyhow::Result<Box<dyn Engine>> {
+    if let Some(what) = state.beyond_plain() {
+        bail!(
+            "libtorch trains plain dense distance nets alone, and this one has {what}. Take resources.device = \"cpu\""
+        );
+    }
     let engine = TorchEngine::new(state, adam, device).with_context(|| format!("moving the net to {device:?}"))?;
     Ok(Box::new(engine))
 }

@@ -54,7 +54,7 @@ impl TorchEngine {
     /// Moves a net to a device.
     pub fn new(host: NetState, adam: Adam, device: Device) -> Result<TorchEngine, TchError> {
         let layers = host.layers.iter().map(|layer| {
-            let LayerShape { inputs, outputs } = layer.shape;
+            let (inputs, outputs) = (layer.shape.inputs(), layer.shape.outputs());
             let mean = (!layer.mean.is_empty()).then(|| upload(&layer.mean, &[outputs], device)).transpose()?;
             Ok(Layer { shape: layer.shape, weight: Parameter::new(&layer.weight, &[outputs, inputs], device)?, mean })
         });
@@ -71,7 +71,7 @@ impl TorchEngine {
 
     fn try_step(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<Option<String>, TchError> {
         let size = batch.labels.len();
-        let mut inputs = vec![upload(batch.images, &[size, self.layers[0].shape.inputs], self.device)?];
+        let mut inputs = vec![upload(batch.images, &[size, self.layers[0].shape.inputs()], self.device)?];
         let mut saved = Vec::new();
         for layer in &mut self.layers {
             let (mut output, keep) = forward(&inputs[inputs.len() - 1], &layer.weight.value, point.p)?;
@@ -289,10 +289,17 @@ mod tests {
             let mut weight = vec![0.0; widths[0] * widths[1]];
             random::fill_normal(3, index as u64, &mut weight);
             let mean = vec![0.0; if index + 2 == WIDTHS.len() { 0 } else { widths[1] }];
-            let shape = LayerShape { inputs: widths[0], outputs: widths[1] };
+            let shape = LayerShape::dense(widths[0], widths[1]).unwrap();
             LayerState { shape, weight: trained(weight), mean }
         });
-        NetState { layers: layers.collect(), bias: trained(vec![0.0; 5]), scalar: trained(vec![1.0]), step: 0 }
+        NetState {
+            layers: layers.collect(),
+            bias: trained(vec![0.0; 5]),
+            head: None,
+            scalar: trained(vec![1.0]),
+            step: 0,
+            seed: 0,
+        }
     }
 
     /// Relative to the largest value, as rounding errors of sums are.

@@ -338,7 +338,8 @@ impl Training<'_> {
         }
         let settled = self.evaluator.with_means_at_infinity(net, train, mean_samples);
         let evaluation = self.evaluator.certify(&settled, test, test.len(), eps);
-        let surrogate = (!train_p.is_infinite()).then(|| self.evaluator.surrogate(net, test, test.len(), train_p, eps));
+        let surrogate =
+            if train_p.is_infinite() { None } else { self.evaluator.surrogate(net, test, test.len(), train_p, eps) };
         let row = EvalRow {
             id: 0,
             epoch: self.job.epoch(step),
