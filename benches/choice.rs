@@ -170,7 +170,7 @@ impl Bench {
     fn net(&mut self, name: &str, net: &NetState, images: &[f32], p: f64) {
         let mut input = images.to_vec();
         for (index, layer) in net.layers.iter().enumerate() {
-            let shape = Shape { batch: BATCH, inputs: layer.shape.inputs, outputs: layer.shape.outputs };
+            let shape = Shape { batch: BATCH, inputs: layer.shape.inputs(), outputs: layer.shape.outputs() };
             if index < 3 || index + 1 == net.layers.len() {
                 self.case(&format!("{name:<8} {:>5}", index + 1), shape, p, &input, &layer.weight.value, true);
                 if p.is_infinite() {

@@ -117,12 +117,12 @@ impl Ours {
     /// The second layer of `net` at p, on a batch of images.
     fn second_layer(&self, net: &NetState, p: f64, images: &[f32]) -> Operands {
         let (first, second) = (&net.layers[0], &net.layers[1]);
-        let batch = images.len() / first.shape.inputs;
-        let mut x = vec![0.0; batch * first.shape.outputs];
-        let shape = Shape { batch, inputs: first.shape.inputs, outputs: first.shape.outputs };
+        let batch = images.len() / first.shape.inputs();
+        let mut x = vec![0.0; batch * first.shape.outputs()];
+        let shape = Shape { batch, inputs: first.shape.inputs(), outputs: first.shape.outputs() };
         DistOp::new(self.simd).forward(&self.pool, shape, p, images, &first.weight.value, &mut x, false);
-        mean_shift_forward(&self.pool, self.simd, batch, &mut x, &mut vec![0.0; first.shape.outputs]);
-        let shape = Shape { batch, inputs: second.shape.inputs, outputs: second.shape.outputs };
+        mean_shift_forward(&self.pool, self.simd, batch, &mut x, &mut vec![0.0; first.shape.outputs()]);
+        let shape = Shape { batch, inputs: second.shape.inputs(), outputs: second.shape.outputs() };
         Operands::of(shape, x, second.weight.value.clone())
     }
 }
