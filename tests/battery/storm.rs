@@ -259,11 +259,12 @@ fn is_true(place: &Place, row: &RunRow) -> bool {
     }
 }
 
-/// SQLite's own look at every page of a file.
+/// SQLite's own look at every page of a file, after whatever a killed process left half done is rolled back, which needs
+/// leave to write.
 fn assert_sound(path: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let found: String = runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE);
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(PATIENCE);
         let mut connection = options.connect().await.unwrap();
         let found = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
