@@ -29,7 +29,7 @@ pub enum Path {
     Table,
     /// Any p: by logarithm, relative to the largest coordinate.
     Norms,
-    /// p from 16 to ∞: the coordinates that matter to any sample of a group.
+    /// p from 24 to ∞: the coordinates that matter to any sample of a group.
     Pruned,
 }
 

@@ -33,7 +33,7 @@ pub(super) use choice::{could_win, interval_could_win, interval_wins, wins};
 /// How much of a sum of powers the pruned kernels may leave out at finite p. At p = ∞ they are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// 2⁻¹⁶: y is off by less than 2⁻¹⁶/p of itself, which is below its rounding from p = 256 on and below 10⁻⁶ from 16.
+    /// 2⁻¹⁶: y is off by less than 2⁻¹⁶/p of itself, which is below its rounding from p = 256 on and below 10⁻⁶ from 24.
     #[default]
     Bits16,
     /// 2⁻²⁴: nothing that f32 can tell.
