@@ -5,12 +5,13 @@
 //! the operands are. No clock and no memory of earlier calls: a run that is repeated or resumed takes the same paths,
 //! and so ends with the same bits.
 //!
-//! The constants are core cycles. Those of AVX2 are fitted to 92 cases of `cargo bench --bench choice -- --epochs 6` (the
-//! layers of a 784-512×4-10 net, fresh and in training, p = 24 … ∞, one thread of a Zen 3 EPYC under some other load):
-//! least squares of the relative errors, held near the operations' own ratios where the cases do not tell costs apart.
-//! Over those cases the choices they make take 0.7 % longer than the better of the two would; 4 of the 92 take more than
-//! 10 % longer, three of them layers of 10 outputs. The constants of the portable kernels and of AVX-512 are NOT measured:
-//! they are the AVX2 ones scaled by the width of a vector, the dense ones of AVX-512 from an earlier study on Zen 5.
+//! The constants are core cycles. Those of AVX2 come from 92 cases of `cargo bench --bench choice -- --epochs 6` (the
+//! layers of a 784-512×4-10 net, fresh and in training, p = 24 … ∞, one thread of a Zen 3 EPYC under some other load): the
+//! dense ones are medians, the pruned ones least squares of the relative errors, held near first guesses where the cases
+//! do not tell costs apart, and off by 13 % in the median case. On those same cases, and no others yet, the choices take
+//! 0.7 % longer than the better of the two; 4 of the 92 take more than 10 % longer, three of them layers of 10 outputs.
+//! NOT measured are `interval` of any set, the portable constants and those of AVX-512: the latter two are the AVX2 ones
+//! scaled, but for the dense ones of AVX-512, which an earlier study took on Zen 5.
 
 use super::super::Shape;
 use super::super::op::Path;
