@@ -10,7 +10,7 @@
 use linf::dataset::{self, Dataset, DatasetId, Normalizer};
 use linf::dist::{DistOp, Kernels, Pool, Precision, Shape, Simd, mean_shift_forward};
 use linf::experiment::{Config, Schedules, parse_with};
-use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, StepPoint};
+use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -148,7 +148,7 @@ impl Bench {
                 p: point.p,
                 lr: point.lr,
                 scalar_lr: point.scalar_lr,
-                lambda: point.lambda,
+                objective: Objective::new(&config.loss, point.lambda),
                 eps: point.eps_train / std,
             };
             let (images, labels) = batches.batch(step);

@@ -17,7 +17,7 @@ use std::time::Instant;
 use linf::dataset::{self, DatasetId, Normalizer};
 use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward};
 use linf::experiment::{Config, PNorm, parse};
-use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, StepPoint};
+use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 use operands::Operands;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -132,7 +132,7 @@ fn point(config: &Config, p: f64, done: f64) -> Result<StepPoint> {
     let lr = config.train.lr * 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
     let eps = config.loss.eps_train.to_f64() / DatasetId::Synthetic.std();
     let p = PNorm::new(p).ok_or("p must be at least 1")?;
-    Ok(StepPoint { p, lr, scalar_lr: lr / 5.0, lambda: config.loss.lambda, eps })
+    Ok(StepPoint { p, lr, scalar_lr: lr / 5.0, objective: Objective::Mixture { lambda: config.loss.lambda }, eps })
 }
 
 fn shape(batch: &str, inputs: &str, outputs: &str) -> Result<Shape> {

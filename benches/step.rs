@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use linf::dataset::{self, Augmentation, DatasetId, Normalizer, PadMode, Split};
 use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward};
 use linf::experiment::{PNorm, parse};
-use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, StepPoint};
+use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -48,8 +48,13 @@ fn main() -> Result<()> {
     let mut labels = Vec::new();
     for p in powers {
         let p = PNorm::new(p).ok_or("p must be at least 1")?;
-        let point =
-            StepPoint { p, lr: 0.02, scalar_lr: 0.004, lambda: 0.05, eps: config.loss.eps_train.to_f64() / ID.std() };
+        let point = StepPoint {
+            p,
+            lr: 0.02,
+            scalar_lr: 0.004,
+            objective: Objective::Mixture { lambda: 0.05 },
+            eps: config.loss.eps_train.to_f64() / ID.std(),
+        };
         let (mut whole, mut building, mut alone) = (Vec::new(), Vec::new(), Vec::new());
         let mut ops: Vec<DistOp> = engine.op_stats().iter().map(|_| DistOp::new(simd)).collect();
         for round in 0..WARM + rounds {

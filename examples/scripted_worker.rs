@@ -15,8 +15,8 @@ use linf::{
     dispatch::{Helm, Order, WorkerSession},
     experiment::{Config, Desired, FailReason, Schedules, parse},
     store::{
-        Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, Margins, Outcome, RunReader, RunWriter, StepPoint,
-        StoreError,
+        Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Margins, Outcome, RunReader, RunWriter,
+        StepPoint, StoreError,
         checkpoint::{self, OwnedData, Tensor, TensorData},
         now_ms,
     },
@@ -218,6 +218,7 @@ impl Counter<'_> {
             step: self.step,
             train_p: self.schedules.at(self.epoch()).p,
             eps: self.config.eval.eps,
+            split: EvalSplit::Test,
             samples: 1,
             clean,
             certified: clean / 2.0,

@@ -2,7 +2,7 @@
 //! screens. Nothing here was measured.
 
 use linf::experiment::{Config, PNorm, Phase, Schedules};
-use linf::store::{Bin, EpochRow, EvalRow, Margins, Summary};
+use linf::store::{Bin, EpochRow, EvalRow, EvalSplit, Margins, Summary};
 
 /// When the made-up store was filled: 22 November 2026, 09:00 UTC.
 pub const START_MS: i64 = 1_795_338_000_000;
@@ -120,6 +120,7 @@ impl Story {
                     step: u64::from(epoch) * self.steps_per_epoch(),
                     train_p: schedules.at(at).p,
                     eps: self.config.eval.eps,
+                    split: EvalSplit::Test,
                     samples: self.samples,
                     clean,
                     certified,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use super::{
-    Exit,
+    Exit, Place,
     add::resolved,
     place::{json, line},
 };
@@ -17,11 +17,13 @@ use crate::{
     experiment::{KeyDoc, explain, keys, parse_with},
     net::NetShape,
     report::{
-        figures::accuracy,
+        figures::{accuracy, duration},
         layers::layers,
+        pace::{Pace, paces},
         recipes::{self, Recipe, pairs_an_epoch},
         table::{Side, Table},
     },
+    store::{Store, StoreError},
 };
 
 /// Check, resolve and explain configs.
@@ -34,6 +36,9 @@ pub struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// List the configs at hand with their net, their published row and what they cost.
+    ///
+    /// The time is estimated from the pace of this store's runs on the device that most of them trained on; a dash where
+    /// no run has trained yet. It is rough: a pair costs more at some p than at others.
     List {
         /// The folder; LINF_CONFIGS names another default.
         #[arg(value_name = "DIR")]
@@ -71,9 +76,16 @@ enum What {
     },
 }
 
-pub fn run(args: ConfigArgs) -> Result<Exit> {
+pub async fn run(args: ConfigArgs, place: &Place) -> Result<Exit> {
     match args.what {
-        What::List { folder, json } => list(&folder.unwrap_or_else(recipes::folder), json)?,
+        What::List { folder, json } => {
+            // Configs can be listed where there is no store yet.
+            let paces = match Store::open_existing(place.root()).await {
+                Err(StoreError::NoStore(_)) => Vec::new(),
+                store => paces(&store?.catalog().runs().await?),
+            };
+            list(&folder.unwrap_or_else(recipes::folder), &paces, json)?
+        }
         What::Check { files, overrides } => {
             for file in files {
                 parse_with(&read(&file)?, &file.display().to_string(), &overrides)?;
@@ -95,7 +107,7 @@ pub fn run(args: ConfigArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn list(folder: &Path, as_json: bool) -> Result<()> {
+fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
     let recipes = recipes::recipes(folder)
         .with_context(|| format!("cannot read the configs in {}; name their folder", folder.display()))?;
     if as_json {
@@ -105,6 +117,7 @@ fn list(folder: &Path, as_json: bool) -> Result<()> {
                 "config": config,
                 "parameters": NetShape::new(config).parameters(),
                 "pairs_per_epoch": pairs_an_epoch(config),
+                "estimates": paces.iter().map(|pace| serde_json::json!({ "pace": pace, "seconds": pace.seconds(config) })).collect::<Vec<_>>(),
             }),
             Err(error) => serde_json::json!({ "file": recipe.path, "error": error.to_string() }),
         };
@@ -118,6 +131,7 @@ fn list(folder: &Path, as_json: bool) -> Result<()> {
         ("parameters", Side::Right),
         ("epochs", Side::Right),
         ("pairs/epoch", Side::Right),
+        ("time", Side::Right),
         ("published certified", Side::Right),
         ("clean", Side::Right),
     ]);
@@ -140,11 +154,18 @@ fn list(folder: &Path, as_json: bool) -> Result<()> {
             shape.parameters().to_string(),
             config.train.epochs.to_string(),
             format!("{:.1e}", pairs_an_epoch(config)),
+            paces.first().map_or_else(|| "–".into(), |pace| duration(pace.seconds(config))),
             accuracy(published.map(|row| row.certified)),
             accuracy(published.and_then(|row| row.clean)),
         ]);
     }
     line(table.to_string().trim_end())?;
+    match paces.first() {
+        Some(Pace { device, runs, pairs_per_second }) => line(&format!(
+            "time: at {pairs_per_second:.1e} pairs a second, the median of {runs} of this store's runs on {device}"
+        ))?,
+        None => line("time: not known before a run of this store has trained to p = ∞")?,
+    }
     for fault in faults {
         line(&fault)?;
     }

@@ -108,6 +108,7 @@ fn fetch_all(what: &[Target], root: &Path) -> anyhow::Result<()> {
             Ok(fetched) => {
                 let outcome = match &fetched.origin {
                     Origin::AlreadyThere => format!("complete in {}, SHA-256 checked", fetched.folder.display()),
+                    Origin::ByHand => format!("there in {}, not checked", fetched.folder.display()),
                     Origin::Drawn => "drawn by the program itself, nothing to fetch".to_owned(),
                     Origin::Source(source) => format!(
                         "{} now in {}, SHA-256 checked, from the {source}",
@@ -153,6 +154,8 @@ enum State {
     Different,
     /// Some file is missing or unreadable.
     Unusable,
+    /// There, with nothing published to check it against; not read.
+    Unchecked,
     /// Drawn by the program.
     Drawn,
 }
@@ -189,12 +192,16 @@ fn inspect(id: DatasetId, root: &Path) -> Result<Listing, DataError> {
     let checks = fetch::check(id, root)?;
     let all = |state| checks.iter().all(|(_, found)| *found == state);
     let any = |state| checks.iter().any(|(_, found)| *found == state);
-    // Only what is complete is worth reading.
-    let (loaded, trouble) = match dataset::load(id, root) {
-        Ok(loaded) => (Some(loaded), None),
-        Err(error) => (None, Some(error.to_string())),
+    // Only what is complete is worth reading, and what is only listed is not worth decoding.
+    let load = || dataset::load(id, root).map_err(|error| error.to_string());
+    let (loaded, trouble) = match (!fetch::by_hand(id)).then(load) {
+        None => (None, None),
+        Some(Ok(loaded)) => (Some(loaded), None),
+        Some(Err(trouble)) => (None, Some(trouble)),
     };
     let (state, remark) = match (&loaded, trouble) {
+        _ if fetch::by_hand(id) && dataset::is_present(id, root) => (State::Unchecked, "there, not checked".to_owned()),
+        _ if fetch::by_hand(id) => (State::Unusable, "not here, and not fetched by this program".to_owned()),
         (Some(_), _) if checks.is_empty() => (State::Drawn, "drawn by the program".to_owned()),
         (Some(_), _) if all(FileState::Good) => (State::Published, "complete, SHA-256 checked".to_owned()),
         (Some(_), _) => {
@@ -207,7 +214,7 @@ fn inspect(id: DatasetId, root: &Path) -> Result<Listing, DataError> {
         }
         (None, trouble) => (State::Unusable, trouble.unwrap_or_default()),
     };
-    let folder = (!checks.is_empty()).then(|| root.join(id.name()));
+    let folder = (id != DatasetId::Synthetic).then(|| root.join(id.name()));
     Ok(Listing {
         dataset: id,
         state,
@@ -241,7 +248,7 @@ fn show(id: DatasetId, index: usize, which: Which, root: &Path) -> anyhow::Resul
     };
     let image = &split.images[index * id.pixels()..][..id.pixels()];
     let mut text = picture::lines(image, id, ink()).join("\n");
-    let class = id.class_names()[usize::from(label)];
+    let class = id.class_name(label);
     write!(text, "\n{}, {name} image {index} of {}: class {label}", id.title(), split.len())?;
     if class != label.to_string() {
         write!(text, " ({class})")?;

@@ -22,6 +22,7 @@ mod open;
 mod place;
 mod queue;
 mod reindex;
+mod report;
 mod rm;
 mod show;
 mod steer;
@@ -86,6 +87,7 @@ enum Verb {
     Checkpoints(checkpoints::CheckpointsArgs),
     /// Fetch datasets, list them, look at their images.
     Data(data::DataArgs),
+    Report(report::ReportArgs),
     Config(config::ConfigArgs),
     Dispatch(dispatch::DispatchArgs),
     Import(import::ImportArgs),
@@ -147,7 +149,8 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Note(args)) => label::note(args, place).await?,
         Some(Verb::Checkpoints(args)) => checkpoints::run(args, place).await?,
         Some(Verb::Data(args)) => data::run(&args).map(|()| Exit::Done)?,
-        Some(Verb::Config(args)) => config::run(args)?,
+        Some(Verb::Report(args)) => report::run(args, place).await?,
+        Some(Verb::Config(args)) => config::run(args, place).await?,
         Some(Verb::Dispatch(args)) => dispatch::run(args, place).await?,
         Some(Verb::Import(args)) => import::run(args, place).await?,
         Some(Verb::Reindex(args)) => reindex::run(args, place).await?,

@@ -165,7 +165,9 @@ fn certified(row: &RunRow) -> String {
     let Some(last) = row.summary.certified else { return String::new() };
     match row.summary.best_certified {
         Some((best, epoch)) => {
-            format!("{} at ε = {} (best {best:.4} at epoch {epoch:.1})", accuracy(Some(last)), row.config.eval.eps)
+            let whose = if row.config.data.validation > 0 { " of the held-out images" } else { "" };
+            let last = accuracy(Some(last));
+            format!("{last} at ε = {} (best {best:.4}{whose} at epoch {epoch:.1})", row.config.eval.eps)
         }
         None => format!("{} at ε = {}", accuracy(Some(last)), row.config.eval.eps),
     }

@@ -9,7 +9,7 @@ use super::{Exit, Place, follow::Follow, place::line, wait::ended};
 use crate::{
     experiment::{RunId, RunState},
     report::{progress, standing::standing},
-    store::{RunReader, RunRow, Store, now_ms},
+    store::{EvalSplit, RunReader, RunRow, Store, now_ms},
 };
 
 /// Report a run's training, a line for each epoch and evaluation, until it has ended.
@@ -58,7 +58,8 @@ struct Said {
     revision: Option<i64>,
     epochs: u32,
     evaluations: i64,
-    best: f64,
+    /// The highest certified accuracy, and whose images it is of.
+    best: (EvalSplit, f64),
     /// When the last line was written.
     said: Option<Instant>,
 }
@@ -111,8 +112,11 @@ impl Said {
         }
         for evaluation in evaluations {
             self.evaluations = evaluation.id + 1;
-            self.best = self.best.max(evaluation.certified);
-            self.line(&progress::evaluation(&evaluation, self.best))?;
+            // The best so far is of the same images.
+            let (split, best) = self.best;
+            let best = if split == evaluation.split { best.max(evaluation.certified) } else { evaluation.certified };
+            self.best = (evaluation.split, best);
+            self.line(&progress::evaluation(&evaluation, best))?;
         }
         Ok(())
     }

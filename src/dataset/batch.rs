@@ -8,6 +8,20 @@ pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     permutation(seed, stream(Purpose::Order, epoch), n)
 }
 
+/// The order of an epoch of `own` samples of which the share `share` is replaced by some of the `more` samples that lie
+/// behind the data set's own, drawn with replacement; no own sample comes twice.
+pub fn mixed_order(seed: u64, epoch: u64, own: usize, more: usize, share: f64) -> Vec<u32> {
+    let replaced = ((own as f64 * share).round() as usize).min(own);
+    let mut order = epoch_order(seed, epoch, own);
+    let draws = stream(Purpose::Extra, 2 * epoch);
+    for (draw, sample) in order[own - replaced..].iter_mut().enumerate() {
+        *sample = (own as u64 + random::below(seed, draws, draw as u64, more as u64)) as u32;
+    }
+    // They stand at the end; every batch shall have its share of them.
+    let places = permutation(seed, stream(Purpose::Extra, 2 * epoch + 1), own);
+    places.into_iter().map(|place| order[place as usize]).collect()
+}
+
 /// A random permutation of `0..n` (Fisher and Yates).
 pub(super) fn permutation(seed: u64, stream: u64, n: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
@@ -121,6 +135,20 @@ mod tests {
         assert_eq!(epoch_order(1, 2, 100), epoch_order(1, 2, 100));
         assert_ne!(epoch_order(1, 2, 100), epoch_order(1, 3, 100));
         assert_ne!(epoch_order(1, 2, 100), epoch_order(2, 2, 100));
+    }
+
+    #[test]
+    fn a_share_of_an_epoch_is_drawn_from_what_is_more() {
+        let order = mixed_order(3, 1, 1000, 50, 0.3);
+        assert_eq!(order.len(), 1000);
+        let own: std::collections::BTreeSet<u32> = order.iter().copied().filter(|&sample| sample < 1000).collect();
+        assert_eq!(own.len(), 700, "no own sample comes twice");
+        assert!(order.iter().all(|&sample| sample < 1050));
+        let early = order[..500].iter().filter(|&&sample| sample >= 1000).count();
+        assert!((110..190).contains(&early), "they are spread over the epoch: {early} of 300 in its first half");
+        assert_eq!(mixed_order(3, 1, 1000, 50, 0.3), order);
+        assert_ne!(mixed_order(3, 2, 1000, 50, 0.3), order);
+        assert!(mixed_order(3, 1, 10, 5, 1.0).iter().all(|&sample| sample >= 10));
     }
 
     #[test]

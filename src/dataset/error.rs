@@ -10,7 +10,7 @@ use super::{DatasetId, default_root};
 #[non_exhaustive]
 pub enum DataError {
     /// None of a data set's files, or not all, are there.
-    #[error("{} is missing or incomplete: there is no {}; run `{}`", id.title(), file.display(), fetch_command(*id, root))]
+    #[error("{} is missing or incomplete: there is no {}; {}", id.title(), file.display(), remedy(*id, root))]
     Missing {
         /// The data set asked for.
         id: DatasetId,
@@ -33,6 +33,14 @@ pub enum DataError {
     #[error("{}: {fault}; `linf-tui data fetch` replaces files that are damaged", path.display())]
     Malformed {
         /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        fault: Fault,
+    },
+    /// The same of what the user put there.
+    #[error("{}: {fault}", path.display())]
+    Unusable {
+        /// The file or folder.
         path: PathBuf,
         /// What is wrong in it.
         fault: Fault,
@@ -69,7 +77,13 @@ impl DataError {
         move |source| Self::Io { action, path, source }
     }
 
-    /// For `map_err` on parsers.
+    /// For `map_err` on what the user put there.
+    pub(super) fn unusable(path: &Path) -> impl FnOnce(Fault) -> Self {
+        let path = path.to_owned();
+        move |fault| Self::Unusable { path, fault }
+    }
+
+    /// For `map_err` on parsers of what is fetched.
     pub(super) fn malformed(path: &Path) -> impl FnOnce(Fault) -> Self {
         let path = path.to_owned();
         move |fault| Self::Malformed { path, fault }
@@ -143,6 +157,34 @@ pub enum Fault {
         /// Number of classes.
         classes: usize,
     },
+    /// A folder of one folder a class has too many.
+    #[error("it has {found} classes, but the data set has only {most}")]
+    Classes {
+        /// Folders there are.
+        found: usize,
+        /// Classes of the data set.
+        most: usize,
+    },
+    /// A line of a table that should name a file and its class does not.
+    #[error("line {line} does not name a file and one of the classes")]
+    Annotation {
+        /// From 1.
+        line: usize,
+    },
+    /// A picture is broken.
+    #[error("it cannot be decoded ({0})")]
+    Picture(String),
+    /// An `.npz` archive is broken.
+    #[error("it cannot be read as an .npz archive ({0})")]
+    Npz(io::Error),
+    /// An array of an `.npz` archive is not what is needed.
+    #[error("its array \"{name}\" should be {expected}")]
+    Array {
+        /// Which.
+        name: &'static str,
+        /// What it should be.
+        expected: String,
+    },
     /// The compressed stream is broken.
     #[error("it cannot be decompressed ({0})")]
     Gzip(io::Error),
@@ -167,7 +209,23 @@ impl Fault {
     }
 }
 
-/// The command that would bring a missing data set, with `--dir` where the root is not the default one.
+/// How a missing data set is brought.
+fn remedy(id: DatasetId, root: &Path) -> String {
+    let folder = root.join(id.name());
+    match id {
+        DatasetId::Cifar100 => {
+            format!("unpack cifar-100-binary.tar.gz, which is not fetched by this program, into {}", folder.display())
+        }
+        DatasetId::TinyImagenet => format!(
+            "unpack tiny-imagenet-200.zip, which is not fetched by this program, so that its folders train and val lie \
+             in {}",
+            folder.display()
+        ),
+        _ => format!("run `{}`", fetch_command(id, root)),
+    }
+}
+
+/// The command that would fetch a missing data set, with `--dir` where the root is not the default one.
 fn fetch_command(id: DatasetId, root: &Path) -> String {
     if root == default_root() {
         format!("linf-tui data fetch {id}")

@@ -6,7 +6,9 @@
 mod batch;
 mod cifar;
 mod error;
+mod extra;
 pub mod fetch;
+mod folder;
 mod hold_out;
 mod idx;
 mod normalize;
@@ -16,8 +18,9 @@ pub mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-pub use batch::{epoch_order, fill_batch};
+pub use batch::{epoch_order, fill_batch, mixed_order};
 pub use error::{DataError, Fault};
+pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
 
@@ -99,21 +102,50 @@ pub fn load(id: DatasetId, dir: &Path) -> Result<Dataset, DataError> {
             }
             (cifar::read_split(&folder, &cifar::TRAIN)?, cifar::read_split(&folder, &cifar::TEST)?)
         }
+        DatasetId::Cifar100 => {
+            for file in cifar::TRAIN_100.iter().chain(&cifar::TEST_100) {
+                find(id, dir, file)?;
+            }
+            (
+                cifar::read_split_100(&folder, &cifar::TRAIN_100, id.train_images())?,
+                cifar::read_split_100(&folder, &cifar::TEST_100, 10_000)?,
+            )
+        }
+        DatasetId::TinyImagenet => {
+            for part in PARTS {
+                find(id, dir, part)?;
+            }
+            let [train, test] = PARTS.map(|part| folder.join(part));
+            let classes = folder::classes(&train)?;
+            // As published, all validation images lie together beside a table; rearranged, they lie by class.
+            let annotations = test.join("val_annotations.txt");
+            let test = if annotations.is_file() {
+                folder::read_annotated(id, &test, &annotations, &classes)?
+            } else {
+                folder::read_split(id, &test, &classes)?
+            };
+            (folder::read_split(id, &train, &classes)?, test)
+        }
         DatasetId::Synthetic => synthetic::draw(synthetic::SEED),
     };
     Ok(Dataset::new(id, train, test))
 }
+
+/// The folders of an image folder set.
+const PARTS: [&str; 2] = ["train", "val"];
 
 /// Whether every file of a data set is there. Looks at names only, so it is quick; [`load`] checks what is in them.
 pub fn is_present(id: DatasetId, dir: &Path) -> bool {
     files(id).iter().all(|file| find(id, dir, file).is_ok())
 }
 
-/// The files that make up a data set, by the names they have on disk.
+/// The files, or folders of images, that make up a data set, by the names they have on disk.
 pub fn files(id: DatasetId) -> Vec<&'static str> {
     match id {
         DatasetId::Mnist | DatasetId::FashionMnist => [idx::TRAIN, idx::TEST].concat(),
         DatasetId::Cifar10 => [&cifar::TRAIN[..], &cifar::TEST].concat(),
+        DatasetId::Cifar100 => [cifar::TRAIN_100, cifar::TEST_100].concat(),
+        DatasetId::TinyImagenet => PARTS.to_vec(),
         DatasetId::Synthetic => Vec::new(),
     }
 }
@@ -122,7 +154,8 @@ pub fn files(id: DatasetId) -> Vec<&'static str> {
 fn find(id: DatasetId, root: &Path, name: &str) -> Result<PathBuf, DataError> {
     let folder = root.join(id.name());
     let found = match id {
-        DatasetId::Cifar10 => Some(folder.join(name)).filter(|path| path.is_file()),
+        DatasetId::Cifar10 | DatasetId::Cifar100 => Some(folder.join(name)).filter(|path| path.is_file()),
+        DatasetId::TinyImagenet => Some(folder.join(name)).filter(|path| path.is_dir()),
         _ => idx::locate(&folder, name),
     };
     found.ok_or_else(|| DataError::Missing { id, file: folder.join(name), root: root.to_owned() })

@@ -21,6 +21,8 @@ pub enum Purpose {
     HoldOut = 5,
     /// Starting points of attacks.
     Attack = 6,
+    /// Which of the extra training images an epoch takes, and where.
+    Extra = 7,
     /// Dropout masks.
     Dropout = 8,
     /// Initial weights of a head.

@@ -1,5 +1,7 @@
 //! The config of one run, as written in TOML. Every key is explained by `explain.rs`; values are checked by `parse.rs`.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{DatasetId, Epsilon};
@@ -67,6 +69,24 @@ pub struct Data {
     /// Measure on the first so many test images only.
     #[serde(default)]
     pub test_limit: Option<usize>,
+    /// Training images held out, the same ones for every seed. Evaluations under way are on them and the best one is
+    /// chosen by them; the test set gives the last figure alone. 0: evaluations under way are on the test set.
+    #[serde(default)]
+    pub validation: usize,
+    /// More images to train on.
+    #[serde(default)]
+    pub extra: Option<Extra>,
+}
+
+/// `[data.extra]`: images beside the data set's own, such as generated ones. They are neither tested on nor held out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extra {
+    /// Relative to the data root. A folder of one folder a class, or an `.npz` file with arrays `image` `[N, H, W, C]` and
+    /// `label` `[N]`.
+    pub path: PathBuf,
+    /// The share of each epoch's images that are drawn from them. An epoch stays as long as it was.
+    pub share: f64,
 }
 
 /// How training images are varied: a random crop of the original size after padding every side, then a mirror image
@@ -199,12 +219,18 @@ pub struct Train {
     pub batch_size: usize,
     /// Learning rate of weights and bias at step 0; a cosine takes it to 0 at the end.
     pub lr: f64,
+    /// Epoch up to which every learning rate stays as it is at step 0; the cosine begins there.
+    #[serde(default)]
+    pub lr_hold: f64,
     /// Learning rate of the scalar that scales the logits in the cross-entropy; same cosine. Absent: a fifth of `lr`.
     #[serde(default)]
     pub scalar_lr: Option<f64>,
     /// Moments of the optimizer.
     #[serde(default)]
     pub adam: Adam,
+    /// Decay a step of an exponential moving average of the parameters; evaluations are of the average. Absent: none.
+    #[serde(default)]
+    pub ema: Option<f64>,
     /// Decides initial weights, data order and augmentation.
     #[serde(default)]
     pub seed: u64,
@@ -227,15 +253,21 @@ pub struct Adam {
     pub beta2: f64,
     /// Added to the root of the second moment, after bias correction.
     pub eps: f64,
+    /// ℓp weight decay of each row of the distance layers, decoupled, times the learning rate: the decay of ½‖w_o‖_p²
+    /// at the step's p (arXiv 2102.05363). A bias decays as rows of one value.
+    pub dist_decay: f64,
+    /// Weight decay of everything else, the linear head and the scalar, decoupled, times the learning rate (AdamW).
+    pub head_decay: f64,
 }
 
 impl Default for Adam {
     fn default() -> Self {
-        Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10 }
+        Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10, dist_decay: 0.0, head_decay: 0.0 }
     }
 }
 
-/// `[schedule]`: p stays at `p_start`, climbs geometrically between the two epochs, then is ∞.
+/// `[schedule]`: p stays at `p_start`, climbs geometrically between the two epochs, then is ∞. ε_train climbs from 0 over
+/// a window of its own, where one is given.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -252,6 +284,15 @@ pub struct Schedule {
     /// Whether p below 68 takes every value or only cheap integers.
     #[serde(default)]
     pub p_steps: PSteps,
+    /// Epoch at which ε_train begins to climb from 0.
+    #[serde(default)]
+    pub eps_start: f64,
+    /// Epoch at which it is whole. Not above `eps_start`: it is whole from the first step.
+    #[serde(default)]
+    pub eps_end: f64,
+    /// The first share of that climb that goes with the fourth power, before the straight rest; 0: all straight.
+    #[serde(default)]
+    pub eps_smooth: f64,
 }
 
 fn eight() -> f64 {
@@ -274,18 +315,25 @@ pub enum PSteps {
     Ladder,
 }
 
-/// `[loss]`: mean over the batch of clamp(1 + (d_y − min d_j)/(2ε), 0, 1) + λ·CE(−s·d, y) (arXiv 2110.06850 eq. 6).
+/// `[loss]`. Logits are z (−distance in a distance net); W_j bounds z_j − z_y from above for inputs within ε_train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
     /// Which loss.
     #[serde(default)]
     pub kind: LossKind,
-    /// Weight of the cross-entropy while p = p_start.
+    /// Weight of the cross-entropy while p = p_start; of `mixture` and `ce-hinge`, which need it, alone.
+    #[serde(default)]
     pub lambda: f64,
     /// Weight once p = ∞; geometric in between, on the clock of p. Absent: constant.
     #[serde(default)]
     pub lambda_end: Option<f64>,
+    /// Share of the largest margin in `hinge`, beside the mean over the classes. Absent: 1.
+    #[serde(default)]
+    pub mix: Option<f64>,
+    /// Share of the worst case in `hinge` and `cross-entropy`, beside the clean images. Absent: 1.
+    #[serde(default)]
+    pub kappa: Option<f64>,
     /// Half the hinge threshold θ, in pixels; larger than the ε that is certified.
     pub eps_train: Epsilon,
     /// The same once p = ∞; linear in between, on the clock of p. Absent: constant.
@@ -293,13 +341,26 @@ pub struct Loss {
     pub eps_train_end: Option<Epsilon>,
 }
 
-/// The training loss.
+/// The training loss; each is a mean over the batch. Formulas: `Objective` in the net.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossKind {
-    /// Clipped hinge + λ·cross-entropy (arXiv 2110.06850).
+    /// Clipped hinge + λ·cross-entropy of the scaled logits (arXiv 2110.06850).
     #[default]
     Mixture,
+    /// Hinge on the worst case, of the largest margin and the mean (arXiv 2102.05363, distance nets).
+    Hinge,
+    /// Cross-entropy of the worst case (arXiv 2102.05363, nets with a linear head).
+    CrossEntropy,
+    /// Hinge of the samples that are right + λ·cross-entropy of the scaled logits (arXiv 2210.01787, linear heads).
+    CeHinge,
+}
+
+impl LossKind {
+    /// Whether λ·cross-entropy of the scaled logits is part of it.
+    pub fn has_lambda(self) -> bool {
+        matches!(self, LossKind::Mixture | LossKind::CeHinge)
+    }
 }
 
 /// `[eval]`.

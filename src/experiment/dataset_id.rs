@@ -1,11 +1,13 @@
 //! Which data sets there are, and the constants of each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A data set that the program can read; written `mnist`, `fashion-mnist`, `cifar10` or `synthetic` everywhere.
+/// A data set that the program can read; written `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `tiny-imagenet` or
+/// `synthetic` everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatasetId {
@@ -15,13 +17,18 @@ pub enum DatasetId {
     FashionMnist,
     /// Tiny photographs, 50 000 + 10 000 colour images of 32×32.
     Cifar10,
+    /// The same with 100 classes.
+    Cifar100,
+    /// 200 classes of ImageNet, 100 000 + 10 000 colour images of 64×64; the validation images serve as test images.
+    TinyImagenet,
     /// Digits drawn by the program itself (see [`crate::dataset::synthetic`]): for tests and machines with no network.
     Synthetic,
 }
 
 impl DatasetId {
     /// Every data set, in the order in which they are listed.
-    pub const ALL: [Self; 4] = [Self::Mnist, Self::FashionMnist, Self::Cifar10, Self::Synthetic];
+    pub const ALL: [Self; 6] =
+        [Self::Mnist, Self::FashionMnist, Self::Cifar10, Self::Cifar100, Self::TinyImagenet, Self::Synthetic];
 
     /// The name in configs, on the command line and of the folder on disk.
     pub fn name(self) -> &'static str {
@@ -29,6 +36,8 @@ impl DatasetId {
             Self::Mnist => "mnist",
             Self::FashionMnist => "fashion-mnist",
             Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::TinyImagenet => "tiny-imagenet",
             Self::Synthetic => "synthetic",
         }
     }
@@ -39,6 +48,8 @@ impl DatasetId {
             Self::Mnist => "MNIST",
             Self::FashionMnist => "Fashion-MNIST",
             Self::Cifar10 => "CIFAR-10",
+            Self::Cifar100 => "CIFAR-100",
+            Self::TinyImagenet => "TinyImageNet",
             Self::Synthetic => "synthetic digits",
         }
     }
@@ -52,7 +63,8 @@ impl DatasetId {
     pub fn height(self) -> usize {
         match self {
             Self::Mnist | Self::FashionMnist | Self::Synthetic => 28,
-            Self::Cifar10 => 32,
+            Self::Cifar10 | Self::Cifar100 => 32,
+            Self::TinyImagenet => 64,
         }
     }
 
@@ -70,14 +82,19 @@ impl DatasetId {
     pub fn train_images(self) -> usize {
         match self {
             Self::Mnist | Self::FashionMnist => 60_000,
-            Self::Cifar10 => 50_000,
+            Self::Cifar10 | Self::Cifar100 => 50_000,
+            Self::TinyImagenet => 100_000,
             Self::Synthetic => 6_000,
         }
     }
 
     /// Number of classes; labels are `0..classes()`.
     pub fn classes(self) -> usize {
-        10
+        match self {
+            Self::Cifar100 => 100,
+            Self::TinyImagenet => 200,
+            _ => 10,
+        }
     }
 
     /// Mean of each channel for pixels in [0, 1], as the papers' code has it.
@@ -86,6 +103,8 @@ impl DatasetId {
             Self::Mnist | Self::Synthetic => &[0.1307],
             Self::FashionMnist => &[0.2860],
             Self::Cifar10 => &[0.4914, 0.4822, 0.4465],
+            Self::Cifar100 => &[0.5071, 0.4867, 0.4408],
+            Self::TinyImagenet => &[0.4802, 0.4481, 0.3975],
         }
     }
 
@@ -95,31 +114,41 @@ impl DatasetId {
             Self::Mnist | Self::Synthetic => 0.3081,
             Self::FashionMnist => 0.3520,
             Self::Cifar10 => 0.2009,
+            Self::Cifar100 => 0.2667,
+            Self::TinyImagenet => 0.2276,
         }
     }
 
-    /// What each label stands for.
-    pub fn class_names(self) -> &'static [&'static str; 10] {
-        match self {
-            Self::Mnist | Self::Synthetic => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-            Self::FashionMnist => &[
-                "T-shirt/top",
-                "trouser",
-                "pullover",
-                "dress",
-                "coat",
-                "sandal",
-                "shirt",
-                "sneaker",
-                "bag",
-                "ankle boot",
-            ],
-            Self::Cifar10 => {
-                &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-            }
-        }
+    /// What a label stands for; the label itself where the names are not known to the program.
+    pub fn class_name(self, label: u8) -> Cow<'static, str> {
+        let names: &[&str] = match self {
+            Self::Mnist | Self::Synthetic | Self::TinyImagenet => &[],
+            Self::FashionMnist => &FASHION,
+            Self::Cifar10 => &CIFAR_10,
+            Self::Cifar100 => &CIFAR_100,
+        };
+        names.get(usize::from(label)).map_or_else(|| Cow::Owned(label.to_string()), |&name| Cow::Borrowed(name))
     }
 }
+
+const FASHION: [&str; 10] =
+    ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
+
+const CIFAR_10: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+#[rustfmt::skip]
+const CIFAR_100: [&str; 100] = [
+    "apple", "aquarium fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+    "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+    "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
+    "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
+    "lamp", "lawn mower", "leopard", "lion", "lizard", "lobster", "man", "maple tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak tree", "orange", "orchid", "otter", "palm tree", "pear", "pickup truck", "pine tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
+    "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+    "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow tree", "wolf", "woman", "worm",
+];
 
 impl fmt::Display for DatasetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +158,7 @@ impl fmt::Display for DatasetId {
 
 /// A name that is no data set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no data set is called {0:?}; there are mnist, fashion-mnist, cifar10 and synthetic")]
+#[error("no data set is called {0:?}; there are mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet and synthetic")]
 pub struct UnknownDataset(pub String);
 
 impl FromStr for DatasetId {
@@ -155,7 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn labels_have_names_where_they_are_known() {
+        assert_eq!(DatasetId::Cifar10.class_name(9), "truck");
+        assert_eq!(DatasetId::Cifar100.class_name(99), "worm");
+        assert!(CIFAR_100.is_sorted(), "CIFAR-100 numbers its classes by name");
+        assert_eq!(DatasetId::TinyImagenet.class_name(199), "199");
+    }
+
+    #[test]
     fn images_have_the_published_sizes() {
-        assert_eq!(DatasetId::ALL.map(DatasetId::pixels), [784, 784, 3072, 784]);
+        assert_eq!(DatasetId::ALL.map(DatasetId::pixels), [784, 784, 3072, 3072, 12288, 784]);
     }
 }

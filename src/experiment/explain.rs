@@ -25,9 +25,9 @@ const KEYS: &[KeyDoc] = &[
     key("run.published.clean", "0 to 1", Some("none"), "Published clean accuracy."),
     key(
         "data.dataset",
-        "mnist, fashion-mnist, cifar10 or synthetic",
+        "mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet or synthetic",
         None,
-        "The images. All but synthetic are fetched by `linf-tui data fetch`.",
+        "The images. The first three are fetched by `linf-tui data fetch`; cifar100 and tiny-imagenet are put there by hand.",
     ),
     key(
         "data.augment.pad",
@@ -49,6 +49,27 @@ const KEYS: &[KeyDoc] = &[
     ),
     key("data.train_limit", "1 or more", Some("all"), "Train on the first so many images only."),
     key("data.test_limit", "1 or more", Some("all"), "Measure on the first so many test images only."),
+    key(
+        "data.validation",
+        "0 or more",
+        Some("0"),
+        "Training images held out, the same ones for every seed. Evaluations under way are on them and the best is \
+         chosen by them, so nothing is chosen on the test set, which gives the last figure alone; 0 evaluates on the \
+         test set throughout.",
+    ),
+    key(
+        "data.extra.path",
+        "a folder or a .npz file; relative to the data root",
+        None,
+        "More images to train on, such as generated ones: a folder of one folder a class, or an .npz file with arrays \
+         image [N, H, W, C] and label [N] of bytes and integers. Never tested on, never held out.",
+    ),
+    key(
+        "data.extra.share",
+        "above 0, up to 1",
+        None,
+        "The share of each epoch's images that are drawn from them; an epoch stays as long as it was.",
+    ),
     key(
         "model.kind",
         "linf-dist or sort-net",
@@ -102,6 +123,13 @@ const KEYS: &[KeyDoc] = &[
     key("train.batch_size", "1 to 65536", None, "Images a step. The last, smaller batch of an epoch is kept."),
     key("train.lr", "above 0, up to 10", None, "Learning rate at step 0; a cosine takes it to 0 at the end."),
     key(
+        "train.lr_hold",
+        "0 to train.epochs, the end excluded",
+        Some("0"),
+        "Epoch up to which the learning rates stay as they are at step 0; the cosine begins there. The 2021 recipes hold \
+         them until p climbs.",
+    ),
+    key(
         "train.scalar_lr",
         "0 to 10",
         Some("train.lr / 5"),
@@ -119,6 +147,27 @@ const KEYS: &[KeyDoc] = &[
         "above 0, up to 1e-6",
         Some("1e-10"),
         "Adam's ε. Above 1e-10 it freezes training at large p, where nearly all gradients are tiny.",
+    ),
+    key(
+        "train.adam.dist_decay",
+        "0 to 1",
+        Some("0"),
+        "Weight decay of the distance layers, decoupled, times the learning rate: of each row's ½‖w‖² in the norm of the \
+         step's p, as in the 2021 recipes (0.005). The bias decays as rows of one value.",
+    ),
+    key(
+        "train.adam.head_decay",
+        "0 to 1",
+        Some("0"),
+        "Weight decay of a linear head and of the scalar s, decoupled, times the learning rate: 0.02 in SortNet, 0.005 \
+         in 2021.",
+    ),
+    key(
+        "train.ema",
+        "0 to 1, both excluded",
+        Some("none"),
+        "Decay a step of an exponential moving average of the parameters, e.g. 0.999; evaluations are of the average. \
+         On CUDA the net is copied to the host at every step for it. The small nets measured so far gain nothing from it: the cosine averages already.",
     ),
     key("train.seed", "0 or more", Some("0"), "Decides initial weights, data order and augmentation."),
     key("schedule.p_start", "1 to 1000", Some("8"), "The exponent before the ramp."),
@@ -142,8 +191,40 @@ const KEYS: &[KeyDoc] = &[
         "exact changes p at every step, as published; ladder rounds p below 68 to integers of few multiplications: the \
          same accuracy, up to twice as fast on a CPU.",
     ),
-    key("loss.kind", "mixture", Some("mixture"), "clamp(1 + (d_y − min d_j)/(2ε), 0, 1) + λ·CE(−s·d, y), batch mean."),
-    key("loss.lambda", "0 to 1000", None, "Weight λ of the cross-entropy while p = p_start."),
+    key(
+        "schedule.eps_start",
+        "0 to eps_end",
+        Some("0"),
+        "Epoch at which ε_train begins to climb from 0, where eps_end is given.",
+    ),
+    key(
+        "schedule.eps_end",
+        "eps_start to train.epochs",
+        Some("0"),
+        "Epoch at which ε_train is whole. The same as eps_start: it is whole from the first step.",
+    ),
+    key(
+        "schedule.eps_smooth",
+        "0 to 1, 1 excluded",
+        Some("0"),
+        "The first share of the climb of ε_train that goes with the fourth power of time, before the straight rest; \
+         SortNet's nets with a head take 0.4.",
+    ),
+    key(
+        "loss.kind",
+        "mixture, hinge, cross-entropy or ce-hinge",
+        Some("mixture"),
+        "With logits z and W_j, the most that z_j − z_y can be within ε_train (z_j − z_y + 2ε in a distance net), batch \
+         mean of: mixture clamp(max W/2ε, 0, 1) + λ·CE(s·z, y); hinge κ·H(W) + (1 − κ)·H(z − z_y), where H(m) = \
+         mix·max m⁺ + (1 − mix)·mean m⁺; cross-entropy κ·CE(W, y) + (1 − κ)·CE(z, y); ce-hinge (1 + max W)⁺ where z is \
+         right, + λ·CE(s·z, y).",
+    ),
+    key(
+        "loss.lambda",
+        "above 0, up to 1000, for mixture and ce-hinge; 0 otherwise",
+        Some("0"),
+        "Weight λ of the cross-entropy while p = p_start. Without it nothing recovers a misclassified sample.",
+    ),
     key(
         "loss.lambda_end",
         "above 0, up to 1000",
@@ -151,10 +232,22 @@ const KEYS: &[KeyDoc] = &[
         "λ once p = ∞; geometric in between, on the clock of p.",
     ),
     key(
+        "loss.mix",
+        "0 to 1, for hinge",
+        Some("1"),
+        "Share of the largest margin in the hinge, beside the mean over all classes; 0.75 in 2021.",
+    ),
+    key(
+        "loss.kappa",
+        "0 to 1, for hinge and cross-entropy",
+        Some("1"),
+        "Share κ of the worst case, beside the clean images.",
+    ),
+    key(
         "loss.eps_train",
         "a radius such as 0.45 or \"24/255\", above 0",
         None,
-        "Half the hinge threshold θ, in pixels. Larger than eval.eps: 1.5 times on MNIST 0.3, 3 times on CIFAR-10 8/255.",
+        "Half the hinge threshold θ, in pixels: the radius of W. Larger than eval.eps: 1.5 times on MNIST 0.3, 3 times on CIFAR-10 8/255.",
     ),
     key(
         "loss.eps_train_end",
@@ -270,6 +363,8 @@ mod tests {
         augment = { pad = 1, pad_mode = "zero", flip = true }
         train_limit = 1
         test_limit = 1
+        validation = 1
+        extra = { path = "more.npz", share = 0.5 }
         [model]
         kind = "sort-net"
         depth = 2
@@ -283,8 +378,10 @@ mod tests {
         epochs = 2
         batch_size = 2
         lr = 0.1
+        lr_hold = 1
         scalar_lr = 0.1
-        adam = { beta1 = 0.9, beta2 = 0.9, eps = 1e-10 }
+        adam = { beta1 = 0.9, beta2 = 0.9, eps = 1e-10, dist_decay = 0.1, head_decay = 0.1 }
+        ema = 0.5
         seed = 1
         [schedule]
         p_start = 8
@@ -292,6 +389,9 @@ mod tests {
         ramp_start = 1
         ramp_end = 2
         p_steps = "ladder"
+        eps_start = 0
+        eps_end = 1
+        eps_smooth = 0.4
         [loss]
         kind = "mixture"
         lambda = 1
@@ -325,10 +425,15 @@ mod tests {
 
     #[test]
     fn every_key_of_the_config_is_explained_and_no_other() {
-        let config = parse(EVERY_KEY).unwrap();
+        // No loss has every key of the losses.
+        let hinge = ["kind = \"hinge\"", "mix = 0.5", "kappa = 0.5"].join("\n");
+        let other = EVERY_KEY.replace("kind = \"mixture\"\n        lambda = 1\n        lambda_end = 0.5", &hinge);
         let mut found = Vec::new();
-        flatten("", &toml::Table::try_from(&config).unwrap(), &mut found);
+        for text in [EVERY_KEY, &other] {
+            flatten("", &toml::Table::try_from(parse(text).unwrap()).unwrap(), &mut found);
+        }
         found.sort();
+        found.dedup();
         let mut known: Vec<_> = KEYS.iter().map(|doc| doc.key.to_owned()).collect();
         known.sort();
         assert_eq!(found, known);

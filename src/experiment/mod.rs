@@ -16,8 +16,8 @@ mod sweep;
 mod turn;
 
 pub use config::{
-    Adam, Augmentation, Config, Conv, Data, Device, Eval, Loss, LossKind, Model, ModelKind, PSteps, PadMode, Published,
-    Resources, Run, Schedule, Train,
+    Adam, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps, PadMode,
+    Published, Resources, Run, Schedule, Train,
 };
 pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
@@ -30,3 +30,6 @@ pub use schedule::{Phase, Point, Schedules};
 pub use steering::{Order, Steered, Steering};
 pub use sweep::{SweepError, expand};
 pub use turn::{After, Need, Parent, Turn};
+
+#[cfg(test)]
+mod schedule_tests;

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::explain::{explain, nearest};
-use super::{Config, DatasetId, Epsilon, Model, ModelKind};
+use super::{Config, DatasetId, Epsilon, Loss, LossKind, Model, ModelKind};
 
 /// Why a config cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -210,26 +210,28 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("data.augment.pad", data.augment.pad as f64, 0.0, 16.0)?;
     within("data.train_limit", data.train_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.test_limit", data.test_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
+    within("data.validation", data.validation as f64, 0.0, 1e12)?;
+    above("data.extra.share", data.extra.as_ref().map_or(1.0, |extra| extra.share), 0.0, 1.0)?;
     check_model(model, data.dataset)?;
     within("train.epochs", f64::from(train.epochs), 1.0, 100_000.0)?;
     within("train.batch_size", train.batch_size as f64, 1.0, 65536.0)?;
     above("train.lr", train.lr, 0.0, 10.0)?;
+    within("train.lr_hold", train.lr_hold, 0.0, f64::from(train.epochs).next_down())?;
     within("train.scalar_lr", train.scalar_lr(), 0.0, 10.0)?;
     within("train.adam.beta1", train.adam.beta1, 0.0, 1.0 - f64::EPSILON)?;
     within("train.adam.beta2", train.adam.beta2, 0.0, 1.0 - f64::EPSILON)?;
     above("train.adam.eps", train.adam.eps, 0.0, 1e-6)?;
+    within("train.adam.dist_decay", train.adam.dist_decay, 0.0, 1.0)?;
+    within("train.adam.head_decay", train.adam.head_decay, 0.0, 1.0)?;
+    within("train.ema", train.ema.unwrap_or(0.5), f64::MIN_POSITIVE, 1.0 - f64::EPSILON)?;
     within("schedule.p_start", schedule.p_start, 1.0, 1000.0)?;
     within("schedule.p_end", schedule.p_end, schedule.p_start, 1e6)?;
     within("schedule.ramp_end", schedule.ramp_end, 0.0, f64::from(train.epochs))?;
     within("schedule.ramp_start", schedule.ramp_start, 0.0, schedule.ramp_end)?;
-    within("loss.lambda", loss.lambda, 0.0, 1000.0)?;
-    match loss.lambda_end {
-        Some(end) if end != loss.lambda => {
-            above("loss.lambda", loss.lambda, 0.0, 1000.0)?;
-            above("loss.lambda_end", end, 0.0, 1000.0)?;
-        }
-        _ => {}
-    }
+    within("schedule.eps_end", schedule.eps_end, 0.0, f64::from(train.epochs))?;
+    within("schedule.eps_start", schedule.eps_start, 0.0, schedule.eps_end)?;
+    within("schedule.eps_smooth", schedule.eps_smooth, 0.0, 1.0 - f64::EPSILON)?;
+    check_loss(loss)?;
     radius("loss.eps_train", loss.eps_train)?;
     radius("loss.eps_train_end", loss.eps_train_end.unwrap_or(loss.eps_train))?;
     within("eval.every", f64::from(eval.every), 1.0, f64::from(u32::MAX))?;
@@ -302,6 +304,22 @@ fn check_fit(model: &Model, data: DatasetId) -> Result<(), Fault> {
         return Err(Fault { key: "model.groups", found: model.groups.to_string() });
     }
     Ok(())
+}
+
+/// Whether the loss has the keys of its kind and no others.
+fn check_loss(loss: &Loss) -> Result<(), Fault> {
+    let between = |key, found: Option<f64>, low: f64, high: f64| match found {
+        Some(found) if !(found >= low && found <= high) => Err(Fault { key, found: found.to_string() }),
+        _ => Ok(()),
+    };
+    let (least, most) = if loss.kind.has_lambda() { (f64::MIN_POSITIVE, 1000.0) } else { (0.0, 0.0) };
+    between("loss.lambda", Some(loss.lambda), least, most)?;
+    between("loss.lambda_end", loss.lambda_end, least, most)?;
+    let of = |has: bool| if has { (0.0, 1.0) } else { (f64::INFINITY, f64::INFINITY) };
+    let (low, high) = of(loss.kind == LossKind::Hinge);
+    between("loss.mix", loss.mix, low, high)?;
+    let (low, high) = of(matches!(loss.kind, LossKind::Hinge | LossKind::CrossEntropy));
+    between("loss.kappa", loss.kappa, low, high)
 }
 
 #[cfg(test)]
@@ -382,6 +400,28 @@ eps = 0.3
         assert!(message.starts_with("c.toml:6: train: missing field `lr`"), "{message}");
         let message = error(&GOOD.replace("depth = 5", "depth = = 5"));
         assert!(message.starts_with("c.toml:4: not TOML"), "{message}");
+    }
+
+    #[test]
+    fn a_loss_takes_the_keys_of_its_kind_alone() {
+        let with = |lines: &str| GOOD.replace("lambda = 0.05", lines);
+        for good in ["lambda = 1", "kind = 'hinge'\nmix = 0.75", "kind = 'cross-entropy'\nkappa = 0.5"] {
+            assert!(parse(&with(good)).is_ok(), "{good}");
+        }
+        for (bad, key) in [
+            ("", "loss.lambda"),
+            ("lambda = 0", "loss.lambda"),
+            ("lambda = 1\nlambda_end = 0", "loss.lambda_end"),
+            ("lambda = 1\nmix = 0.5", "loss.mix"),
+            ("lambda = 1\nkappa = 0.5", "loss.kappa"),
+            ("kind = 'hinge'\nlambda = 1", "loss.lambda"),
+            ("kind = 'hinge'\nkappa = 1.5", "loss.kappa"),
+            ("kind = 'cross-entropy'\nmix = 0.5", "loss.mix"),
+            ("kind = 'ce-hinge'", "loss.lambda"),
+        ] {
+            let message = error(&with(bad));
+            assert!(message.contains(key) && message.contains("impossible; allowed"), "{bad}: {message}");
+        }
     }
 
     #[test]

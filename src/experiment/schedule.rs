@@ -1,5 +1,5 @@
 //! The schedules of p, learning rate, λ and ε, evaluated at every step with a fractional epoch
-//! (arXiv 2102.05363 §5, arXiv 2110.06850 §5).
+//! (arXiv 2102.05363 §5, arXiv 2110.06850 §5, arXiv 2210.01787 §5).
 
 use std::f64::consts::PI;
 
@@ -11,6 +11,7 @@ pub struct Schedules {
     epochs: f64,
     lr: f64,
     scalar_lr: f64,
+    lr_hold: f64,
     p_start: f64,
     p_end: f64,
     ramp_start: f64,
@@ -18,8 +19,17 @@ pub struct Schedules {
     p_steps: PSteps,
     lambda: (f64, f64),
     eps_train: (f64, f64),
+    eps_window: Window,
     /// What its user changed on the way, oldest first.
     changes: Vec<Change>,
+}
+
+/// The climb of ε_train from 0.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    start: f64,
+    end: f64,
+    smooth: f64,
 }
 
 /// A state of the schedules that a user brought about, from an epoch on.
@@ -30,7 +40,7 @@ struct Change {
     lr_factor: f64,
     /// In place of the schedule's.
     lambda: Option<f64>,
-    /// Where the clock stood and what ε_train was when its end was changed, and the new end.
+    /// Where the clock stood and what ε_train was, its window aside, when its end was changed, and the new end.
     eps: Option<(f64, f64, f64)>,
 }
 
@@ -86,6 +96,7 @@ impl Schedules {
             epochs: f64::from(config.train.epochs),
             lr: config.train.lr,
             scalar_lr: config.train.scalar_lr(),
+            lr_hold: config.train.lr_hold,
             p_start: schedule.p_start,
             p_end: schedule.p_end,
             ramp_start: schedule.ramp_start,
@@ -93,6 +104,7 @@ impl Schedules {
             p_steps: schedule.p_steps,
             lambda: (loss.lambda, loss.lambda_end.unwrap_or(loss.lambda)),
             eps_train: (eps_train, loss.eps_train_end.map_or(eps_train, |eps| eps.to_f64())),
+            eps_window: Window { start: schedule.eps_start, end: schedule.eps_end, smooth: schedule.eps_smooth },
             changes: Vec::new(),
         }
     }
@@ -106,7 +118,7 @@ impl Schedules {
             match *what {
                 Steering::LrFactor(factor) => change.lr_factor = factor,
                 Steering::Lambda(lambda) => change.lambda = lambda,
-                Steering::EpsEnd(end) => change.eps = Some((ratio, self.eps_train(*epoch), end.to_f64())),
+                Steering::EpsEnd(end) => change.eps = Some((ratio, self.whole_eps(*epoch), end.to_f64())),
                 Steering::HoldP(true) => change.clock = Clock::Stands(ratio),
                 Steering::HoldP(false) => change.clock = Clock::GoesOn(*epoch, ratio),
                 Steering::Checkpoint | Steering::Evaluate => continue,
@@ -126,17 +138,19 @@ impl Schedules {
     pub fn at(&self, epoch: f64) -> Point {
         let ratio = self.ramp(epoch);
         let change = self.change(epoch);
-        let cosine = 0.5 * (1.0 + (PI * epoch / self.epochs).cos()) * change.lr_factor;
+        let done = (epoch - self.lr_hold).max(0.0) / (self.epochs - self.lr_hold);
+        let cosine = 0.5 * (1.0 + (PI * done).cos()) * change.lr_factor;
         Point {
             p: self.p(ratio),
             lr: self.lr * cosine,
             scalar_lr: self.scalar_lr * cosine,
             lambda: change.lambda.unwrap_or_else(|| geometric(self.lambda.0, self.lambda.1, ratio)),
-            eps_train: self.eps_train(epoch),
+            eps_train: self.whole_eps(epoch) * self.eps_window.share(epoch),
         }
     }
 
-    fn eps_train(&self, epoch: f64) -> f64 {
+    /// ε_train outside of its window.
+    fn whole_eps(&self, epoch: f64) -> f64 {
         let ratio = self.ramp(epoch);
         match self.change(epoch).eps {
             None => self.eps_train.0 + (self.eps_train.1 - self.eps_train.0) * ratio,
@@ -192,6 +206,20 @@ impl Schedules {
             PSteps::Ladder => rung(exact),
         };
         PNorm::new(p).unwrap_or(PNorm::INFINITY)
+    }
+}
+
+impl Window {
+    /// The share of ε_train that is in force. The first `smooth` of the window goes with the fourth power, the rest is
+    /// straight, and both value and slope are continuous where they meet.
+    fn share(self, epoch: f64) -> f64 {
+        if self.end <= self.start {
+            return 1.0;
+        }
+        let done = ((epoch - self.start) / (self.end - self.start)).clamp(0.0, 1.0);
+        // k·r⁴ at the joint r, slope 4k·r³, and the straight rest of length 1 − r reaches 1.
+        let r = self.smooth;
+        if done < r { done.powi(4) / ((4.0 - 3.0 * r) * r.powi(3)) } else { 1.0 - (1.0 - done) * 4.0 / (4.0 - 3.0 * r) }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::dataset::{DatasetId, Normalizer, Split, random};
 use crate::dist::Simd;
 use crate::experiment::{Adam, Epsilon, PNorm, parse};
 
-use super::{Batch, CpuEngine, Engine, Evaluator, NetShape, NetState, StepPoint};
+use super::{Batch, CpuEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint};
 
 const ID: DatasetId = DatasetId::Synthetic;
 
@@ -26,7 +26,8 @@ fn trained() -> (NetState, Split) {
         let indices: Vec<u32> = (0..50).map(|i| (step * 50 + i) % 2000).collect();
         crate::dataset::fill_batch(&split, ID, &normalizer, &indices, None, &mut images, &mut labels);
         let p = PNorm::new(8.0 * 1.06f64.powi(step as i32)).unwrap();
-        let point = StepPoint { p, lr: 0.03, scalar_lr: 0.006, lambda: 0.2, eps: 0.5 };
+        let point =
+            StepPoint { p, lr: 0.03, scalar_lr: 0.006, objective: Objective::Mixture { lambda: 0.2 }, eps: 0.5 };
         engine.step(Batch { images: &images, labels: &labels }, &point).unwrap();
     }
     let net = engine.state().unwrap().clone();

@@ -4,10 +4,7 @@ use crate::dist::{self, OpStats, Pool, Simd};
 use crate::experiment::Adam;
 
 use super::trunk::{Trunk, turn, turn_back};
-use super::{
-    Batch, Engine, HeadPass, MixtureLoss, NetState, StepError, StepPoint, StepStats, Trained, mixture,
-    mixture_of_bounds,
-};
+use super::{Batch, Engine, HeadPass, Loss, NetState, StepError, StepPoint, StepStats, Trained};
 
 /// A net that trains on the CPU. Its bits do not depend on the number of threads.
 pub struct CpuEngine {
@@ -19,7 +16,7 @@ pub struct CpuEngine {
     head: HeadPass,
     /// Features as the head takes them, and their gradient as the layers give it, where the head turns them.
     turned: Vec<f32>,
-    loss: MixtureLoss,
+    loss: Loss,
 }
 
 /// One step of the optimizer.
@@ -41,6 +38,14 @@ impl Update<'_> {
     }
 }
 
+/// Decoupled weight decay: w ← (1 − lr·decay)·w.
+fn decay(trained: &mut Trained, lr: f64, decay: f64) {
+    if decay > 0.0 {
+        let kept = (1.0 - lr * decay) as f32;
+        trained.value.iter_mut().for_each(|value| *value *= kept);
+    }
+}
+
 impl CpuEngine {
     /// Trains `state` further on `threads` threads (0: all cores).
     pub fn new(state: NetState, adam: Adam, threads: usize, simd: Simd) -> CpuEngine {
@@ -51,7 +56,7 @@ impl CpuEngine {
             trunk: Trunk::new(&state.layers, simd),
             head: HeadPass::default(),
             turned: Vec::new(),
-            loss: MixtureLoss::default(),
+            loss: Loss::default(),
             state,
         }
     }
@@ -65,13 +70,13 @@ impl CpuEngine {
     fn measure(&mut self, labels: &[u8], point: &StepPoint) {
         let scalar = self.state.scalar.value[0];
         let Some((turned, head)) = &self.state.head else {
-            mixture(self.trunk.output(), labels, scalar, point.lambda, point.eps, &mut self.loss);
+            self.loss.of_distances(point.objective, self.trunk.output(), labels, scalar, point.eps);
             return;
         };
         let features = turn(&self.pool, *turned, self.trunk.output(), &mut self.turned);
         self.head.forward(&self.pool, self.simd, head, features, labels, point.eps);
         let HeadPass { logits, worst, .. } = &self.head;
-        mixture_of_bounds(logits, worst, labels, scalar, point.lambda, point.eps, &mut self.loss);
+        self.loss.of_bounds(point.objective, logits, worst, labels, scalar, point.eps);
     }
 }
 
@@ -90,6 +95,7 @@ impl Engine for CpuEngine {
 
         self.state.step += 1;
         let adam = &self.adam;
+        let (dist_decay, head_decay) = (adam.dist_decay, adam.head_decay);
         let update = Update {
             pool: &self.pool,
             simd,
@@ -100,6 +106,8 @@ impl Engine for CpuEngine {
         let of_output = match &mut self.state.head {
             None => {
                 let gradient = column_sums(&self.loss.gradient, self.state.bias.value.len());
+                // The bias decays as rows of one value.
+                decay(&mut self.state.bias, point.lr, dist_decay);
                 update.apply("bias", &mut self.state.bias, &gradient, point.lr)?;
                 &self.loss.gradient
             }
@@ -108,16 +116,25 @@ impl Engine for CpuEngine {
                 let (of_logits, of_worst) = (&self.loss.gradient, &self.loss.worst_gradient);
                 self.head.backward(update.pool, simd, head, features, batch.labels, point.eps, of_logits, of_worst);
                 for ((name, trained), gradient) in head.parts_mut().into_iter().zip(&self.head.gradients) {
+                    decay(trained, point.lr, head_decay);
                     update.apply(name, trained, gradient, point.lr)?;
                 }
                 turn_back(update.pool, *turned, &self.head.features, &mut turned_back);
                 &turned_back
             }
         };
+        // s decays as a part of the head, where the loss knows it.
+        if point.objective.lambda() > 0.0 {
+            decay(&mut self.state.scalar, point.scalar_lr, head_decay);
+        }
         update.apply("scalar", &mut self.state.scalar, &[self.loss.scalar_gradient as f32], point.scalar_lr)?;
 
         let layers = &mut self.state.layers;
         self.trunk.backward(update.pool, simd, layers, batch.images, of_output, |index, layer, gradient| {
+            if dist_decay > 0.0 {
+                let (rate, inputs) = ((point.lr * dist_decay) as f32, layer.shape.inputs());
+                dist::decay_rows(update.pool, simd, point.p.get(), rate, inputs, &mut layer.weight.value);
+            }
             update.apply(&format!("weight of layer {}", index + 1), &mut layer.weight, gradient, point.lr)
         })?;
         Ok(self.loss.stats)
@@ -147,7 +164,7 @@ fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::experiment::{PNorm, parse};
-    use crate::net::NetShape;
+    use crate::net::{NetShape, Objective};
 
     fn step(p: f64, spoil: impl Fn(&mut NetState, &mut Vec<f32>)) -> Result<StepStats, StepError> {
         let config = parse(
@@ -160,7 +177,13 @@ mod tests {
         let mut images: Vec<f32> = (0..8 * 784).map(|k| ((k * 31) % 97) as f32 / 97.0).collect();
         spoil(&mut state, &mut images);
         let mut engine = CpuEngine::new(state, config.train.adam, 2, Simd::best());
-        let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 0.01, scalar_lr: 0.01, lambda: 0.1, eps: 0.1 };
+        let point = StepPoint {
+            p: PNorm::new(p).unwrap(),
+            lr: 0.01,
+            scalar_lr: 0.01,
+            objective: Objective::Mixture { lambda: 0.1 },
+            eps: 0.1,
+        };
         engine.step(Batch { images: &images, labels: &[0, 1, 2, 3, 4, 5, 6, 7] }, &point)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::experiment::PNorm;
 
-use super::NetState;
+use super::{NetState, Objective};
 
 /// Training images of one step.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,8 @@ pub struct StepPoint {
     pub lr: f64,
     /// Learning rate of the scalar.
     pub scalar_lr: f64,
-    /// Weight of the cross-entropy.
-    pub lambda: f64,
+    /// The loss.
+    pub objective: Objective,
     /// ε_train in normalised units (pixel ε over std).
     pub eps: f64,
 }

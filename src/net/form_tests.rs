@@ -5,7 +5,7 @@ use crate::dataset::{DatasetId, Normalizer, Split, random};
 use crate::dist::{MASK_SAMPLES, Mask, Planes, Simd};
 use crate::experiment::{Adam, Epsilon, PNorm, parse};
 
-use super::{Batch, CpuEngine, Engine, Evaluator, LayerShape, NetShape, NetState, StepPoint, Turn, dropout};
+use super::{Batch, CpuEngine, Engine, Evaluator, LayerShape, NetShape, NetState, Objective, StepPoint, Turn, dropout};
 
 /// A number of the net: of a layer's weights, or of a tensor of the head or the last bias.
 type Place = (usize, usize);
@@ -188,7 +188,13 @@ fn one_step_has_the_loss_and_the_gradients_of_the_definition() {
             let mut plain = Plain::new(&start, size, p, eps);
             let expected = plain.loss(&images, &labels);
             let mut engine = CpuEngine::new(start, Adam::default(), 2, Simd::detect().unwrap());
-            let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 0.03, scalar_lr: 0.006, lambda: 0.5, eps };
+            let point = StepPoint {
+                p: PNorm::new(p).unwrap(),
+                lr: 0.03,
+                scalar_lr: 0.006,
+                objective: Objective::Mixture { lambda: 0.5 },
+                eps,
+            };
             let stats = engine.step(Batch { images: &images, labels: &labels }, &point).unwrap();
             assert!((stats.loss - expected).abs() < 1e-4, "{model}, p = {p}: loss {} ≠ {expected}", stats.loss);
 
@@ -235,7 +241,13 @@ fn the_number_of_threads_changes_no_bit() {
             let start = NetState::init(&shape(model), 3, None);
             let mut engine = CpuEngine::new(start, Adam::default(), threads, Simd::detect().unwrap());
             for p in [8.0, 14.5, 700.0, f64::INFINITY] {
-                let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 0.03, scalar_lr: 0.006, lambda: 0.5, eps: 0.2 };
+                let point = StepPoint {
+                    p: PNorm::new(p).unwrap(),
+                    lr: 0.03,
+                    scalar_lr: 0.006,
+                    objective: Objective::Mixture { lambda: 0.5 },
+                    eps: 0.2,
+                };
                 engine.step(Batch { images: &images, labels: &labels }, &point).unwrap();
             }
             engine.state().unwrap().clone()
@@ -257,7 +269,13 @@ fn trained(model: &str, split: &Split) -> NetState {
         let indices: Vec<u32> = (0..64).map(|i| (step * 64 + i) % 2000).collect();
         crate::dataset::fill_batch(split, id, &normalizer, &indices, None, &mut images, &mut labels);
         let p = PNorm::new(8.0 * 1.04f64.powi(step as i32)).unwrap();
-        let point = StepPoint { p, lr: 0.03, scalar_lr: 0.006, lambda: 0.2, eps: if has_head { 0.1 } else { 0.3 } };
+        let point = StepPoint {
+            p,
+            lr: 0.03,
+            scalar_lr: 0.006,
+            objective: Objective::Mixture { lambda: 0.2 },
+            eps: if has_head { 0.1 } else { 0.3 },
+        };
         engine.step(Batch { images: &images, labels: &labels }, &point).unwrap();
     }
     let net = engine.state().unwrap().clone();

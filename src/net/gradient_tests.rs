@@ -4,11 +4,17 @@ use crate::dataset::random;
 use crate::dist::Simd;
 use crate::experiment::{Adam, PNorm};
 
-use super::{Batch, CpuEngine, Engine, LayerShape, LayerState, NetState, StepPoint, Trained};
+use super::{Batch, CpuEngine, Engine, LayerShape, LayerState, NetState, Objective, StepPoint, Trained};
 
 const WIDTHS: [usize; 4] = [6, 5, 4, 3];
 const BATCH: usize = 7;
-const POINT: StepPoint = StepPoint { p: PNorm::INFINITY, lr: 0.03, scalar_lr: 0.006, lambda: 0.7, eps: 0.4 };
+const POINT: StepPoint = StepPoint {
+    p: PNorm::INFINITY,
+    lr: 0.03,
+    scalar_lr: 0.006,
+    objective: Objective::Mixture { lambda: 0.7 },
+    eps: 0.4,
+};
 
 fn trained(value: Vec<f32>) -> Trained {
     Trained { m: vec![0.0; value.len()], v: vec![0.0; value.len()], value }
@@ -69,7 +75,7 @@ fn loss(net: &[Vec<f64>], bias: &[f64], scalar: f64, images: &[f32], labels: &[u
         let rival = (0..3).filter(|&j| j != label).map(|j| row[j]).fold(f64::INFINITY, f64::min);
         let norm: f64 = row.iter().map(|d| (-scalar * d).exp()).sum();
         loss += (1.0 + (row[label] - rival) / (2.0 * POINT.eps)).clamp(0.0, 1.0)
-            - POINT.lambda * ((-scalar * row[label]).exp() / norm).ln();
+            - POINT.objective.lambda() * ((-scalar * row[label]).exp() / norm).ln();
     }
     loss / rows.len() as f64
 }

@@ -3,6 +3,7 @@
 //! Everything here runs on the CPU through [`crate::dist`] and knows nothing of libtorch; `linf-train` adds the CUDA
 //! engine behind the same trait.
 
+mod average;
 mod cpu;
 mod dropout;
 mod engine;
@@ -15,12 +16,13 @@ mod state;
 mod tanh;
 mod trunk;
 
+pub use average::Average;
 pub use cpu::CpuEngine;
 pub use engine::{Batch, Engine, StepError, StepPoint, StepStats};
 pub use evaluate::{Evaluation, Evaluator, SampleResult};
 pub use head::{Head, HeadBounds, HeadPass, Linear};
 pub use input_box::InputBox;
-pub use loss::{MixtureLoss, mixture, mixture_of_bounds};
+pub use loss::{Loss, Objective};
 pub use shape::{End, HeadShape, LayerShape, NetShape, ShapeError, Turn};
 pub use state::{LayerState, NetState, StateError, Trained};
 

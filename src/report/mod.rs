@@ -2,7 +2,9 @@
 
 pub mod figures;
 pub mod layers;
+pub mod pace;
 pub mod progress;
 pub mod recipes;
+pub mod results;
 pub mod standing;
 pub mod table;

@@ -3,7 +3,7 @@
 use super::figures::duration;
 use crate::{
     experiment::Config,
-    store::{EpochRow, EvalRow},
+    store::{EpochRow, EvalRow, EvalSplit},
 };
 
 /// An epoch of training. The accuracy is that of the training batches; `surrogate` is measured at finite p and is no
@@ -23,11 +23,15 @@ pub fn epoch(row: &EpochRow, config: &Config, eta_seconds: Option<f64>) -> Strin
     )
 }
 
-/// An evaluation on the test set at p = ∞. `best` is the highest certified accuracy so far, this one included.
+/// An evaluation at p = ∞. `best` is the highest certified accuracy so far on the same images, this one included.
 pub fn evaluation(row: &EvalRow, best: f64) -> String {
     format!(
         "evaluation at epoch {epoch:.1}: clean {clean:.4}  certified {certified:.4} at ε = {eps}  (best {best:.4}; {samples} \
-         test images, {seconds:.1} s)",
+         {whose} images, {seconds:.1} s)",
+        whose = match row.split {
+            EvalSplit::Test => "test",
+            EvalSplit::Validation => "held-out",
+        },
         epoch = row.epoch,
         clean = row.clean,
         certified = row.certified,

@@ -42,6 +42,6 @@ pub fn recipes(folder: &Path) -> io::Result<Vec<Recipe>> {
 
 /// Pairs |x − w| of one epoch's forward passes: what training costs, whatever the machine.
 pub fn pairs_an_epoch(config: &Config) -> f64 {
-    let images = config.data.dataset.train_images();
+    let images = config.data.dataset.train_images().saturating_sub(config.data.validation);
     config.data.train_limit.map_or(images, |limit| limit.min(images)) as f64 * NetShape::new(config).pairs() as f64
 }

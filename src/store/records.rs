@@ -66,9 +66,10 @@ pub struct Summary {
     pub train_accuracy: Option<f64>,
     /// Last evaluation at p = ∞: clean test accuracy.
     pub clean: Option<f64>,
-    /// Last evaluation at p = ∞: certified test accuracy at the config's ε.
+    /// Last evaluation at p = ∞: certified accuracy at the config's ε. On the test set; on the held-out images while a
+    /// run that has some is under way.
     pub certified: Option<f64>,
-    /// Best certified accuracy so far with its epoch.
+    /// Best certified accuracy so far with its epoch: on the held-out images of a run that has some.
     pub best_certified: Option<(f64, f64)>,
     /// Certified accuracy of the evaluations so far, oldest first, for a sparkline (at most 32, evenly thinned).
     pub certified_history: Vec<f32>,
@@ -113,7 +114,18 @@ pub struct EpochRow {
     pub time_ms: i64,
 }
 
-/// One evaluation on the test set at p = ∞ with re-estimated means.
+/// Whose images an evaluation is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvalSplit {
+    /// The test set's.
+    #[default]
+    Test,
+    /// Training images that were held out (`data.validation`).
+    Validation,
+}
+
+/// One evaluation at p = ∞ with re-estimated means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct EvalRow {
     /// Its number in the run file, from 1.
@@ -126,6 +138,10 @@ pub struct EvalRow {
     pub train_p: PNorm,
     /// The certified radius.
     pub eps: Epsilon,
+    /// Whose images.
+    #[serde(default)]
+    #[sqlx(default)]
+    pub split: EvalSplit,
     /// Samples measured.
     pub samples: u32,
     /// Clean accuracy at p = ∞.
@@ -144,7 +160,15 @@ pub struct EvalRow {
     pub time_ms: i64,
 }
 
-/// What an evaluation found of each test sample, in the order of the test set.
+/// The evaluations that make one curve: those of the held-out images where there are some, for the one of the test set
+/// that follows may be of an earlier net.
+pub fn curve(evals: &[EvalRow]) -> impl DoubleEndedIterator<Item = &EvalRow> {
+    let held_out = evals.iter().any(|row| row.split == EvalSplit::Validation);
+    let split = if held_out { EvalSplit::Validation } else { EvalSplit::Test };
+    evals.iter().filter(move |row| row.split == split)
+}
+
+/// What an evaluation found of each sample, in the order of its split.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Margins {
     /// Lipschitz margin d_j* − d_y in pixel units: the sample's class provably holds within margin/2. Negative where it
@@ -215,7 +239,7 @@ pub enum CheckpointKind {
     Phase,
     /// So many epochs are over (`resources.milestone_epochs`).
     Milestone,
-    /// The net certified more of the test set than ever before.
+    /// The net certified more than ever before: of the held-out images where there are some, else of the test set.
     Best,
     /// Its user asked for one.
     Asked,

@@ -1,6 +1,6 @@
 //! A run's summary from what its run file holds. Pure.
 
-use super::{EpochRow, EvalRow, Summary};
+use super::{EpochRow, EvalRow, Summary, curve};
 use crate::experiment::{Phase, Schedules};
 
 /// What the summary is made of.
@@ -36,7 +36,10 @@ impl Facts {
             (None, None) => (0, 0.0),
         };
         let last_eval = self.evals.last();
-        let best = self.evals.iter().max_by(|a, b| a.certified.total_cmp(&b.certified));
+        // Where images were held out, the best is by them: nothing is chosen on the test set.
+        let of_curve: Vec<&EvalRow> = curve(&self.evals).collect();
+        // Of equals the first: the trainer keeps that one.
+        let best = of_curve.iter().rev().max_by(|a, b| a.certified.total_cmp(&b.certified));
         Summary {
             step,
             steps: self.steps_per_epoch * schedules.epochs() as u64,
@@ -48,7 +51,7 @@ impl Facts {
             clean: last_eval.map(|row| row.clean),
             certified: last_eval.map(|row| row.certified),
             best_certified: best.map(|row| (row.certified, row.epoch)),
-            certified_history: thin(&self.evals, HISTORY).map(|row| row.certified as f32).collect(),
+            certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),
             steps_per_second: self.recent_seconds_per_step().map(f64::recip),
             eta_seconds: self.eta(schedules, step, epoch),
@@ -115,6 +118,7 @@ fn thin<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
 mod tests {
     use super::*;
     use crate::experiment::{Epsilon, PNorm, parse};
+    use crate::store::EvalSplit;
 
     fn schedules() -> Schedules {
         let text = r#"
@@ -151,6 +155,7 @@ mod tests {
             step: 1,
             train_p: PNorm::INFINITY,
             eps: Epsilon::new(3, 10).unwrap(),
+            split: EvalSplit::Test,
             samples: 10,
             clean: 0.95,
             certified,
@@ -210,6 +215,15 @@ mod tests {
         let summary = Facts { evals, ..Facts::default() }.summary(&schedules());
         assert_eq!(summary.certified, Some(0.7));
         assert_eq!(summary.best_certified, Some((0.8, 2.0)));
+    }
+
+    #[test]
+    fn what_is_held_out_decides_what_is_best() {
+        let held_out = |epoch, certified| EvalRow { split: EvalSplit::Validation, ..eval(epoch, certified) };
+        let evals = vec![held_out(1.0, 0.2), held_out(2.0, 0.6), held_out(3.0, 0.5), eval(2.0, 0.9)];
+        let summary = Facts { evals, ..Facts::default() }.summary(&schedules());
+        assert_eq!(summary.certified, Some(0.9), "the last evaluation is of the test set");
+        assert_eq!(summary.best_certified, Some((0.6, 2.0)));
     }
 
     #[test]

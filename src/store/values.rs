@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
 };
 
-use super::CheckpointKind;
+use super::{CheckpointKind, EvalSplit};
 use crate::experiment::{Desired, Device, Epsilon, PNorm};
 
 // p = ∞ is SQLite's infinity.
@@ -61,3 +61,4 @@ as_text!(Epsilon);
 as_text!(Desired);
 as_text!(Device);
 as_text!(CheckpointKind);
+as_text!(EvalSplit);

@@ -346,7 +346,8 @@ impl Build<'_> {
         value: impl Fn(&crate::store::EvalRow) -> Option<f64>,
     ) -> Curve {
         let x = |epoch: f64| self.course.x(self.lens.x, epoch);
-        let points = self.data.evals.iter().filter_map(|row| Some((x(row.epoch), value(row)?))).collect();
+        let points =
+            crate::store::curve(&self.data.evals).filter_map(|row| Some((x(row.epoch), value(row)?))).collect();
         Curve { name: name.into(), points, style: self.look.style(tone), line }
     }
 

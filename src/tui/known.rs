@@ -228,6 +228,7 @@ pub struct ConfigFile {
 mod tests {
     use super::*;
     use crate::experiment::{Epsilon, PNorm};
+    use crate::store::EvalSplit;
 
     fn certificates(margin: Vec<f32>, label: Vec<u8>, prediction: Vec<u8>) -> Certificates {
         let certified = margin.iter().map(|margin| *margin > 0.6).collect();
@@ -237,6 +238,7 @@ mod tests {
             step: 1,
             train_p: PNorm::INFINITY,
             eps: Epsilon::new(3, 10).unwrap(),
+            split: EvalSplit::Test,
             samples: margin.len() as u32,
             clean: 0.0,
             certified: 0.0,

@@ -80,6 +80,8 @@ pub fn dataset(id: DatasetId) -> &'static str {
         DatasetId::Mnist => "mnist",
         DatasetId::FashionMnist => "fashion",
         DatasetId::Cifar10 => "cifar10",
+        DatasetId::Cifar100 => "cifar100",
+        DatasetId::TinyImagenet => "tiny-in",
         DatasetId::Synthetic => "synthetic",
     }
 }

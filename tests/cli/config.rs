@@ -40,6 +40,24 @@ fn a_bad_value_is_named_with_what_is_allowed() {
 }
 
 #[test]
+fn configs_are_listed_with_what_they_cost() {
+    let place = Place::new();
+    let folder = place.dir().join("configs");
+    std::fs::create_dir(&folder).unwrap();
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/iclr2022-cifar10-eps8-255.toml");
+    std::fs::copy(shipped, folder.join("published.toml")).unwrap();
+    std::fs::write(folder.join("broken.toml"), "x = 1").unwrap();
+    let folder = folder.to_str().unwrap();
+    let text = place.good(&["config", "list", folder]);
+    for said in ["120637451", "6.0e12", "0.4006", "0.5430", "8/255", "time: not known", "broken.toml:1"] {
+        assert!(text.contains(said), "{said} in {text}");
+    }
+    let json: Vec<serde_json::Value> =
+        serde_json::from_str(&place.good(&["config", "list", folder, "--json"])).unwrap();
+    assert_eq!((&json[1]["parameters"], json[1]["estimates"].as_array().unwrap().len()), (&120_637_451.into(), 0));
+}
+
+#[test]
 fn keys_are_explained() {
     let place = Place::new();
     assert!(place.good(&["config", "explain", "resources.retries"]).contains("0 to 1000 (default: 5)"));

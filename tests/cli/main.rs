@@ -10,4 +10,5 @@ mod config;
 mod faults;
 mod folders;
 mod read;
+mod report;
 mod shell;

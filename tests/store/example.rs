@@ -5,8 +5,8 @@ use std::path::Path;
 use linf::{
     experiment::{Config, Epsilon, PNorm, Schedules, WorkerIdentity, parse},
     store::{
-        Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, Margins, NewRun, RunReader, RunWriter, StepPoint,
-        Store, checkpoint,
+        Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Margins, NewRun, RunReader, RunWriter,
+        StepPoint, Store, checkpoint,
     },
 };
 
@@ -105,6 +105,7 @@ pub fn eval(step: u64, certified: f64) -> (EvalRow, Margins) {
         step,
         train_p: PNorm::INFINITY,
         eps: Epsilon::new(8, 255).unwrap(),
+        split: EvalSplit::Test,
         samples: 3,
         clean: 0.95,
         certified,

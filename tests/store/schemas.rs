@@ -5,7 +5,7 @@ use std::{fs::File, path::Path};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use linf::{
     experiment::{After, Need, RunId, RunState, Steered, Steering, Turn, WaitReason},
-    store::{CheckpointKind, Outcome, RunReader, RunWriter, Store, StoreError, checkpoint},
+    store::{CheckpointKind, EvalSplit, Outcome, RunReader, RunWriter, Store, StoreError, checkpoint},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
@@ -40,7 +40,7 @@ async fn write_the_fixture() {
     pen.finish(Outcome::Stopped { checkpoint: Some(20) }).unwrap();
     drop(pen);
     store.catalog().close().await;
-    let path = fixture(2);
+    let path = fixture(3);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::best()));
     archive.append_dir_all("runs", &root).unwrap();
@@ -61,7 +61,7 @@ fn unpack(schema: u32, to: &Path) {
 
 #[tokio::test]
 async fn every_released_schema_opens() {
-    for schema in 1..=2 {
+    for schema in 1..=3 {
         let dir = tempfile::tempdir().unwrap();
         unpack(schema, dir.path());
         let root = dir.path().join("runs");
@@ -95,6 +95,7 @@ async fn check(run_dir: &Path) {
     let losses = reader.series("loss", 0, u64::MAX, 1000).await.unwrap();
     assert_eq!(losses.len(), 230);
     assert!(losses.iter().all(|bin| bin.mean == loss(bin.step)));
+    assert_eq!(reader.evals(0).await.unwrap()[0].split, EvalSplit::Test);
     assert_eq!(reader.margins(1).await.unwrap(), Some(eval(20, 0.75).1));
     assert_eq!(reader.outcome("a").await.unwrap(), Some(Outcome::Stopped { checkpoint: Some(20) }));
     let (good, skipped) = checkpoint::newest_good(run_dir, &reader.checkpoints().await.unwrap());
@@ -125,7 +126,7 @@ async fn a_later_schema_is_refused() {
     let refused = |error: StoreError| {
         let text = error.to_string();
         assert!(
-            matches!(error, StoreError::Newer { found: 99, known: 1 | 2, .. }) && text.contains("newer linf-tui"),
+            matches!(error, StoreError::Newer { found: 99, known: 2 | 3, .. }) && text.contains("newer linf-tui"),
             "{text}"
         );
     };

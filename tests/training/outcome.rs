@@ -1,7 +1,7 @@
 //! What a run comes to: a net that has learnt, or a reason why not.
 
 use linf::experiment::RunState;
-use linf::store::{CheckpointKind, RunReader};
+use linf::store::{CheckpointKind, EvalSplit, RunReader};
 
 use crate::{add, place};
 
@@ -64,4 +64,38 @@ fn a_run_that_cannot_begin_says_why() {
     assert!(cuda.contains("no CUDA part") || cuda.contains("does not exist"), "{cuda}");
     assert!(data.contains("linf-tui data fetch cifar10"), "{data}");
     assert!(place.checkpoints(linf::experiment::RunId(1)).is_empty());
+}
+
+#[test]
+fn what_is_held_out_chooses_the_net_and_the_test_set_is_measured_once() {
+    let place = place();
+    let images = place.dir().join("more");
+    for (class, shade) in [("0", 20u8), ("1", 200)] {
+        std::fs::create_dir_all(images.join(class)).unwrap();
+        let picture = image::GrayImage::from_pixel(28, 28, image::Luma([shade]));
+        picture.save(images.join(class).join("1.png")).unwrap();
+    }
+    let extra = format!("data.extra.path={}", images.display());
+    let wanted = ["data.validation=400", "train.ema=0.9", &extra, "data.extra.share=0.05"];
+    let id = add(&place, &wanted);
+    let row = place.until_word(id, "completed");
+    assert_eq!(row.summary.step, 48 * 20, "an epoch is as long as without the extra images");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let reader = RunReader::open(&place.run_dir(id)).await.unwrap().unwrap();
+        let evals = reader.evals(0).await.unwrap();
+        let (last, held_out) = evals.split_last().unwrap();
+        assert_eq!(held_out.len(), 6);
+        assert!(held_out.iter().all(|eval| (eval.split, eval.samples) == (EvalSplit::Validation, 400)));
+        assert_eq!((last.split, last.samples), (EvalSplit::Test, 200));
+        let best = held_out.iter().map(|eval| eval.certified).fold(0.0, f64::max);
+        let first_best = held_out.iter().find(|eval| eval.certified == best).unwrap();
+        assert_eq!(last.step, first_best.step, "the test set is measured with the net that was best");
+        assert_eq!(row.summary.best_certified, Some((best, first_best.epoch)));
+        assert_eq!(row.summary.certified, Some(last.certified));
+        assert!(last.clean > 0.4, "clean accuracy {}: chance is 0.1", last.clean);
+        let checkpoints = reader.checkpoints().await.unwrap();
+        let kept: Vec<_> = checkpoints.iter().filter(|row| row.kind == CheckpointKind::Best).collect();
+        assert_eq!(kept.len(), 1, "of those that were the best one is kept");
+    });
 }

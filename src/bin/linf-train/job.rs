@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use linf::dataset::{self, Augmentation, Dataset, Normalizer, Split};
 use linf::experiment::{Config, Schedules};
-use linf::net::{NetShape, StepPoint};
+use linf::net::{NetShape, Objective, StepPoint};
+use linf::store::EvalSplit;
 use linf::store::checkpoint::Loaded;
 
 /// Everything about a run that does not change while it trains.
@@ -13,7 +14,12 @@ pub struct Job {
     pub config: Config,
     pub shape: NetShape,
     pub schedules: Schedules,
+    /// Trained on are `train`, without what is held out, and whatever more the config names behind it.
     pub dataset: Dataset,
+    /// Training images held out; none where the config holds out none.
+    pub validation: Split,
+    /// How many of the training images are the data set's own.
+    pub own_images: usize,
     normalizer: Normalizer,
     /// Steps of one epoch; its last batch may be smaller.
     pub epoch_steps: u64,
@@ -22,15 +28,31 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whose images decide which net is the best: those held out, where there are some.
+    pub fn deciding_split(&self) -> EvalSplit {
+        if self.validation.is_empty() { EvalSplit::Test } else { EvalSplit::Validation }
+    }
+
     /// Loads the data and works out the schedule.
     pub fn new(config: Config) -> anyhow::Result<Job> {
         let root = dataset::default_root();
-        let mut dataset = dataset::load(config.data.dataset, &root).context("loading the images")?;
-        cut(&mut dataset.train, config.data.train_limit, config.data.dataset.pixels());
-        cut(&mut dataset.test, config.data.test_limit, config.data.dataset.pixels());
-        let epoch_steps = dataset.train.len().div_ceil(config.train.batch_size) as u64;
-        if epoch_steps == 0 {
-            bail!("{} has no training images", config.data.dataset);
+        let id = config.data.dataset;
+        let mut dataset = dataset::load(id, &root).context("loading the images")?;
+        let mut validation = Split::default();
+        if config.data.validation > 0 {
+            (dataset.train, validation) = dataset.train.hold_out(HELD_OUT_BY, config.data.validation);
+        }
+        cut(&mut dataset.train, config.data.train_limit, id.pixels());
+        cut(&mut dataset.test, config.data.test_limit, id.pixels());
+        let own_images = dataset.train.len();
+        if own_images == 0 {
+            bail!("{id} has no training images, or all of them are held out");
+        }
+        let epoch_steps = own_images.div_ceil(config.train.batch_size) as u64;
+        if let Some(extra) = &config.data.extra {
+            let more = dataset::read_extra(id, &root.join(&extra.path)).context("loading the extra training images")?;
+            dataset.train.images.extend(more.images);
+            dataset.train.labels.extend(more.labels);
         }
         Ok(Job {
             shape: NetShape::new(&config),
@@ -39,6 +61,8 @@ impl Job {
             steps: epoch_steps * u64::from(config.train.epochs),
             epoch_steps,
             dataset,
+            validation,
+            own_images,
             config,
         })
     }
@@ -56,7 +80,7 @@ impl Job {
             p: point.p,
             lr: point.lr,
             scalar_lr: point.scalar_lr,
-            lambda: point.lambda,
+            objective: Objective::new(&self.config.loss, point.lambda),
             eps: point.eps_train / self.config.data.dataset.std(),
         }
     }
@@ -78,6 +102,9 @@ impl Job {
     }
 }
 
+/// What the held-out images are drawn by: the same for every run, so that runs of other seeds can be compared.
+const HELD_OUT_BY: u64 = 0;
+
 fn cut(split: &mut Split, limit: Option<usize>, pixels: usize) {
     if let Some(limit) = limit {
         split.labels.truncate(limit);
@@ -97,7 +124,13 @@ impl EpochOrder {
         let epoch = step / job.epoch_steps;
         last.filter(|order| order.epoch == epoch).unwrap_or_else(|| EpochOrder {
             epoch,
-            samples: dataset::epoch_order(job.config.train.seed, epoch, job.dataset.train.len()),
+            samples: match &job.config.data.extra {
+                None => dataset::epoch_order(job.config.train.seed, epoch, job.own_images),
+                Some(extra) => {
+                    let more = job.dataset.train.len() - job.own_images;
+                    dataset::mixed_order(job.config.train.seed, epoch, job.own_images, more, extra.share)
+                }
+            },
         })
     }
 }

@@ -5,7 +5,7 @@
 //! runs on libtorch's CPU device, where tests hold it against our kernels.
 
 use linf::experiment::{Adam, PNorm};
-use linf::net::{Batch, Engine, LayerShape, MixtureLoss, NetState, StepError, StepPoint, StepStats, Trained, mixture};
+use linf::net::{Batch, Engine, LayerShape, Loss, NetState, StepError, StepPoint, StepStats, Trained};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// Elements of the largest temporary, `[B, outputs of the chunk, inputs]`: 256 MB of float32.
@@ -22,7 +22,7 @@ pub struct TorchEngine {
     layers: Vec<Layer>,
     bias: Parameter,
     scalar: Parameter,
-    loss: MixtureLoss,
+    loss: Loss,
     /// The host's copy, refreshed by `state`.
     host: NetState,
 }
@@ -64,7 +64,7 @@ impl TorchEngine {
             layers: layers.collect::<Result<_, TchError>>()?,
             bias: Parameter::new(&host.bias, &[host.bias.value.len()], device)?,
             scalar: Parameter::new(&host.scalar, &[1], device)?,
-            loss: MixtureLoss::default(),
+            loss: Loss::default(),
             host,
         })
     }
@@ -88,7 +88,7 @@ impl TorchEngine {
         }
         let distances = download(&inputs[inputs.len() - 1])?;
         let scalar = download(&self.scalar.value)?[0];
-        mixture(&distances, batch.labels, scalar, point.lambda, point.eps, &mut self.loss);
+        self.loss.of_distances(point.objective, &distances, batch.labels, scalar, point.eps);
         if !self.loss.stats.loss.is_finite() {
             return Ok(Some("loss".into()));
         }
@@ -111,9 +111,16 @@ impl TorchEngine {
             if !is_finite(gradient)? {
                 return Ok(Some(format!("gradient of layer {}", index + 1)));
             }
-            self.layers[*index].weight.adam(gradient, &rate)?;
+            let weight = &mut self.layers[*index].weight;
+            weight.decay_rows(point.p, point.lr * self.adam.dist_decay)?;
+            weight.adam(gradient, &rate)?;
         }
+        // The bias decays as rows of one value, s as a part of the head: both as weights usually do.
+        self.bias.decay(point.lr * self.adam.dist_decay)?;
         self.bias.adam(&bias_gradient, &rate)?;
+        if point.objective.lambda() > 0.0 {
+            self.scalar.decay(point.scalar_lr * self.adam.head_decay)?;
+        }
         let scalar_gradient = upload(&[self.loss.scalar_gradient as f32], &[1], self.device)?;
         self.scalar.adam(&scalar_gradient, &Rate { lr: point.scalar_lr, ..rate })?;
         Ok(None)
@@ -169,9 +176,42 @@ impl Parameter {
         Ok(Parameter { value: upload(&host.value)?, m: upload(&host.m)?, v: upload(&host.v)? })
     }
 
+    /// w ← (1 − rate)·w.
+    fn decay(&mut self, rate: f64) -> Result<(), TchError> {
+        if rate > 0.0 {
+            self.value = self.value.f_mul_scalar(1.0 - rate)?;
+        }
+        Ok(())
+    }
+
+    /// A step against the gradient of ½‖w_o‖_p² of every row (arXiv 2102.05363 §5): see `dist::decay_rows`.
+    fn decay_rows(&mut self, p: PNorm, rate: f64) -> Result<(), TchError> {
+        if rate <= 0.0 {
+            return Ok(());
+        }
+        let size = self.value.abs();
+        let change = if p.is_infinite() {
+            let (_, index) = size.f_max_dim(1, true)?;
+            self.value.f_zeros_like()?.f_scatter(1, &index, &self.value.f_gather(1, &index, false)?)?
+        } else {
+            let largest = size.f_amax(&[1i64][..], true)?.f_clamp_min(f64::from(f32::MIN_POSITIVE))?;
+            let ratio = size.f_div(&largest)?;
+            let sum = ratio.f_pow_tensor_scalar(p.get())?.f_sum_dim_intlist(&[1i64][..], true, Kind::Float)?;
+            let factor = sum.f_clamp_min(1.0)?.f_pow_tensor_scalar(2.0 / p.get() - 1.0)?;
+            // Below p = 2 the power of a zero is infinite, and the decay of a zero is none all the same.
+            ratio.f_pow_tensor_scalar(p.get() - 2.0)?.f_mul(&factor)?.f_mul(&self.value)?.f_nan_to_num(
+                0.0,
+                None::<f64>,
+                None::<f64>,
+            )?
+        };
+        self.value = self.value.f_sub(&change.f_mul_scalar(rate)?)?;
+        Ok(())
+    }
+
     /// w ← w − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + eps), the moments first.
     fn adam(&mut self, gradient: &Tensor, rate: &Rate) -> Result<(), TchError> {
-        let Adam { beta1, beta2, eps } = rate.adam;
+        let Adam { beta1, beta2, eps, .. } = rate.adam;
         let powered = |beta: f64| 1.0 - beta.powi(i32::try_from(rate.step).unwrap_or(i32::MAX));
         self.m = self.m.f_mul_scalar(beta1)?.f_add(&gradient.f_mul_scalar(1.0 - beta1)?)?;
         self.v = self.v.f_mul_scalar(beta2)?.f_add(&gradient.f_square()?.f_mul_scalar(1.0 - beta2)?)?;
@@ -276,7 +316,7 @@ fn backward(x: &Tensor, w: &Tensor, upstream: &Tensor, saved: &Saved) -> Result<
 mod tests {
     use linf::dataset::random;
     use linf::dist::Simd;
-    use linf::net::{CpuEngine, LayerState};
+    use linf::net::{CpuEngine, LayerState, Objective};
 
     use super::*;
 
@@ -322,7 +362,13 @@ mod tests {
             (1000.0, 3e-4),
             (f64::INFINITY, 1e-6),
         ] {
-            let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 0.01, scalar_lr: 0.002, lambda: 0.5, eps: 0.3 };
+            let point = StepPoint {
+                p: PNorm::new(p).unwrap(),
+                lr: 0.01,
+                scalar_lr: 0.002,
+                objective: Objective::Mixture { lambda: 0.5 },
+                eps: 0.3,
+            };
             let batch = Batch { images: &images, labels: &labels };
             let mut torch = TorchEngine::new(net(), Adam::default(), Device::Cpu).unwrap();
             let mut cpu = CpuEngine::new(net(), Adam::default(), 2, Simd::detect().unwrap());
@@ -348,7 +394,13 @@ mod tests {
         let batch = Batch { images: &images, labels: &labels };
         let mut torch = TorchEngine::new(net(), Adam::default(), Device::Cpu).unwrap();
         let mut cpu = CpuEngine::new(net(), Adam::default(), 1, Simd::detect().unwrap());
-        let point = StepPoint { p: PNorm::new(8.0).unwrap(), lr: 0.01, scalar_lr: 0.002, lambda: 0.5, eps: 0.3 };
+        let point = StepPoint {
+            p: PNorm::new(8.0).unwrap(),
+            lr: 0.01,
+            scalar_lr: 0.002,
+            objective: Objective::Mixture { lambda: 0.5 },
+            eps: 0.3,
+        };
         for _ in 0..5 {
             let (theirs, ours) = (torch.step(batch, &point).unwrap(), cpu.step(batch, &point).unwrap());
             assert!((ours.loss - theirs.loss).abs() < 1e-4, "{} ≠ {}", ours.loss, theirs.loss);
@@ -364,6 +416,31 @@ mod tests {
             far += usize::from((a - b).abs() > 1e-4);
         });
         assert!(far * 100 < all, "{far} of {all} weights differ");
+    }
+
+    #[test]
+    fn both_decay_rows_alike() {
+        let mut images = vec![0.0; BATCH * WIDTHS[0]];
+        random::fill_normal(4, 0, &mut images);
+        let labels: Vec<u8> = (0..BATCH).map(|i| (i % 5) as u8).collect();
+        let batch = Batch { images: &images, labels: &labels };
+        let adam = Adam { dist_decay: 0.3, head_decay: 0.2, ..Adam::default() };
+        for p in [8.0, 47.0, f64::INFINITY] {
+            let objective = Objective::Mixture { lambda: 0.5 };
+            // Adam's part of the step is far smaller than the decay, whatever its gradients round to.
+            let adam = Adam { eps: 1e6, ..adam };
+            let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 1.0, scalar_lr: 1.0, objective, eps: 0.3 };
+            let mut torch = TorchEngine::new(net(), adam, Device::Cpu).unwrap();
+            let mut cpu = CpuEngine::new(net(), adam, 2, Simd::detect().unwrap());
+            torch.step(batch, &point).unwrap();
+            cpu.step(batch, &point).unwrap();
+            let (theirs, ours, before) = (torch.state().unwrap(), cpu.state().unwrap(), net());
+            for ((ours, theirs), before) in ours.layers.iter().zip(&theirs.layers).zip(&before.layers) {
+                assert!(differ(&ours.weight.value, &theirs.weight.value) < 1e-5, "p = {p}");
+                assert!(differ(&ours.weight.value, &before.weight.value) > 1e-2, "p = {p}: nothing decayed");
+            }
+            assert!((ours.scalar.value[0] - 0.8).abs() < 1e-5 && (theirs.scalar.value[0] - 0.8).abs() < 1e-5);
+        }
     }
 
     #[test]

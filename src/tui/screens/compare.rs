@@ -176,8 +176,8 @@ fn curve(screen: &CompareScreen, row: &RunRow, known: &Known, look: &Look) -> Cu
         epochs.iter().map(|epoch| (x(f64::from(epoch.epoch) + 1.0), value(epoch))).collect::<Vec<_>>()
     };
     let points = match screen.measure {
-        Measure::Certified => evals.iter().map(|eval| (x(eval.epoch), eval.certified)).collect(),
-        Measure::Clean => evals.iter().map(|eval| (x(eval.epoch), eval.clean)).collect(),
+        Measure::Certified => crate::store::curve(evals).map(|eval| (x(eval.epoch), eval.certified)).collect(),
+        Measure::Clean => crate::store::curve(evals).map(|eval| (x(eval.epoch), eval.clean)).collect(),
         Measure::Surrogate => of_epochs(|epoch| epoch.surrogate),
         Measure::Loss => of_epochs(|epoch| epoch.loss),
     };

@@ -540,9 +540,9 @@ fn draw_preview(model: &Model, mut pen: Pen<'_>) {
 fn group_chart(rows: &[&RunRow], known: &Known, look: &Look) -> Chart {
     let curve = |row: &&RunRow| Curve {
         name: if row.variant.is_empty() { row.name.clone() } else { short_variant(&row.variant) },
-        points: known
-            .data(row.id)
-            .map_or(Vec::new(), |data| data.evals.iter().map(|eval| (eval.epoch, eval.certified)).collect()),
+        points: known.data(row.id).map_or(Vec::new(), |data| {
+            crate::store::curve(&data.evals).map(|eval| (eval.epoch, eval.certified)).collect()
+        }),
         style: look.run_style(row.id),
         line: Line::Solid,
     };

@@ -2,7 +2,7 @@
 
 use crate::{
     experiment::RunId,
-    store::RunRow,
+    store::{EvalSplit, RunRow},
     tui::{
         keys::Action,
         known::{Certificates, Known},
@@ -142,14 +142,18 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
         draw_waiting(row, "No evaluation has stored its margins yet.", look, pen);
         return;
     };
+    if certificates.eval.split == EvalSplit::Validation {
+        let why = "The last evaluation is of held-out training images; the test images follow at the end.";
+        draw_waiting(row, why, look, pen);
+        return;
+    }
     let faint = look.style(Tone::Faint);
     let samples = tab.list(certificates);
     let selected = tab.selected.min(samples.len().saturating_sub(1));
     let mut x = pen.text(1, 0, tab.which.word(), look.style(Tone::Key));
     x = pen.text(x, 0, &format!(": {} of {}, ", samples.len(), certificates.len()), faint);
     pen.text(x, 0, tab.order.word(), look.style(Tone::Key));
-    let names = row.config.data.dataset.class_names();
-    let name = |class: u8| names.get(usize::from(class)).copied().unwrap_or("?");
+    let name = |class: u8| row.config.data.dataset.class_name(class);
     let (width, height) = (pen.width(), pen.height());
     let list = 44.min(width);
     pen.text(3, 1, "image", faint);
@@ -167,8 +171,8 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
             (true, false) => Tone::Clean,
         };
         pen.text(3, y, &format!("#{sample}"), faint);
-        pen.fit(11, y, 10, name(label), look.style(Tone::Text));
-        pen.fit(22, y, 12, name(taken), look.style(if label == taken { Tone::Text } else { Tone::Loss }));
+        pen.fit(11, y, 10, &name(label), look.style(Tone::Text));
+        pen.fit(22, y, 12, &name(taken), look.style(if label == taken { Tone::Text } else { Tone::Loss }));
         pen.right(list, y, &format!("{:.4}", certificates.radius(*sample)), look.style(tone));
         if index == selected {
             pen.part(0, y, list, 1).row_style(0, look.selection());
@@ -190,8 +194,7 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
     let look = &model.look;
     let (faint, at) = (look.style(Tone::Faint), sample as usize);
     let margins = &certificates.margins;
-    let names = row.config.data.dataset.class_names();
-    let name = |class: u8| names.get(usize::from(class)).copied().unwrap_or("?");
+    let name = |class: u8| row.config.data.dataset.class_name(class);
     let right = margins.label[at] == margins.prediction[at];
     let (verdict, tone) = match (right, margins.certified[at]) {
         (false, _) => (format!("taken for {}", name(margins.prediction[at])), Tone::Loss),

@@ -1,0 +1,248 @@
+//! What runs came to, a line for each experiment: runs that differ in their seed alone are one, with mean ± σ. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::table::{Side, Table};
+use crate::experiment::{Config, Epsilon, Published, Resources, Run, RunState};
+use crate::net::NetShape;
+use crate::store::RunRow;
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResultRow {
+    /// The config's title.
+    pub title: String,
+    /// The data set, for people.
+    pub data: &'static str,
+    /// The certified radius, in pixels.
+    pub eps: Epsilon,
+    /// The net's shape.
+    pub net: String,
+    /// The runs by name, with their seeds.
+    pub runs: Vec<(String, u64)>,
+    /// Clean test accuracy at p = ∞.
+    pub clean: Spread,
+    /// Certified test accuracy at ε.
+    pub certified: Spread,
+    /// The published row of the config.
+    pub published: Option<Published>,
+}
+
+/// A figure over the seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation of the sample (n − 1); none of one run.
+    pub sigma: Option<f64>,
+}
+
+impl Spread {
+    /// Of at least one figure.
+    fn of(figures: &[f64]) -> Spread {
+        let n = figures.len() as f64;
+        let mean = figures.iter().sum::<f64>() / n;
+        let squares: f64 = figures.iter().map(|figure| (figure - mean).powi(2)).sum();
+        Spread { mean, sigma: (figures.len() > 1).then(|| (squares / (n - 1.0)).sqrt()) }
+    }
+
+    /// In percent, with `pm` between mean and deviation.
+    fn percent(self, pm: &str) -> String {
+        match self.sigma {
+            Some(sigma) => format!("{:.2}{pm}{:.2}", 100.0 * self.mean, 100.0 * sigma),
+            None => format!("{:.2}", 100.0 * self.mean),
+        }
+    }
+}
+
+/// The experiments of the runs that are complete, in the order of their first runs.
+pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
+    let mut order = Vec::new();
+    let mut by_experiment: BTreeMap<String, Vec<(&RunRow, f64, f64)>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.state == RunState::Completed) {
+        let (Some(clean), Some(certified)) = (row.summary.clean, row.summary.certified) else { continue };
+        let key = experiment(&row.config);
+        if !by_experiment.contains_key(&key) {
+            order.push(key.clone());
+        }
+        by_experiment.entry(key).or_default().push((row, clean, certified));
+    }
+    let of_one = |key: &String| {
+        let runs = by_experiment.get(key)?;
+        let (first, ..) = runs.first()?;
+        let config = &first.config;
+        Some(ResultRow {
+            title: config.run.title.clone(),
+            data: config.data.dataset.title(),
+            eps: config.eval.eps,
+            net: NetShape::new(config).to_string(),
+            runs: runs.iter().map(|(row, ..)| (row.name.clone(), row.config.train.seed)).collect(),
+            clean: Spread::of(&runs.iter().map(|run| run.1).collect::<Vec<_>>()),
+            certified: Spread::of(&runs.iter().map(|run| run.2).collect::<Vec<_>>()),
+            published: config.run.published.clone(),
+        })
+    };
+    order.iter().filter_map(of_one).collect()
+}
+
+/// What an experiment is, whatever its seed, its words and its machine.
+fn experiment(config: &Config) -> String {
+    let mut config = config.clone();
+    config.train.seed = 0;
+    (config.run, config.resources) = (Run::default(), Resources::default());
+    format!("{config:?}")
+}
+
+/// How the table is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Columns that line up.
+    #[default]
+    Plain,
+    /// A table of Markdown.
+    Markdown,
+    /// A tabular of LaTeX, with the rules of booktabs.
+    Latex,
+    /// Everything that is known, fractions instead of percents.
+    Json,
+}
+
+const HEADINGS: [&str; 8] = ["data", "ε", "net", "seeds", "clean", "certified", "published", "of"];
+
+fn cells(row: &ResultRow, pm: &str) -> [String; 8] {
+    let published = row.published.as_ref();
+    let percent = |value: f64| format!("{:.2}", 100.0 * value);
+    let figures = published.map(|row| match row.clean {
+        Some(clean) => format!("{} / {}", percent(clean), percent(row.certified)),
+        None => percent(row.certified),
+    });
+    [
+        row.data.to_owned(),
+        row.eps.to_string(),
+        row.net.clone(),
+        row.runs.len().to_string(),
+        row.clean.percent(pm),
+        row.certified.percent(pm),
+        figures.unwrap_or_else(|| "–".into()),
+        published.map(|row| row.source.clone()).unwrap_or_default(),
+    ]
+}
+
+/// The table as plain text, accuracies in percent; a published row is clean / certified.
+pub fn plain(rows: &[ResultRow]) -> String {
+    let sides = [Side::Left, Side::Right, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right, Side::Left];
+    let mut table = Table::new(std::array::from_fn(|column| (HEADINGS[column], sides[column])));
+    rows.iter().for_each(|row| table.row(cells(row, " ± ")));
+    table.to_string()
+}
+
+/// The table in Markdown.
+pub fn markdown(rows: &[ResultRow]) -> String {
+    let line = |cells: &[String]| {
+        format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
+    };
+    let mut text = line(&HEADINGS.map(str::to_owned));
+    text.push_str("|---|--:|---|--:|--:|--:|--:|---|\n");
+    text.extend(rows.iter().map(|row| line(&cells(row, " ± "))));
+    text
+}
+
+/// The table in LaTeX; needs the package booktabs.
+pub fn latex(rows: &[ResultRow]) -> String {
+    let line =
+        |cells: &[String]| format!("{} \\\\\n", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & "));
+    let mut text = String::from("\\begin{tabular}{lrlrrrrl}\n\\toprule\n");
+    text.push_str(&line(&HEADINGS.map(str::to_owned)));
+    text.push_str("\\midrule\n");
+    text.extend(rows.iter().map(|row| line(&cells(row, "±"))));
+    text.push_str("\\bottomrule\n\\end{tabular}\n");
+    text
+}
+
+/// What LaTeX takes amiss is escaped, and what it may lack a glyph for is written as it writes it.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        match character {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', character]),
+            '\\' => out.push_str("\\textbackslash{}"),
+            '~' => out.push_str("\\textasciitilde{}"),
+            '^' => out.push_str("\\textasciicircum{}"),
+            '±' => out.push_str("$\\pm$"),
+            'ε' => out.push_str("$\\varepsilon$"),
+            'ℓ' => out.push_str("$\\ell$"),
+            '∞' => out.push_str("$\\infty$"),
+            '×' => out.push_str("$\\times$"),
+            '–' => out.push_str("--"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::experiment::{Desired, RunId, parse};
+    use crate::store::Summary;
+
+    /// A complete run of a small experiment.
+    pub fn run(seed: u64, clean: f64, certified: f64) -> RunRow {
+        let text = format!(
+            "run = {{ title = 'a & b', published = {{ source = 'ICLR 2022, 5_120', certified = 0.932, clean = 0.9856 }} }}\n\
+             data.dataset = 'mnist'\nmodel = {{ depth = 2, width = 8 }}\n\
+             train = {{ epochs = 10, batch_size = 8, lr = 0.03, seed = {seed} }}\n\
+             schedule = {{ ramp_start = 2, ramp_end = 8 }}\nloss = {{ lambda = 0.1, eps_train = 0.4 }}\neval.eps = 0.3"
+        );
+        RunRow {
+            id: RunId(seed as i64),
+            name: format!("run-{seed}"),
+            group: None,
+            variant: String::new(),
+            tags: vec![],
+            note: String::new(),
+            state: RunState::Completed,
+            desired: Desired::Run,
+            config: parse(&text).unwrap(),
+            added_ms: 0,
+            started_ms: None,
+            ended_ms: None,
+            attempts: 1,
+            summary: Summary { clean: Some(clean), certified: Some(certified), ..Summary::default() },
+            revision: 0,
+            turn: crate::experiment::Turn::default(),
+            parent: None,
+            device: None,
+        }
+    }
+
+    #[test]
+    fn seeds_make_a_mean_and_a_deviation_and_other_configs_a_line_of_their_own() {
+        let mut other = run(1, 0.99, 0.95);
+        other.config.train.lr = 0.05;
+        other.config.run.published = None;
+        let mut unfinished = run(9, 0.1, 0.1);
+        unfinished.state = RunState::Cancelled { checkpoint: None };
+        let rows = results(&[run(1, 0.98, 0.90), other, run(2, 0.97, 0.91), unfinished, run(3, 0.99, 0.92)]);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[0].runs.iter().map(|run| run.1).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!((rows[0].clean.mean - 0.98).abs() < 1e-12 && (rows[0].clean.sigma.unwrap() - 0.01).abs() < 1e-12);
+        assert!((rows[0].certified.mean - 0.91).abs() < 1e-12);
+        assert_eq!((rows[1].certified.mean, rows[1].certified.sigma), (0.95, None));
+
+        let plain = plain(&rows);
+        assert!(
+            plain.contains("98.00 ± 1.00") && plain.contains("91.00 ± 1.00") && plain.contains("98.56 / 93.20"),
+            "{plain}"
+        );
+        let markdown = markdown(&rows);
+        assert_eq!(markdown.lines().count(), 4, "{markdown}");
+        assert!(markdown.lines().all(|line| line.matches('|').count() == 9), "{markdown}");
+        let latex = latex(&rows);
+        assert!(latex.contains("98.00$\\pm$1.00 & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
+        assert_eq!(latex.matches("\\\\\n").count(), 3);
+        assert!(latex.is_ascii(), "{latex}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Loss, gradients and one optimizer step of every published recipe, at tiny size, against PyTorch in double precision.
+//!
+//! `recipes.json` holds what `recipes.py` computed with autograd and PyTorch's optimizers; PyTorch itself is not needed.
+
+#![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
+
+use linf::dist::Simd;
+use linf::experiment::{Adam, PNorm};
+use linf::net::{Batch, CpuEngine, Engine, LayerShape, LayerState, Loss, NetState, Objective, StepPoint, Trained};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    p: serde_json::Value,
+    /// Adam's steps before the recorded one.
+    step: u64,
+    kind: String,
+    mix: Option<f64>,
+    kappa: Option<f64>,
+    lam: Option<f64>,
+    eps: f64,
+    lr: f64,
+    scalar_lr: Option<f64>,
+    optimizer: String,
+    decay: Option<f64>,
+    head: Option<usize>,
+    images: Vec<f32>,
+    labels: Vec<u8>,
+    before: Parameters<Tensor>,
+    logits: Vec<f32>,
+    worst: Vec<f32>,
+    loss: f64,
+    gradients: Parameters<Option<Vec<f64>>>,
+    logit_gradient: Vec<f64>,
+    worst_gradient: Vec<f64>,
+    means: Vec<Vec<f64>>,
+    after: Parameters<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Parameters<T> {
+    layers: Vec<T>,
+    bias: Option<T>,
+    scalar: T,
+}
+
+#[derive(Deserialize)]
+struct Tensor {
+    shape: Vec<usize>,
+    value: Vec<f32>,
+    m: Vec<f32>,
+    v: Vec<f32>,
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("recipes.json")).unwrap()
+}
+
+impl Case {
+    fn p(&self) -> f64 {
+        self.p.as_f64().unwrap_or(f64::INFINITY)
+    }
+
+    fn objective(&self) -> Objective {
+        match self.kind.as_str() {
+            "hinge" => Objective::Hinge { mix: self.mix.unwrap(), kappa: self.kappa.unwrap() },
+            "cross-entropy" => Objective::CrossEntropy { kappa: self.kappa.unwrap() },
+            "mixture" => Objective::Mixture { lambda: self.lam.unwrap() },
+            "ce-hinge" => Objective::CeHinge { lambda: self.lam.unwrap() },
+            other => panic!("{other}"),
+        }
+    }
+
+    fn adam(&self) -> Adam {
+        let (dist_decay, head_decay) = match self.optimizer.as_str() {
+            "2021" => (self.decay.unwrap(), self.decay.unwrap()),
+            "2022" => (0.0, 0.0),
+            "sortnet" => (0.0, 0.02),
+            other => panic!("{other}"),
+        };
+        Adam { dist_decay, head_decay, ..Adam::default() }
+    }
+
+    /// The distance net before the step.
+    fn net(&self) -> NetState {
+        let trained = |t: &Tensor| Trained { value: t.value.clone(), m: t.m.clone(), v: t.v.clone() };
+        let last = self.before.layers.len() - 1;
+        let layers = self.before.layers.iter().enumerate().map(|(index, layer)| LayerState {
+            shape: LayerShape::dense(layer.shape[1], layer.shape[0]).unwrap(),
+            weight: trained(layer),
+            mean: vec![0.0; if index == last { 0 } else { layer.shape[0] }],
+        });
+        NetState {
+            layers: layers.collect(),
+            bias: trained(self.before.bias.as_ref().unwrap()),
+            head: None,
+            scalar: trained(&self.before.scalar),
+            step: self.step,
+            seed: 0,
+        }
+    }
+
+    fn context(&self) -> String {
+        format!("{}, p = {}", self.name, self.p())
+    }
+}
+
+/// Equal but for rounding, which is measured by the largest value.
+fn close(ours: &[f32], theirs: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    let scale = theirs.iter().fold(1e-9f64, |largest, value| largest.max(value.abs()));
+    for (i, (&ours, &theirs)) in ours.iter().zip(theirs).enumerate() {
+        let apart = (f64::from(ours) - theirs).abs();
+        assert!(apart <= tolerance * scale, "{what}, value {i}: {ours} and {theirs}");
+    }
+}
+
+/// (m after − β₁·m before)/(1 − β₁): the gradient that Adam was given.
+fn gradient(before: &Trained, after: &Trained) -> Vec<f32> {
+    before.m.iter().zip(&after.m).map(|(before, after)| (after - 0.9 * before) / 0.1).collect()
+}
+
+#[test]
+fn every_loss_and_its_gradients_are_those_of_autograd() {
+    for case in cases() {
+        let context = case.context();
+        let scalar = case.before.scalar.value[0];
+        let mut loss = Loss::default();
+        if case.head.is_some() {
+            loss.of_bounds(case.objective(), &case.logits, &case.worst, &case.labels, scalar, case.eps);
+            close(&loss.worst_gradient, &case.worst_gradient, 1e-5, &format!("{context}: ∂/∂W"));
+            close(&loss.gradient, &case.logit_gradient, 1e-5, &format!("{context}: ∂/∂z"));
+        } else {
+            let d: Vec<f32> = case.logits.iter().map(|z| -z).collect();
+            loss.of_distances(case.objective(), &d, &case.labels, scalar, case.eps);
+            let of_d: Vec<f64> = case.logit_gradient.iter().map(|z| -z).collect();
+            close(&loss.gradient, &of_d, 1e-5, &format!("{context}: ∂/∂d"));
+        }
+        assert!((loss.stats.loss - case.loss).abs() < 1e-5, "{context}: {} and {}", loss.stats.loss, case.loss);
+        let of_scalar = case.gradients.scalar.map_or(0.0, |gradient| gradient[0]);
+        assert!((loss.scalar_gradient - of_scalar).abs() < 1e-5, "{context}: ∂/∂s");
+    }
+}
+
+#[test]
+fn one_step_of_each_recipe_of_a_distance_net_is_that_of_pytorch() {
+    let mut steps = 0;
+    for case in cases().into_iter().filter(|case| case.head.is_none()) {
+        let context = case.context();
+        let before = case.net();
+        let mut engine = CpuEngine::new(before.clone(), case.adam(), 1, Simd::detect().unwrap());
+        let point = StepPoint {
+            p: PNorm::new(case.p()).unwrap(),
+            lr: case.lr,
+            scalar_lr: case.scalar_lr.unwrap_or(case.lr),
+            objective: case.objective(),
+            eps: case.eps,
+        };
+        let stats = engine.step(Batch { images: &case.images, labels: &case.labels }, &point).unwrap();
+        assert!((stats.loss - case.loss).abs() < 1e-5, "{context}: loss {} and {}", stats.loss, case.loss);
+        let after = engine.state().unwrap();
+        for (index, layer) in after.layers.iter().enumerate() {
+            let what = |of: &str| format!("{context}: {of} of layer {index}");
+            let theirs = case.gradients.layers[index].as_ref().unwrap();
+            close(&gradient(&before.layers[index].weight, &layer.weight), theirs, 1e-4, &what("gradient"));
+            close(&layer.weight.value, &case.after.layers[index], 1e-5, &what("weight"));
+            if !layer.mean.is_empty() {
+                // Running means began at 0 and took a tenth of the batch's.
+                let means: Vec<f64> = case.means[index].iter().map(|mean| 0.1 * mean).collect();
+                close(&layer.mean, &means, 1e-5, &what("mean"));
+            }
+        }
+        close(&after.bias.value, case.after.bias.as_ref().unwrap(), 1e-6, &format!("{context}: bias"));
+        close(&after.scalar.value, &case.after.scalar, 1e-6, &format!("{context}: scalar"));
+        steps += 1;
+    }
+    assert_eq!(steps, 4 * 3, "four recipes of distance nets, three exponents each");
+}
