@@ -48,13 +48,18 @@ pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config
             key: Some(key.into()),
             message,
         })?;
-        config = table.clone().try_into().map_err(|error: toml::de::Error| ConfigError {
-            place: place.clone(),
-            key: Some(key.into()),
-            message: with_allowed(key, &tidy(error.message())),
-        })?;
-        // Two overrides may be right only together (ramp_end and epochs), so ranges are checked after the last.
-        if index + 1 == overrides.len() {
+        // Two overrides may be right only together: a table wants all of its keys, and ranges depend on each other
+        // (ramp_end and epochs). What one alone cannot show is checked after the last.
+        let is_last = index + 1 == overrides.len();
+        match table.clone().try_into() {
+            Ok(read) => config = read,
+            Err(error) if !is_last && is_incomplete(&error) => {}
+            Err(error) => {
+                let message = with_allowed(key, &tidy(error.message()));
+                return Err(ConfigError { place, key: Some(key.into()), message });
+            }
+        }
+        if is_last {
             check(&config).map_err(|fault| ConfigError {
                 place: "--set".into(),
                 key: Some(fault.key.into()),
@@ -63,6 +68,11 @@ pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config
         }
     }
     Ok(config)
+}
+
+/// Whether all that is wrong is a key that is not there.
+fn is_incomplete(error: &toml::de::Error) -> bool {
+    error.message().starts_with("missing field")
 }
 
 /// Puts one value at a dotted path. The value is read as TOML, and as plain text where it is none (`mnist`, `8/255`).
@@ -469,6 +479,9 @@ eps = 0.3
     fn two_overrides_may_be_right_only_together() {
         let overrides = ["schedule.ramp_end=100", "train.epochs=120"].map(String::from);
         assert!(parse_with(GOOD, "c.toml", &overrides).is_ok());
+        let overrides = ["data.extra.path=more.npz", "data.extra.share=0.3"].map(String::from);
+        assert!(parse_with(GOOD, "c.toml", &overrides).unwrap().data.extra.is_some());
+        assert!(override_error(&["data.extra.path=more.npz"]).contains("missing field `share`"));
     }
 
     #[test]
