@@ -191,6 +191,7 @@ impl Story {
             train_accuracy: Some(last.accuracy),
             clean: eval.map(|eval| eval.clean),
             certified: eval.map(|eval| eval.certified),
+            attacked: None,
             best_certified: best.map(|eval| (eval.certified, eval.epoch)),
             certified_history: evals.iter().map(|eval| eval.certified as f32).collect(),
             surrogate: Some(last.surrogate),

@@ -2,6 +2,8 @@
 
 mod add;
 mod ask;
+mod attack;
+mod certify;
 mod checkpoints;
 mod completions;
 mod config;
@@ -15,6 +17,7 @@ mod group;
 mod import;
 mod label;
 mod logs;
+mod measure;
 mod ls;
 mod man;
 mod moment;
@@ -87,6 +90,8 @@ enum Verb {
     Checkpoints(checkpoints::CheckpointsArgs),
     /// Fetch datasets, list them, look at their images.
     Data(data::DataArgs),
+    Certify(certify::CertifyArgs),
+    Attack(attack::AttackArgs),
     Report(report::ReportArgs),
     Config(config::ConfigArgs),
     Dispatch(dispatch::DispatchArgs),
@@ -149,6 +154,8 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Note(args)) => label::note(args, place).await?,
         Some(Verb::Checkpoints(args)) => checkpoints::run(args, place).await?,
         Some(Verb::Data(args)) => data::run(&args).map(|()| Exit::Done)?,
+        Some(Verb::Certify(args)) => certify::run(args, place).await?,
+        Some(Verb::Attack(args)) => attack::run(args, place).await?,
         Some(Verb::Report(args)) => report::run(args, place).await?,
         Some(Verb::Config(args)) => config::run(args, place).await?,
         Some(Verb::Dispatch(args)) => dispatch::run(args, place).await?,

@@ -128,6 +128,8 @@ fn text(shown: &Shown) -> String {
     );
     fact("certified", certified(row));
     fact("clean", summary.clean.map_or_else(String::new, |clean| accuracy(Some(clean))));
+    let attacked = |(share, samples)| format!("{} of {samples} test images survive all attacks", accuracy(Some(share)));
+    fact("attacked", summary.attacked.map_or_else(String::new, attacked));
     if summary.step > 0 {
         let p = summary.p.map_or_else(String::new, |p| format!(", p = {p}"));
         fact(

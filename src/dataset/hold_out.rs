@@ -4,6 +4,9 @@ use super::Split;
 use super::batch::permutation;
 use super::random::{Purpose, stream};
 
+/// The seed by which runs hold images out: the same for every run, so that runs of other seeds can be compared.
+pub const HELD_OUT_BY: u64 = 0;
+
 impl Split {
     /// Splits off `count` images at random: (what remains, what is held out), both in their old order.
     ///

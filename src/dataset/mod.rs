@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 pub use batch::{epoch_order, fill_batch, mixed_order};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;
+pub use hold_out::HELD_OUT_BY;
 pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
 

@@ -376,6 +376,31 @@ pub struct Eval {
     /// evaluation takes all.
     #[serde(default = "ten_thousand")]
     pub mean_samples: usize,
+    /// What the finished net is attacked with; absent: nothing.
+    #[serde(default)]
+    pub attack: Option<Attack>,
+}
+
+/// `[eval.attack]`: how hard the finished net is attacked, inside the box of radius `eval.eps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attack {
+    /// Steps of the papers' PGD at p = ∞; 0: none.
+    pub pgd_steps: u32,
+    /// Steps of each APGD whose gradients are taken at a finite p.
+    pub steps: u32,
+    /// Random starts of each APGD; 0: PGD alone.
+    pub restarts: u32,
+    /// Rival classes that each sample is driven to one by one, after the attack that takes any.
+    pub targets: u32,
+    /// Attack the first so many samples only.
+    pub samples: Option<usize>,
+}
+
+impl Default for Attack {
+    fn default() -> Self {
+        Attack { pgd_steps: 20, steps: 50, restarts: 2, targets: 3, samples: None }
+    }
 }
 
 fn five() -> u32 {

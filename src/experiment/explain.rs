@@ -269,6 +269,33 @@ const KEYS: &[KeyDoc] = &[
         "Training images that re-estimate the running means at p = ∞ before an evaluation under way; the last one takes \
          all of them.",
     ),
+    key(
+        "eval.attack.pgd_steps",
+        "0 or more",
+        Some("20, where [eval.attack] is there"),
+        "Steps of the papers' PGD on the finished net at p = ∞, of ε/4 each: 20 in 2021, 100 in 2022. Without [eval.attack] \
+         nothing is attacked.",
+    ),
+    key(
+        "eval.attack.steps",
+        "1 or more",
+        Some("50"),
+        "Steps of each APGD, whose gradients are taken through the net at a finite p; found is what the net at p = ∞ \
+         misclassifies.",
+    ),
+    key(
+        "eval.attack.restarts",
+        "0 or more",
+        Some("2"),
+        "Random starts of each APGD, each at another p; 0: PGD alone.",
+    ),
+    key(
+        "eval.attack.targets",
+        "0 to 255",
+        Some("3"),
+        "Rival classes that APGD drives each sample to one by one, the likeliest first, after the attack that takes any.",
+    ),
+    key("eval.attack.samples", "1 or more", None, "Attack the first so many test images only; absent: all of them."),
     key("resources.device", "auto, cpu, cuda:N or libtorch-cpu", Some("auto"), "Where it trains."),
     key(
         "resources.threads",
@@ -402,6 +429,7 @@ mod tests {
         eps = 0.3
         every = 1
         mean_samples = 1
+        attack = { pgd_steps = 1, steps = 1, restarts = 1, targets = 1, samples = 1 }
         [resources]
         device = "cpu"
         threads = 1

@@ -6,6 +6,7 @@ mod config;
 mod dataset_id;
 mod epsilon;
 mod explain;
+mod fate;
 mod parse;
 mod pnorm;
 mod run_id;
@@ -16,12 +17,13 @@ mod sweep;
 mod turn;
 
 pub use config::{
-    Adam, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps, PadMode,
+    Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps, PadMode,
     Published, Resources, Run, Schedule, Train,
 };
 pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
 pub use explain::{KeyDoc, explain, keys};
+pub use fate::Fate;
 pub use parse::{ConfigError, parse, parse_with};
 pub use pnorm::PNorm;
 pub use run_id::{RunId, run_name};

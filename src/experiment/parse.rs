@@ -246,6 +246,14 @@ fn check(config: &Config) -> Result<(), Fault> {
     radius("loss.eps_train_end", loss.eps_train_end.unwrap_or(loss.eps_train))?;
     within("eval.every", f64::from(eval.every), 1.0, f64::from(u32::MAX))?;
     within("eval.mean_samples", eval.mean_samples as f64, 1.0, 1e12)?;
+    if let Some(attack) = &eval.attack {
+        let number = f64::from;
+        within("eval.attack.pgd_steps", number(attack.pgd_steps), 0.0, 1e5)?;
+        within("eval.attack.steps", number(attack.steps), 1.0, 1e5)?;
+        within("eval.attack.restarts", number(attack.restarts), 0.0, 1e4)?;
+        within("eval.attack.targets", number(attack.targets), 0.0, 255.0)?;
+        within("eval.attack.samples", attack.samples.unwrap_or(1) as f64, 1.0, 1e12)?;
+    }
     within("resources.threads", resources.threads as f64, 0.0, 1024.0)?;
     within("resources.checkpoint_seconds", resources.checkpoint_seconds as f64, 1.0, 1e9)?;
     within("resources.keep_checkpoints", resources.keep_checkpoints as f64, 1.0, 1e6)?;

@@ -4,7 +4,9 @@
 use super::{NetState, StateError};
 
 /// What a tensor's average is called in a checkpoint.
-const PREFIX: &str = "average.";
+pub(super) fn name(tensor: &str) -> String {
+    format!("average.{tensor}")
+}
 
 /// The average of every tensor of a net but Adam's moments.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +49,7 @@ impl Average {
 
     /// What a checkpoint holds of it.
     pub fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
-        self.tensors.iter().map(|(name, values)| (format!("{PREFIX}{name}"), vec![values.len()], values.as_slice()))
+        self.tensors.iter().map(|(name, values)| (self::name(name), vec![values.len()], values.as_slice()))
     }
 
     /// Takes the values that a checkpoint holds in the place of its own. `find` returns a tensor by name.
@@ -55,8 +57,8 @@ impl Average {
     /// # Errors
     /// If one is missing or has another length.
     pub fn restore<'a>(&mut self, mut find: impl FnMut(&str) -> Option<&'a [f32]>) -> Result<(), StateError> {
-        for (name, values) in &mut self.tensors {
-            let name = format!("{PREFIX}{name}");
+        for (tensor, values) in &mut self.tensors {
+            let name = name(tensor);
             let found = find(&name).ok_or_else(|| StateError::Missing(name.clone()))?;
             if found.len() != values.len() {
                 return Err(StateError::Length { name, found: found.len(), needed: values.len() });

@@ -16,9 +16,9 @@ const KEPT_FLOATS: usize = 1 << 29;
 
 /// Measures nets; holds the threads and buffers.
 pub struct Evaluator {
-    pool: Pool,
-    simd: Simd,
-    id: DatasetId,
+    pub(super) pool: Pool,
+    pub(super) simd: Simd,
+    pub(super) id: DatasetId,
     normalizer: Normalizer,
 }
 
@@ -77,6 +77,11 @@ impl Evaluator {
     /// The net with its running means replaced by the means over the first `samples` images of `split`, unaugmented,
     /// at p = ∞, layer by layer: the means that p = ∞ would have settled to (SortNet, arXiv 2210.01787, does the same).
     pub fn with_means_at_infinity(&mut self, net: &NetState, split: &Split, samples: usize) -> NetState {
+        self.with_means_at(net, PNorm::INFINITY, split, samples)
+    }
+
+    /// The same at any p.
+    pub(super) fn with_means_at(&mut self, net: &NetState, p: PNorm, split: &Split, samples: usize) -> NetState {
         let mut net = net.clone();
         let samples = samples.min(split.len());
         if samples == 0 {
@@ -99,9 +104,9 @@ impl Evaluator {
                 } else {
                     before
                         .iter()
-                        .fold(self.images(split, chunk), |input, layer| self.layer(layer, PNorm::INFINITY, &input))
+                        .fold(self.images(split, chunk), |input, layer| self.layer(layer, p, &input))
                 };
-                let output = evaluate(&self.pool, self.simd, layer, PNorm::INFINITY, &input);
+                let output = evaluate(&self.pool, self.simd, layer, p, &input);
                 for row in output.chunks_exact(sums.len()) {
                     for (sum, &value) in sums.iter_mut().zip(row) {
                         *sum += f64::from(value);
@@ -235,7 +240,7 @@ impl Evaluator {
         (low, high)
     }
 
-    fn images(&self, split: &Split, samples: std::ops::Range<usize>) -> Vec<f32> {
+    pub(super) fn images(&self, split: &Split, samples: std::ops::Range<usize>) -> Vec<f32> {
         let indices: Vec<u32> = samples.map(|sample| sample as u32).collect();
         let mut images = vec![0.0; indices.len() * self.id.pixels()];
         fill_batch(split, self.id, &self.normalizer, &indices, None, &mut images, &mut Vec::new());
@@ -243,7 +248,7 @@ impl Evaluator {
     }
 }
 
-fn chunks(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub(super) fn chunks(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..samples).step_by(CHUNK).map(move |start| start..(start + CHUNK).min(samples))
 }
 
@@ -254,7 +259,7 @@ pub(super) struct Answer {
     pub margin: f64,
 }
 
-fn first_smallest(values: impl Iterator<Item = f32>) -> u8 {
+pub(super) fn first_smallest(values: impl Iterator<Item = f32>) -> u8 {
     let mut best = (0, f32::INFINITY);
     for (class, value) in values.enumerate() {
         if value < best.1 {

@@ -3,6 +3,7 @@
 //! Everything here runs on the CPU through [`crate::dist`] and knows nothing of libtorch; `linf-train` adds the CUDA
 //! engine behind the same trait.
 
+mod attack;
 mod average;
 mod cpu;
 mod dropout;
@@ -16,6 +17,7 @@ mod state;
 mod tanh;
 mod trunk;
 
+pub use attack::Attacked;
 pub use average::Average;
 pub use cpu::CpuEngine;
 pub use engine::{Batch, Engine, StepError, StepPoint, StepStats};

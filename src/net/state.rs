@@ -145,6 +145,33 @@ impl NetState {
         }
     }
 
+    /// The tensor of a checkpoint with a layer's means at p = ∞.
+    pub fn mean_at_infinity(layer: usize) -> String {
+        format!("layer{layer}.mean_at_infinity")
+    }
+
+    /// Takes the values of the net that was measured when a checkpoint was written: the average of the parameters where
+    /// there is one, and the means at p = ∞. `find` returns a tensor of the checkpoint by name.
+    ///
+    /// # Errors
+    /// If one is missing or has another length. A checkpoint between evaluations has no means at p = ∞.
+    pub fn restore_measured<'a>(
+        &mut self,
+        step: u64,
+        find: impl Fn(&str) -> Option<&'a [f32]>,
+    ) -> Result<(), StateError> {
+        self.restore(step, |name| find(&super::average::name(name)).or_else(|| find(name)))?;
+        for (index, layer) in self.layers.iter_mut().enumerate().filter(|(_, layer)| !layer.mean.is_empty()) {
+            let name = NetState::mean_at_infinity(index);
+            let mean = find(&name).ok_or_else(|| StateError::Missing(name.clone()))?;
+            if mean.len() != layer.mean.len() {
+                return Err(StateError::Length { name, found: mean.len(), needed: layer.mean.len() });
+            }
+            layer.mean.copy_from_slice(mean);
+        }
+        Ok(())
+    }
+
     /// Every tensor with its name and shape, in a fixed order: what a checkpoint holds.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
         let mut tensors = Vec::new();

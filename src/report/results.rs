@@ -24,6 +24,8 @@ pub struct ResultRow {
     pub runs: Vec<(String, u64)>,
     /// Clean test accuracy at p = ∞.
     pub clean: Spread,
+    /// Test accuracy under all attacks at ε, where every run was attacked.
+    pub attacked: Option<Spread>,
     /// Certified test accuracy at ε.
     pub certified: Spread,
     /// The published row of the config.
@@ -73,6 +75,7 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
         let runs = by_experiment.get(key)?;
         let (first, ..) = runs.first()?;
         let config = &first.config;
+        let attacked: Option<Vec<f64>> = runs.iter().map(|(row, ..)| row.summary.attacked.map(|(share, _)| share)).collect();
         Some(ResultRow {
             title: config.run.title.clone(),
             data: config.data.dataset.title(),
@@ -80,6 +83,7 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
             net: NetShape::new(config).to_string(),
             runs: runs.iter().map(|(row, ..)| (row.name.clone(), row.config.train.seed)).collect(),
             clean: Spread::of(&runs.iter().map(|run| run.1).collect::<Vec<_>>()),
+            attacked: attacked.map(|shares| Spread::of(&shares)),
             certified: Spread::of(&runs.iter().map(|run| run.2).collect::<Vec<_>>()),
             published: config.run.published.clone(),
         })
@@ -109,9 +113,9 @@ pub enum Format {
     Json,
 }
 
-const HEADINGS: [&str; 8] = ["data", "ε", "net", "seeds", "clean", "certified", "published", "of"];
+const HEADINGS: [&str; 9] = ["data", "ε", "net", "seeds", "clean", "attacked", "certified", "published", "of"];
 
-fn cells(row: &ResultRow, pm: &str) -> [String; 8] {
+fn cells(row: &ResultRow, pm: &str) -> [String; 9] {
     let published = row.published.as_ref();
     let percent = |value: f64| format!("{:.2}", 100.0 * value);
     let figures = published.map(|row| match row.clean {
@@ -124,6 +128,7 @@ fn cells(row: &ResultRow, pm: &str) -> [String; 8] {
         row.net.clone(),
         row.runs.len().to_string(),
         row.clean.percent(pm),
+        row.attacked.map_or_else(|| "–".into(), |attacked| attacked.percent(pm)),
         row.certified.percent(pm),
         figures.unwrap_or_else(|| "–".into()),
         published.map(|row| row.source.clone()).unwrap_or_default(),
@@ -132,7 +137,8 @@ fn cells(row: &ResultRow, pm: &str) -> [String; 8] {
 
 /// The table as plain text, accuracies in percent; a published row is clean / certified.
 pub fn plain(rows: &[ResultRow]) -> String {
-    let sides = [Side::Left, Side::Right, Side::Left, Side::Right, Side::Right, Side::Right, Side::Right, Side::Left];
+    let mut sides = [Side::Right; 9];
+    [sides[0], sides[2], sides[8]] = [Side::Left; 3];
     let mut table = Table::new(std::array::from_fn(|column| (HEADINGS[column], sides[column])));
     rows.iter().for_each(|row| table.row(cells(row, " ± ")));
     table.to_string()
@@ -144,7 +150,7 @@ pub fn markdown(rows: &[ResultRow]) -> String {
         format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
     };
     let mut text = line(&HEADINGS.map(str::to_owned));
-    text.push_str("|---|--:|---|--:|--:|--:|--:|---|\n");
+    text.push_str("|---|--:|---|--:|--:|--:|--:|--:|---|\n");
     text.extend(rows.iter().map(|row| line(&cells(row, " ± "))));
     text
 }
@@ -153,7 +159,7 @@ pub fn markdown(rows: &[ResultRow]) -> String {
 pub fn latex(rows: &[ResultRow]) -> String {
     let line =
         |cells: &[String]| format!("{} \\\\\n", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & "));
-    let mut text = String::from("\\begin{tabular}{lrlrrrrl}\n\\toprule\n");
+    let mut text = String::from("\\begin{tabular}{lrlrrrrrl}\n\\toprule\n");
     text.push_str(&line(&HEADINGS.map(str::to_owned)));
     text.push_str("\\midrule\n");
     text.extend(rows.iter().map(|row| line(&cells(row, "±"))));
@@ -239,9 +245,9 @@ pub(super) mod tests {
         );
         let markdown = markdown(&rows);
         assert_eq!(markdown.lines().count(), 4, "{markdown}");
-        assert!(markdown.lines().all(|line| line.matches('|').count() == 9), "{markdown}");
+        assert!(markdown.lines().all(|line| line.matches('|').count() == 10), "{markdown}");
         let latex = latex(&rows);
-        assert!(latex.contains("98.00$\\pm$1.00 & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
+        assert!(latex.contains("98.00$\\pm$1.00 & -- & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
         assert_eq!(latex.matches("\\\\\n").count(), 3);
         assert!(latex.is_ascii(), "{latex}");
     }

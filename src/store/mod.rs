@@ -33,7 +33,7 @@ pub use error::StoreError;
 pub use filesystem::network_file_system;
 pub use layout::Store;
 pub use records::{
-    AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, EventRow, Margins, Outcome, RunRow,
+    AttackRow, AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, EventRow, Findings, Margins, Outcome, RunRow,
     Summary, curve,
 };
 pub use reindex::Reindexed;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::{
-    Config, Desired, Device, Epsilon, FailReason, PNorm, Parent, Phase, RunId, RunState, Turn, WorkerIdentity,
+    Config, Desired, Device, Epsilon, FailReason, Fate, PNorm, Parent, Phase, RunId, RunState, Turn, WorkerIdentity,
 };
 
 /// One row of the catalog: a run and its summary.
@@ -69,6 +69,9 @@ pub struct Summary {
     /// Last evaluation at p = ∞: certified accuracy at the config's ε. On the test set; on the held-out images while a
     /// run that has some is under way.
     pub certified: Option<f64>,
+    /// Accuracy of the finished net under all attacks, where it was attacked, and how many test samples were.
+    #[serde(default)]
+    pub attacked: Option<(f64, u32)>,
     /// Best certified accuracy so far with its epoch: on the held-out images of a run that has some.
     pub best_certified: Option<(f64, f64)>,
     /// Certified accuracy of the evaluations so far, oldest first, for a sparkline (at most 32, evenly thinned).
@@ -180,6 +183,34 @@ pub struct Margins {
     pub prediction: Vec<u8>,
     /// Certified at the config's ε by interval propagation.
     pub certified: Vec<bool>,
+}
+
+/// What attacks made of the net of one step, inside the box of radius ε.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
+pub struct AttackRow {
+    /// The net's steps.
+    pub step: u64,
+    /// The radius.
+    pub eps: Epsilon,
+    /// Test samples attacked, the first ones.
+    pub samples: u32,
+    /// Accuracy under PGD alone, as the papers report it.
+    pub under_pgd: f64,
+    /// Accuracy under all attacks.
+    pub under_all: f64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Milliseconds since the Unix epoch at its end.
+    pub time_ms: i64,
+}
+
+/// What attacks found of each sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// One a sample, in the order of the test set.
+    pub fates: Vec<Fate>,
+    /// Sample and image of another class, as the net reads it: `[C·H·W]`, normalised.
+    pub examples: Vec<(u32, Vec<f32>)>,
 }
 
 /// A point of a curve that is logged at every step (`loss`, `p`, `lr`, …).

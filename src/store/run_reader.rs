@@ -6,14 +6,17 @@ use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
 use super::{
-    AttemptRow, Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, Summary, database,
+    AttackRow, AttemptRow, Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, Summary, database,
     filesystem::create_private_file,
     layout,
     margins::MarginBlobs,
     series::{self, Source},
     summary::Facts,
 };
-use crate::experiment::{Config, Schedules, Steered};
+use crate::experiment::{Config, Fate, Schedules, Steered};
+
+/// The first schema that holds attacks; an older file is read as it is.
+const ATTACKS_SINCE: i64 = 4;
 
 /// A run file, open for reading beside the worker that writes it.
 #[derive(Debug)]
@@ -81,6 +84,46 @@ impl RunReader {
             blobs.unpack().map_err(|error| self.unreadable(&format!("the margins of evaluation {eval}"), &error))
         };
         blobs.map(unpack).transpose()
+    }
+
+    /// The attack on the net with the most steps, where one was attacked.
+    pub async fn attack(&self) -> Result<Option<AttackRow>, StoreError> {
+        if self.schema < ATTACKS_SINCE {
+            return Ok(None);
+        }
+        let query = sqlx::query_as(
+            "SELECT step, eps, samples, under_pgd, under_all, seconds, time_ms FROM attack ORDER BY step DESC LIMIT 1",
+        );
+        query.fetch_optional(&mut *self.connection.lock().await).await.map_err(self.error())
+    }
+
+    /// What the attack on the net of this step found of each sample.
+    pub async fn findings(&self, step: u64) -> Result<Option<Findings>, StoreError> {
+        if self.schema < ATTACKS_SINCE {
+            return Ok(None);
+        }
+        let step = step.cast_signed();
+        let mut connection = self.connection.lock().await;
+        let fates: Option<Vec<u8>> = sqlx::query_scalar("SELECT fates FROM attack WHERE step = ?")
+            .bind(step)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(self.error())?;
+        let Some(fates) = fates else { return Ok(None) };
+        let images: Vec<(u32, Vec<u8>)> =
+            sqlx::query_as("SELECT sample, image FROM adversarial WHERE step = ? ORDER BY sample")
+                .bind(step)
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(self.error())?;
+        let unreadable = |what: &str| self.unreadable("what an attack found", &what);
+        let fates = fates.into_iter().map(|code| Fate::of_code(code).ok_or_else(|| unreadable("an unknown fate")));
+        let mut examples = Vec::with_capacity(images.len());
+        for (sample, bytes) in images {
+            let (values, []) = bytes.as_chunks::<4>() else { return Err(unreadable("an image cut short")) };
+            examples.push((sample, values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()));
+        }
+        Ok(Some(Findings { fates: fates.collect::<Result<_, _>>()?, examples }))
     }
 
     /// The curves that are logged at every step.
@@ -199,7 +242,7 @@ impl RunReader {
     /// The figures that a list shows. `schedules` are those of the config; what was changed on the way is heeded.
     pub async fn summary(&self, schedules: &Schedules) -> Result<Summary, StoreError> {
         let steering = self.steering().await?;
-        let (epochs, evals) = (self.epochs(0).await?, self.evals(0).await?);
+        let (epochs, evals, attack) = (self.epochs(0).await?, self.evals(0).await?, self.attack().await?);
         let mut connection = self.connection.lock().await;
         let last_epoch_step = epochs.last().map_or(0, |epoch| epoch.step.cast_signed());
         let (device, steps_per_epoch, heartbeat_ms) =
@@ -237,6 +280,7 @@ impl RunReader {
             seconds_since_epoch: sum("seconds").map_or(0.0, |(total, _)| total),
             epochs,
             evals,
+            attack,
             steps_per_epoch,
             last_step,
             recent_seconds,

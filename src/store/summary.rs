@@ -1,6 +1,6 @@
 //! A run's summary from what its run file holds. Pure.
 
-use super::{EpochRow, EvalRow, Summary, curve};
+use super::{AttackRow, EpochRow, EvalRow, Summary, curve};
 use crate::experiment::{Phase, Schedules};
 
 /// What the summary is made of.
@@ -8,6 +8,7 @@ use crate::experiment::{Phase, Schedules};
 pub(super) struct Facts {
     pub epochs: Vec<EpochRow>,
     pub evals: Vec<EvalRow>,
+    pub attack: Option<AttackRow>,
     /// 0 where no worker has said yet.
     pub steps_per_epoch: u64,
     /// The last logged step and its fractional epoch.
@@ -50,6 +51,7 @@ impl Facts {
             train_accuracy: last_epoch.map(|row| row.accuracy).or(self.mean_accuracy),
             clean: last_eval.map(|row| row.clean),
             certified: last_eval.map(|row| row.certified),
+            attacked: self.attack.map(|row| (row.under_all, row.samples)),
             best_certified: best.map(|row| (row.certified, row.epoch)),
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),

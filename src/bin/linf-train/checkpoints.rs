@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
 use linf::experiment::PNorm;
-use linf::net::{Average, NetState, StateError};
-use linf::store::checkpoint::{self, Loaded, Tensor, TensorData};
+use linf::net::{Average, NetState};
+use linf::store::checkpoint::{self, Tensor, TensorData};
 use linf::store::{CheckpointKind, CheckpointRow, RunWriter, StoreError, now_ms};
 
 use crate::job::Position;
@@ -90,22 +90,6 @@ impl Checkpoints {
     }
 }
 
-/// The tensor of a layer's means at p = ∞.
-fn mean_at_infinity(layer: usize) -> String {
-    format!("layer{layer}.mean_at_infinity")
-}
-
-/// The net that was measured when the checkpoint was written: the average where there is one, with its means at p = ∞.
-pub fn restore_measured(net: &mut NetState, step: u64, loaded: &Loaded) -> Result<(), StateError> {
-    let tensor = |name: &str| loaded.tensors.get(name).and_then(|tensor| tensor.f32());
-    net.restore(step, |name| tensor(&format!("average.{name}")).or_else(|| tensor(name)))?;
-    for (index, layer) in net.layers.iter_mut().enumerate().filter(|(_, layer)| !layer.mean.is_empty()) {
-        let name = mean_at_infinity(index);
-        layer.mean = tensor(&name).ok_or(StateError::Missing(name))?.to_vec();
-    }
-    Ok(())
-}
-
 fn write(
     folder: &std::path::Path,
     state: &NetState,
@@ -118,7 +102,7 @@ fn write(
     let mut named = state.tensors();
     named.extend(average.iter().flat_map(|average| average.tensors()));
     for (index, mean) in means.iter().enumerate().filter(|(_, mean)| !mean.is_empty()) {
-        named.push((mean_at_infinity(index), vec![mean.len()], mean));
+        named.push((NetState::mean_at_infinity(index), vec![mean.len()], mean));
     }
     let mut tensors: Vec<Tensor<'_>> = named
         .iter()

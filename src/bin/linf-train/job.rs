@@ -40,7 +40,7 @@ impl Job {
         let mut dataset = dataset::load(id, &root).context("loading the images")?;
         let mut validation = Split::default();
         if config.data.validation > 0 {
-            (dataset.train, validation) = dataset.train.hold_out(HELD_OUT_BY, config.data.validation);
+            (dataset.train, validation) = dataset.train.hold_out(dataset::HELD_OUT_BY, config.data.validation);
         }
         cut(&mut dataset.train, config.data.train_limit, id.pixels());
         cut(&mut dataset.test, config.data.test_limit, id.pixels());
@@ -101,9 +101,6 @@ impl Job {
         dataset::fill_batch(&self.dataset.train, id, &self.normalizer, &indices, augment, images, labels);
     }
 }
-
-/// What the held-out images are drawn by: the same for every run, so that runs of other seeds can be compared.
-const HELD_OUT_BY: u64 = 0;
 
 fn cut(split: &mut Split, limit: Option<usize>, pixels: usize) {
     if let Some(limit) = limit {

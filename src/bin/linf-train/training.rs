@@ -8,10 +8,10 @@ use anyhow::Context;
 use linf::dataset::Split;
 use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist::Simd;
-use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
+use linf::experiment::{Attack, Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, StepError};
 use linf::store::{
-    Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Margins, Outcome, RunReader, RunWriter,
+    AttackRow, Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Findings, Margins, Outcome, RunReader, RunWriter,
     StepPoint, StoreError, checkpoint, now_ms,
 };
 
@@ -52,6 +52,12 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
 
 /// Between two tries while the disk is full.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Between two lines in the log about an attack under way.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Adversarial images that a run file keeps of one attack: 12 MB of CIFAR-10's.
+const KEPT_EXAMPLES: usize = 1000;
 
 /// How long a worker that the machine wants to leave tries to write its last checkpoint.
 const LEAVING: Duration = Duration::from_secs(20);
@@ -527,14 +533,60 @@ impl Training<'_> {
             }
             sleep(RETRY);
         }
-        if !self.job.validation.is_empty() {
-            self.measure_the_best()?;
+        let (step, net) = if self.job.validation.is_empty() {
+            (self.position.step, self.measured.take().context("the last net was not measured")?)
+        } else {
+            self.measure_the_best()?
+        };
+        if let Some(plan) = self.job.config.eval.attack
+            && let Some(order) = self.attack(&plan, step, &net)?
+        {
+            return self.stop(order);
         }
         Ok(Outcome::Completed)
     }
 
-    /// Measures on the test set the net that was best by the held-out images; the last one where that cannot be read.
-    fn measure_the_best(&mut self) -> anyhow::Result<()> {
+    /// Attacks the net of `step` on the test set; an order that comes while it does so is obeyed first.
+    fn attack(&mut self, plan: &Attack, step: u64, net: &NetState) -> anyhow::Result<Option<Order>> {
+        let started = Instant::now();
+        let (last, eps) = (self.position.step, self.job.config.eval.eps);
+        let (train, test) = (&self.job.dataset.train, &self.job.dataset.test);
+        let samples = plan.samples.unwrap_or(test.len()).min(test.len());
+        say(&format!("attacks the net of step {step} on {samples} test images"));
+        let (mut order, mut said, session, writer) = (None, Instant::now(), &mut *self.session, self.writer);
+        let found = self.evaluator.attack(net, train, test, plan, eps, &mut |done| {
+            writer.heartbeat();
+            if said.elapsed() > SAY_EVERY {
+                say(&format!("attacked {done} of {samples}"));
+                said = Instant::now();
+            }
+            order = session.order();
+            order.is_none()
+        });
+        let Some(mut found) = found else { return Ok(order) };
+        let certified = self.evaluator.certify(net, test, samples, eps);
+        let wrong = found.examples.iter().find(|(sample, _)| certified.samples[*sample as usize].certified);
+        if let Some((sample, _)) = wrong {
+            let text = format!("test image {sample} was certified and its class was changed: an error in the program");
+            self.writer.event(Some(last), "alarm", text);
+        }
+        let row = AttackRow {
+            step,
+            eps,
+            samples: samples as u32,
+            under_pgd: found.under_pgd(),
+            under_all: found.under_all(),
+            seconds: started.elapsed().as_secs_f64(),
+            time_ms: now_ms(),
+        };
+        found.examples.truncate(KEPT_EXAMPLES);
+        self.writer.attack(row, Findings { fates: found.fates, examples: found.examples });
+        Ok(None)
+    }
+
+    /// Measures on the test set the net that was best by the held-out images, the last one where that cannot be read, and
+    /// gives it.
+    fn measure_the_best(&mut self) -> anyhow::Result<(u64, NetState)> {
         let last = self.position.step;
         let last_net = self.measured.take().context("the last net was not measured")?;
         let (step, net) = match self.best.filter(|best| best.step != last).map(|best| self.best_net(best.step)) {
@@ -553,7 +605,7 @@ impl Training<'_> {
                 format!("the net of step {step} is the best by the held-out images; the test set is measured with it");
             self.writer.event(Some(last), "eval", text);
         }
-        Ok(())
+        Ok((step, net))
     }
 
     /// The net of a checkpoint with the means it was measured with.
@@ -564,7 +616,7 @@ impl Training<'_> {
         let path = checkpoint::file(&self.folder, &row.file);
         let loaded = checkpoint::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let mut net = self.engine.state()?.clone();
-        crate::checkpoints::restore_measured(&mut net, step, &loaded)
+        net.restore_measured(step, |name| loaded.tensors.get(name).and_then(|tensor| tensor.f32()))
             .with_context(|| format!("{} is not of this net", path.display()))?;
         Ok((step, net))
     }

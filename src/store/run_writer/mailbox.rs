@@ -9,7 +9,7 @@ use std::{
 
 use super::StepPoint;
 use crate::experiment::Steered;
-use crate::store::{CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError};
+use crate::store::{AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError};
 
 /// Where the answer to a question goes.
 pub(super) type Reply = mpsc::Sender<Result<(), StoreError>>;
@@ -20,6 +20,7 @@ pub(super) enum Message {
     Step(StepPoint),
     Epoch(EpochRow),
     Eval(Box<(EvalRow, Margins)>),
+    Attack(Box<(AttackRow, Findings)>),
     Event(EventRow),
     Checkpoint(CheckpointRow),
     Heartbeat,

@@ -16,7 +16,7 @@ pub(super) use cut::cut;
 use mailbox::{Mailbox, Message};
 pub use mailbox::{Trouble, WriterStatus};
 
-use super::{CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, clock::now_ms, layout};
+use super::{AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, clock::now_ms, layout};
 use crate::experiment::{Config, PNorm, Steered, WorkerIdentity};
 
 /// The worker that takes a run.
@@ -115,6 +115,11 @@ impl RunWriter {
     /// Logs an evaluation; its number is given by the run file.
     pub fn eval(&self, row: EvalRow, margins: Margins) {
         self.mailbox.push(Message::Eval(Box::new((row, margins))));
+    }
+
+    /// Logs an attack, in the place of an earlier one on the same net.
+    pub fn attack(&self, row: AttackRow, findings: Findings) {
+        self.mailbox.push(Message::Attack(Box::new((row, findings))));
     }
 
     /// Logs an event of this moment.

@@ -8,7 +8,7 @@ use super::{Attempt, StepPoint, mailbox::Message, retention};
 use crate::{
     experiment::{Config, Steered},
     store::{
-        CheckpointRow, EpochRow, EvalRow, EventRow, Margins, Outcome, StoreError, checkpoint,
+        AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, checkpoint,
         clock::now_ms,
         database, filesystem, layout,
         margins::MarginBlobs,
@@ -133,6 +133,7 @@ impl Pen {
                 Message::Step(_) => ignored += 1,
                 Message::Epoch(row) => insert_epoch(&mut transaction, row).await?,
                 Message::Eval(eval) => insert_eval(&mut transaction, &eval.0, &eval.1).await?,
+                Message::Attack(attack) => insert_attack(&mut transaction, &attack.0, &attack.1).await?,
                 Message::Event(row) => insert_event(&mut transaction, row).await?,
                 Message::Checkpoint(row) => {
                     removed.extend(insert_checkpoint(&mut transaction, row, self.keep).await?);
@@ -244,6 +245,12 @@ async fn insert_epoch(transaction: &mut Tx<'_>, row: &EpochRow) -> Result<(), sq
 }
 
 async fn insert_eval(transaction: &mut Tx<'_>, row: &EvalRow, margins: &Margins) -> Result<(), sqlx::Error> {
+    // One that was killed after it is made again.
+    sqlx::query("DELETE FROM eval WHERE step = ? AND split = ?")
+        .bind(row.step.cast_signed())
+        .bind(row.split)
+        .execute(&mut **transaction)
+        .await?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO eval (epoch, step, train_p, eps, samples, clean, certified, certified_margin, surrogate_clean,
                            surrogate_certified, seconds, time_ms, split)
@@ -273,6 +280,35 @@ async fn insert_eval(transaction: &mut Tx<'_>, row: &EvalRow, margins: &Margins)
         .bind(blobs.certified)
         .execute(&mut **transaction)
         .await?;
+    Ok(())
+}
+
+async fn insert_attack(transaction: &mut Tx<'_>, row: &AttackRow, findings: &Findings) -> Result<(), sqlx::Error> {
+    let step = row.step.cast_signed();
+    // In two steps, so that the images of an earlier attack go too.
+    sqlx::query("DELETE FROM attack WHERE step = ?").bind(step).execute(&mut **transaction).await?;
+    sqlx::query(
+        "INSERT INTO attack (step, eps, samples, under_pgd, under_all, fates, seconds, time_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(step)
+    .bind(row.eps)
+    .bind(row.samples)
+    .bind(storable(row.under_pgd))
+    .bind(storable(row.under_all))
+    .bind(findings.fates.iter().map(|fate| fate.code()).collect::<Vec<u8>>())
+    .bind(storable(row.seconds))
+    .bind(row.time_ms)
+    .execute(&mut **transaction)
+    .await?;
+    for (sample, image) in &findings.examples {
+        sqlx::query("INSERT INTO adversarial (step, sample, image) VALUES (?, ?, ?)")
+            .bind(step)
+            .bind(sample)
+            .bind(image.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+            .execute(&mut **transaction)
+            .await?;
+    }
     Ok(())
 }
 
@@ -353,7 +389,7 @@ pub(in crate::store) async fn truncate_after(
     transaction: &mut Transaction<'_, Sqlite>,
     step: u64,
 ) -> Result<(), sqlx::Error> {
-    for table in ["series", "epoch", "eval", "event", "checkpoint"] {
+    for table in ["series", "epoch", "eval", "attack", "event", "checkpoint"] {
         // For the series, a range of the primary key for each curve.
         let metrics = if table == "series" { "metric IN (SELECT id FROM metric) AND" } else { "" };
         sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE {metrics} step > ?")))
