@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 pub use batch::{epoch_order, fill_batch, mixed_order};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;
-pub use hold_out::HELD_OUT_BY;
 pub use fetch::{Fetched, Origin, Progress, fetch};
+pub use hold_out::HELD_OUT_BY;
 pub use normalize::Normalizer;
 
 pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};

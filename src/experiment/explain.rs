@@ -283,12 +283,7 @@ const KEYS: &[KeyDoc] = &[
         "Steps of each APGD, whose gradients are taken through the net at a finite p; found is what the net at p = ∞ \
          misclassifies.",
     ),
-    key(
-        "eval.attack.restarts",
-        "0 or more",
-        Some("2"),
-        "Random starts of each APGD, each at another p; 0: PGD alone.",
-    ),
+    key("eval.attack.restarts", "0 or more", Some("2"), "Random starts of each APGD, each at another p; 0: PGD alone."),
     key(
         "eval.attack.targets",
         "0 to 255",

@@ -17,8 +17,8 @@ mod sweep;
 mod turn;
 
 pub use config::{
-    Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps, PadMode,
-    Published, Resources, Run, Schedule, Train,
+    Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps,
+    PadMode, Published, Resources, Run, Schedule, Train,
 };
 pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;

@@ -102,9 +102,7 @@ impl Evaluator {
                 let input = if keep {
                     std::mem::take(&mut kept[n])
                 } else {
-                    before
-                        .iter()
-                        .fold(self.images(split, chunk), |input, layer| self.layer(layer, p, &input))
+                    before.iter().fold(self.images(split, chunk), |input, layer| self.layer(layer, p, &input))
                 };
                 let output = evaluate(&self.pool, self.simd, layer, p, &input);
                 for row in output.chunks_exact(sums.len()) {

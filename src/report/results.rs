@@ -75,7 +75,8 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
         let runs = by_experiment.get(key)?;
         let (first, ..) = runs.first()?;
         let config = &first.config;
-        let attacked: Option<Vec<f64>> = runs.iter().map(|(row, ..)| row.summary.attacked.map(|(share, _)| share)).collect();
+        let attacked: Option<Vec<f64>> =
+            runs.iter().map(|(row, ..)| row.summary.attacked.map(|(share, _)| share)).collect();
         Some(ResultRow {
             title: config.run.title.clone(),
             data: config.data.dataset.title(),

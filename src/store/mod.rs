@@ -33,8 +33,8 @@ pub use error::StoreError;
 pub use filesystem::network_file_system;
 pub use layout::Store;
 pub use records::{
-    AttackRow, AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, EventRow, Findings, Margins, Outcome, RunRow,
-    Summary, curve,
+    AttackRow, AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, EventRow, Findings,
+    Margins, Outcome, RunRow, Summary, curve,
 };
 pub use reindex::Reindexed;
 pub use rescue::Rescue;

@@ -6,7 +6,8 @@ use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
 use super::{
-    AttackRow, AttemptRow, Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, Summary, database,
+    AttackRow, AttemptRow, Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError,
+    Summary, database,
     filesystem::create_private_file,
     layout,
     margins::MarginBlobs,

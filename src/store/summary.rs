@@ -51,7 +51,7 @@ impl Facts {
             train_accuracy: last_epoch.map(|row| row.accuracy).or(self.mean_accuracy),
             clean: last_eval.map(|row| row.clean),
             certified: last_eval.map(|row| row.certified),
-            attacked: self.attack.map(|row| (row.under_all, row.samples)),
+            attacked: self.attack.as_ref().map(|row| (row.under_all, row.samples)),
             best_certified: best.map(|row| (row.certified, row.epoch)),
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),

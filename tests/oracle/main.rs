@@ -131,9 +131,11 @@ fn every_loss_and_its_gradients_are_those_of_autograd() {
             loss.of_bounds(case.objective(), &case.logits, &case.worst, &case.labels, scalar, case.eps);
             // W is 0 at the label, whatever the net: what autograd says there reaches no parameter.
             let mut of_worst = case.worst_gradient.clone();
-            of_worst.chunks_exact_mut(case.logits.len() / case.labels.len()).zip(&case.labels).for_each(|(row, &label)| {
-                row[usize::from(label)] = 0.0;
-            });
+            of_worst.chunks_exact_mut(case.logits.len() / case.labels.len()).zip(&case.labels).for_each(
+                |(row, &label)| {
+                    row[usize::from(label)] = 0.0;
+                },
+            );
             close(&loss.worst_gradient, &of_worst, 1e-5, &format!("{context}: ∂/∂W"));
             close(&loss.gradient, &case.logit_gradient, 1e-5, &format!("{context}: ∂/∂z"));
         } else {

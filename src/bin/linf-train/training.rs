@@ -11,8 +11,8 @@ use linf::dist::Simd;
 use linf::experiment::{Attack, Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, StepError};
 use linf::store::{
-    AttackRow, Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Findings, Margins, Outcome, RunReader, RunWriter,
-    StepPoint, StoreError, checkpoint, now_ms,
+    AttackRow, Attempt, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, Findings, Margins, Outcome,
+    RunReader, RunWriter, StepPoint, StoreError, checkpoint, now_ms,
 };
 
 use crate::checkpoints::{Checkpoints, Stamp};

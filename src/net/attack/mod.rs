@@ -10,8 +10,8 @@ mod ascent;
 mod goal;
 mod slope;
 
-use crate::dataset::random::{self, Purpose};
 use crate::dataset::Split;
+use crate::dataset::random::{self, Purpose};
 use crate::experiment::{Attack, Epsilon, Fate, PNorm};
 
 use super::evaluate::{chunks, first_smallest};
@@ -144,7 +144,9 @@ impl Evaluator {
                     let (p, relaxed_net) = &relaxed[restart as usize % relaxed.len()];
                     let mut slope = Slope::new(&self.pool, self.simd, relaxed_net, *p);
                     let goals = aims(rank, &front);
-                    let from = rank.map_or(0, |rank| rank as u64 + 1) << 32 | u64::from(restart) + 1;
+                    // 0 is PGD's.
+                    let round = rank.map_or(0, |rank| rank as u64 + 1);
+                    let from = 1 + round * u64::from(plan.restarts) + u64::from(restart);
                     let begin = |place: usize| start(from, place);
                     let broken = apgd(&mut slope, &mut exact, &front, &goals, plan.steps, radius, &begin);
                     hits(&mut front, if rank.is_none() { Fate::Relaxed } else { Fate::Targeted }, broken);
@@ -261,8 +263,7 @@ fn apgd(
         let gradient = slope.gradient(&images, &of_scores);
         let look = looks.contains(&step).then(|| step - std::mem::replace(&mut last_look, step));
         let rows = images.chunks_exact_mut(front.pixels).zip(gradient.chunks_exact(front.pixels));
-        for (((&place, ascent), value), (image, gradient)) in
-            front.open.iter().zip(&mut ascents).zip(values).zip(rows)
+        for (((&place, ascent), value), (image, gradient)) in front.open.iter().zip(&mut ascents).zip(values).zip(rows)
         {
             ascent.advance(front.ball(place), image, value, gradient, look);
         }

@@ -36,7 +36,8 @@ fn the_gradient_is_that_of_finite_differences() {
     let conv = "{ depth = 2, width = 6, hidden = 5, conv = [{ outputs = 3, kernel = 3, stride = 3 }] }";
     let sort = "{ kind = 'sort-net', keep = 0.2, depth = 2, width = 6, hidden = 5 }";
     let infinity = f64::INFINITY;
-    for (model, p) in [("{ depth = 3, width = 9 }", 8.0), (conv, 8.0), ("{ depth = 2, width = 9 }", 30.0), (sort, infinity)]
+    for (model, p) in
+        [("{ depth = 3, width = 9 }", 8.0), (conv, 8.0), ("{ depth = 2, width = 9 }", 30.0), (sort, infinity)]
     {
         let net = net(model);
         let mut slope = Slope::new(&pool, Simd::best(), &net, PNorm::new(p).unwrap());

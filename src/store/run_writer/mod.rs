@@ -16,7 +16,10 @@ pub(super) use cut::cut;
 use mailbox::{Mailbox, Message};
 pub use mailbox::{Trouble, WriterStatus};
 
-use super::{AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, clock::now_ms, layout};
+use super::{
+    AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, clock::now_ms,
+    layout,
+};
 use crate::experiment::{Config, PNorm, Steered, WorkerIdentity};
 
 /// The worker that takes a run.
