@@ -4,8 +4,10 @@ use std::{fs::File, path::Path};
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use linf::{
-    experiment::{After, Need, RunId, RunState, Steered, Steering, Turn, WaitReason},
-    store::{CheckpointKind, EvalSplit, Outcome, RunReader, RunWriter, Store, StoreError, checkpoint},
+    experiment::{After, Fate, Need, RunId, RunState, Steered, Steering, Turn, WaitReason},
+    store::{
+        AttackRow, CheckpointKind, EvalSplit, Findings, Outcome, RunReader, RunWriter, Store, StoreError, checkpoint,
+    },
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
@@ -35,12 +37,14 @@ async fn write_the_fixture() {
     let (row, margins) = eval(20, 0.75);
     pen.eval(row, margins);
     pen.event(Some(20), "eval", "done");
+    let (row, findings) = attack();
+    pen.attack(row, findings);
     pen.steered(vec![steered()]).unwrap();
     pen.checkpoint(example::checkpoint(&run_dir, 20, CheckpointKind::Phase));
     pen.finish(Outcome::Stopped { checkpoint: Some(20) }).unwrap();
     drop(pen);
     store.catalog().close().await;
-    let path = fixture(3);
+    let path = fixture(4);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::best()));
     archive.append_dir_all("runs", &root).unwrap();
@@ -49,6 +53,14 @@ async fn write_the_fixture() {
 
 fn turn() -> Turn {
     Turn { priority: 3, place: Some(0.5), start_at_ms: Some(7), after: vec![After { run: RunId(9), need: Need::Any }] }
+}
+
+fn attack() -> (AttackRow, Findings) {
+    let fates = vec![Fate::Survived, Fate::Relaxed, Fate::Misclassified];
+    let eps = config().eval.eps;
+    let row =
+        AttackRow { step: 20, eps, samples: 3, under_pgd: 2.0 / 3.0, under_all: 1.0 / 3.0, seconds: 1.5, time_ms: 7 };
+    (row, Findings { fates, examples: vec![(1, vec![0.25, -0.5])] })
 }
 
 fn steered() -> Steered {
@@ -61,7 +73,7 @@ fn unpack(schema: u32, to: &Path) {
 
 #[tokio::test]
 async fn every_released_schema_opens() {
-    for schema in 1..=3 {
+    for schema in 1..=4 {
         let dir = tempfile::tempdir().unwrap();
         unpack(schema, dir.path());
         let root = dir.path().join("runs");
@@ -80,6 +92,9 @@ async fn every_released_schema_opens() {
         check(&run_dir).await;
         let orders = reader(&run_dir).await.steering().await.unwrap();
         assert_eq!(orders, if schema < 2 { vec![] } else { vec![steered()] });
+        let found = reader(&run_dir).await;
+        let (row, findings) = (found.attack().await.unwrap(), found.findings(20).await.unwrap());
+        assert_eq!(row.zip(findings), (schema >= 4).then(attack));
         for nonce in ["b", "c"] {
             drop(writer(&run_dir, nonce));
             check(&run_dir).await;
@@ -126,7 +141,7 @@ async fn a_later_schema_is_refused() {
     let refused = |error: StoreError| {
         let text = error.to_string();
         assert!(
-            matches!(error, StoreError::Newer { found: 99, known: 1..=3, .. }) && text.contains("newer linf-tui"),
+            matches!(error, StoreError::Newer { found: 99, known: 1..=4, .. }) && text.contains("newer linf-tui"),
             "{text}"
         );
     };

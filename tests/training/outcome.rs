@@ -1,6 +1,6 @@
 //! What a run comes to: a net that has learnt, or a reason why not.
 
-use linf::experiment::RunState;
+use linf::experiment::{Fate, RunState};
 use linf::store::{CheckpointKind, EvalSplit, RunReader};
 
 use crate::{add, place};
@@ -8,7 +8,8 @@ use crate::{add, place};
 #[test]
 fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
     let place = place();
-    let id = add(&place, &[]);
+    let attack = ["eval.attack.steps=8", "eval.attack.restarts=1", "eval.attack.targets=1", "eval.attack.samples=150"];
+    let id = add(&place, &attack);
     let row = place.until_word(id, "completed");
     let summary = row.summary;
     let (clean, certified) = (summary.clean.unwrap(), summary.certified.unwrap());
@@ -34,6 +35,42 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert_eq!(kinds.last(), Some(&CheckpointKind::Final));
         let loss = reader.series("loss", 0, u64::MAX, 10_000).await.unwrap();
         assert_eq!(loss.len(), 48 * 20, "every step is logged once");
+
+        let attack = reader.attack().await.unwrap().unwrap();
+        let found = reader.findings(attack.step).await.unwrap().unwrap();
+        assert_eq!((attack.step, attack.samples, found.fates.len()), (last.step, 150, 150));
+        assert_eq!(summary.attacked, Some((attack.under_all, 150)));
+        assert!(attack.under_all <= attack.under_pgd, "{attack:?}");
+        for (index, fate) in found.fates.iter().enumerate() {
+            let is_right = margins.label[index] == margins.prediction[index];
+            assert_eq!(*fate == Fate::Misclassified, !is_right, "sample {index}");
+            assert!(!(margins.certified[index] && fate.is_broken()), "sample {index} was certified and broken");
+        }
+        assert!(!found.examples.is_empty(), "nothing broken: {attack:?}");
+
+        // The verbs measure the same net, and come to the same figures.
+        let run = id.to_string();
+        let value = |args: &[&str]| -> serde_json::Value { serde_json::from_str(&place.good(args)).unwrap() };
+        let file = place.dir().join("images.csv");
+        let certify = ["certify", &run, "--eps", "0.1,0,1", "--json", "--save", file.to_str().unwrap()];
+        let certified = value(&certify);
+        assert_eq!(certified[0]["certified"], last.certified);
+        assert_eq!((&certified[1]["certified"], &certified[1]["clean"]), (&last.clean.into(), &last.clean.into()));
+        assert_eq!(certified[2]["certified"], 0.0);
+        let lines = std::fs::read_to_string(file).unwrap();
+        let (head, rows) = lines.split_once('\n').unwrap();
+        assert_eq!(head, "sample,label,prediction,margin,certified at 0.1,certified at 0,certified at 1");
+        assert_eq!(rows.lines().count(), 200);
+        let attacked = value(&["attack", &run, "--samples", "150", "--json"]);
+        assert_eq!(
+            (&attacked[0]["under_pgd"], &attacked[0]["under_all"]),
+            (&attack.under_pgd.into(), &attack.under_all.into())
+        );
+        assert_eq!(attacked[0]["false_certificates"], serde_json::json!([]));
+        let wrong = place.bad(1, &["certify", &run, "--checkpoint", "7"]);
+        assert!(wrong.contains("no checkpoint of step 7") && wrong.contains("linf-tui checkpoints"), "{wrong}");
+        let wrong = place.bad(1, &["certify", &run, "--save", "images.txt"]);
+        assert!(wrong.contains(".csv or .jsonl"), "{wrong}");
     });
 }
 

@@ -112,11 +112,12 @@ impl Ascent {
 
 /// The steps after which APGD looks whether to halve its rate (§3.1): the gaps shrink from 22 % of all steps to 6 %.
 pub(super) fn looks(steps: u32) -> Vec<u32> {
-    let (mut before, mut at) = (0.0, 0.22f64);
+    // In percent, where all of them are whole.
+    let (mut before, mut at) = (0, 22);
     let mut looks = Vec::new();
-    while at <= 1.0 {
-        looks.push((at * f64::from(steps)).ceil() as u32);
-        (before, at) = (at, at + (at - before - 0.03).max(0.06));
+    while at <= 100 {
+        looks.push((at * steps).div_ceil(100));
+        (before, at) = (at, at + (at - before).saturating_sub(3).max(6));
     }
     looks.dedup();
     looks
