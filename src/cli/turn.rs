@@ -82,22 +82,11 @@ pub async fn move_run(args: MoveArgs, place: &Place) -> Result<Exit> {
         _ => queue.len(),
     };
     let beside = if args.before.is_some() || args.first { at } else { at.saturating_sub(1) };
-    let Some(beside) = queue.get(beside) else {
+    let turns: Vec<(RunId, &Turn)> = queue.iter().map(|other| (other.id, &other.turn)).collect();
+    let Some(turn) = row.turn.put(row.id, &turns, at, beside) else {
         line(&format!("#{} {}: it is the only run that waits", row.id, row.name))?;
         return Ok(Exit::Done);
     };
-    let priority = beside.turn.priority;
-    let neighbour = |index: Option<usize>| {
-        let other = queue.get(index?).filter(|other| other.turn.priority == priority)?;
-        Some(other.turn.place_of(other.id))
-    };
-    let between = match (neighbour(at.checked_sub(1)), neighbour(Some(at))) {
-        (Some(above), Some(below)) => (above + below) / 2.0,
-        (Some(above), None) => above + 1.0,
-        (None, Some(below)) => below - 1.0,
-        (None, None) => row.id.0 as f64,
-    };
-    let turn = Turn { priority, place: Some(between), ..row.turn };
     store.catalog().set_turns(&[(row.id, turn)], "moved in the queue").await?;
     line(&format!("#{} {}: now number {} of {} that wait", row.id, row.name, at + 1, queue.len() + 1))?;
     Ok(Exit::Done)

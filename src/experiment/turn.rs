@@ -29,6 +29,23 @@ impl Turn {
             .then(id.cmp(&other_id))
     }
 
+    /// This turn, put at place `at` of a queue in order that its run is not in: with the priority of `queue[beside]`, and
+    /// between its neighbours of that priority. `None` where there is nobody beside.
+    pub fn put(&self, id: RunId, queue: &[(RunId, &Turn)], at: usize, beside: usize) -> Option<Turn> {
+        let (_, Turn { priority, .. }) = *queue.get(beside)?;
+        let neighbour = |index: Option<usize>| {
+            let (id, turn) = queue.get(index?).filter(|(_, turn)| turn.priority == *priority)?;
+            Some(turn.place_of(*id))
+        };
+        let between = match (neighbour(at.checked_sub(1)), neighbour(Some(at))) {
+            (Some(above), Some(below)) => (above + below) / 2.0,
+            (Some(above), None) => above + 1.0,
+            (None, Some(below)) => below - 1.0,
+            (None, None) => id.0 as f64,
+        };
+        Some(Turn { priority: *priority, place: Some(between), ..self.clone() })
+    }
+
     /// The place in force.
     pub fn place_of(&self, id: RunId) -> f64 {
         self.place.unwrap_or(id.0 as f64)
@@ -94,5 +111,21 @@ mod tests {
             [(1, turn(0, None)), (2, turn(5, None)), (3, turn(0, Some(0.5))), (4, turn(5, None)), (5, turn(-1, None))];
         queue.sort_by(|(a, left), (b, right)| left.compare(RunId(*a), right, RunId(*b)));
         assert_eq!(queue.map(|(id, _)| id), [2, 4, 3, 1, 5]);
+    }
+
+    #[test]
+    fn a_run_that_is_put_somewhere_goes_there() {
+        let turn = |priority| Turn { priority, ..Turn::default() };
+        let others: Vec<(RunId, Turn)> = [(1, 5), (2, 5), (3, 0), (4, 0)].map(|(id, p)| (RunId(id), turn(p))).into();
+        let queue: Vec<(RunId, &Turn)> = others.iter().map(|(id, turn)| (*id, turn)).collect();
+        let moved = (RunId(9), turn(-2));
+        for (at, beside) in [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (4, 3)] {
+            let put = moved.1.put(moved.0, &queue, at, beside).unwrap();
+            assert_eq!(put.priority, queue[beside].1.priority);
+            let mut all: Vec<(RunId, &Turn)> = queue.iter().copied().chain([(moved.0, &put)]).collect();
+            all.sort_by(|(a, left), (b, right)| left.compare(*a, right, *b));
+            assert_eq!(all.iter().position(|(id, _)| *id == moved.0), Some(at), "at {at} beside {beside}");
+        }
+        assert_eq!(moved.1.put(moved.0, &[], 0, 0), None);
     }
 }

@@ -95,6 +95,10 @@ pub enum Action {
     SearchPrevious,
     Wrap,
     SortSamples,
+    Earlier,
+    Later,
+    RaisePriority,
+    LowerPriority,
     Copy,
 }
 
@@ -255,6 +259,10 @@ pub static TABLE: &[Binding] = &{
         bind(P::Machine, &[key('p')], A::Pause, "pause", "Pause: checkpoint, leave the device free"),
         bind(P::Machine, &[key('r')], A::Resume, "resume", "Resume from the last checkpoint; retry a failed run"),
         bind(P::Machine, &[key('x')], A::Cancel, "cancel", "Cancel: checkpoint and stop; it can still be resumed"),
+        bind(P::Machine, &[key('K')], A::Earlier, "earlier", "Move the run up in the queue"),
+        bind(P::Machine, &[key('J')], A::Later, "later", "Move the run down in the queue"),
+        bind(P::Machine, &[key('+'), key('=')], A::RaisePriority, "priority", "Raise the run's priority"),
+        bind(P::Machine, &[key('-')], A::LowerPriority, "", "Lower the run's priority"),
         bind(P::Everywhere, &[key('j'), code(K::Down)], A::Down, "", "Down; in charts: the next chart"),
         bind(P::Everywhere, &[key('k'), code(K::Up)], A::Up, "", "Up; in charts: the previous chart"),
         bind(P::Everywhere, &[key('g'), code(K::Home)], A::Top, "", "To the top"),

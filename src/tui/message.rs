@@ -8,7 +8,7 @@ use super::images::Images;
 use super::known::{Certificates, ConfigFile, LogTail, RunData};
 use super::machine::Machine;
 use crate::{
-    experiment::{DatasetId, Desired, RunId},
+    experiment::{DatasetId, Desired, RunId, Turn},
     store::{NewRun, RunRow},
 };
 
@@ -65,6 +65,8 @@ pub enum Effect {
     Follow(Interest),
     /// Write what the user wants of these runs, and see that a dispatcher looks at it.
     Desire(Vec<RunId>, Desired),
+    /// Give a run this turn in the queue; the text says what that is, for its events.
+    SetTurn(RunId, Turn, String),
     /// Queue these runs.
     Add(Vec<NewRun>),
     /// Set the tags of a run.

@@ -16,6 +16,7 @@ use crate::{
 pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
     match effect {
         Effect::Desire(runs, desired) => desire(store, &runs, desired).await,
+        Effect::SetTurn(id, turn, text) => said(store.catalog().set_turns(&[(id, turn)], &text).await, &text),
         Effect::Add(runs) => vec![add(store, runs).await],
         Effect::SetTags(id, tags) => said(store.catalog().set_tags(id, &tags).await, "tags are set"),
         Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),

@@ -211,6 +211,12 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
         },
         Screen::Queue(screen) => match action {
             Action::Back => model.screen = Screen::Runs,
+            Action::Earlier | Action::Later | Action::RaisePriority | Action::LowerPriority => {
+                return match screen.turn(action, &model.known) {
+                    Some((id, turn, text)) => vec![Effect::SetTurn(id, turn, text)],
+                    None => notice(model, "the run does not wait, or stands there already".into(), true),
+                };
+            }
             Action::Open => {
                 if let Some(id) = screen.selected(&model.known) {
                     open(model, id);

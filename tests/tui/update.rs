@@ -245,3 +245,39 @@ fn quitting_and_stopping_are_effects() {
     assert!(matches!(press(&mut fresh(), "<^z>")[..], [Effect::Suspend]));
     assert!(matches!(press(&mut fresh(), "?<^c><^c>")[..], [Effect::Quit]));
 }
+
+/// Whose turn changed, with priority and place.
+fn turns(effects: &[Effect]) -> Vec<(i64, i32, Option<f64>)> {
+    let turn = |effect: &Effect| match effect {
+        Effect::SetTurn(id, turn, _) => Some((id.0, turn.priority, turn.place)),
+        _ => None,
+    };
+    effects.iter().filter_map(turn).collect()
+}
+
+#[test]
+fn the_queue_stands_in_its_order_and_is_reordered_by_keys() {
+    let mut model = fresh();
+    let queued = store().into_iter().find(|(row, _)| matches!(row.state, RunState::Queued { .. })).unwrap().0;
+    let rows: Vec<_> = (101..=103)
+        .map(|id| linf::store::RunRow { id: RunId(id), name: format!("late-{id}"), ..queued.clone() })
+        .collect();
+    update(&mut model, Msg::Catalog { rows, now_ms: NOW_MS });
+    press(&mut model, "mG");
+    assert_eq!(turns(&press(&mut model, "J")), [], "the last one cannot go further");
+    assert!(screen(&model).contains("stands there already"));
+    assert_eq!(turns(&press(&mut model, "+")), [(103, 1, None)]);
+    let effects = press(&mut model, "K");
+    assert_eq!(turns(&effects), [(103, 0, Some(101.5))]);
+    // The store answers; the cursor is on the run still.
+    let Some(Effect::SetTurn(_, turn, _)) = effects.into_iter().next() else { panic!() };
+    let mut moved = model.known.rows[&RunId(103)].clone();
+    moved.turn = turn;
+    update(&mut model, Msg::Catalog { rows: vec![moved], now_ms: NOW_MS });
+    let shown = screen(&model);
+    let at = |name: &str| shown.lines().position(|line| line.contains(name)).unwrap();
+    assert!(at("late-101") < at("late-103") && at("late-103") < at("late-102"), "{shown}");
+    assert!(shown.lines().nth(at("late-103")).unwrap().contains('▸'), "{shown}");
+    press(&mut model, "g");
+    assert_eq!(turns(&press(&mut model, "K")), [], "what trains has no place in the queue");
+}

@@ -5,6 +5,8 @@
 
 mod checkpoints;
 mod device;
+mod feed;
+mod images;
 mod job;
 mod steering;
 mod torch_engine;

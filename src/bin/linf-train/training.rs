@@ -1,11 +1,11 @@
 //! The training loop: steps, epochs, evaluations, checkpoints, orders.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use linf::dataset::Split;
 use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist::Simd;
 use linf::experiment::{Attack, Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
@@ -17,7 +17,8 @@ use linf::store::{
 
 use crate::checkpoints::{Checkpoints, Stamp};
 use crate::device;
-use crate::job::{EpochOrder, Job, Position};
+use crate::feed::Feed;
+use crate::job::{Job, Position};
 use crate::say;
 
 /// Trains one run until it is complete, or is told to stop; what became of it stands in its run file.
@@ -32,7 +33,7 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
         device: prepared.as_ref().map_or("none".into(), |prepared| prepared.engine.device()),
         threads: config.resources.threads as u32,
         program: concat!("linf-train ", env!("CARGO_PKG_VERSION")).into(),
-        steps_per_epoch: prepared.as_ref().map_or(0, |prepared| prepared.job.epoch_steps),
+        steps_per_epoch: prepared.as_ref().map_or(0, |prepared| prepared.job.images.epoch_steps),
     };
     let writer = RunWriter::open(&folder, &config, attempt).context("opening the run file")?;
     let result = prepared.and_then(|prepared| prepared.begin(&folder, &mut session, &writer)?.run());
@@ -152,7 +153,7 @@ impl Past {
     /// is made again where the run was killed after it.
     fn best(&self, job: &Job, position: &Position) -> Option<Best> {
         let counts = |row: &&EvalRow| {
-            row.split == job.deciding_split()
+            row.split == job.images.deciding_split()
                 && row.step <= position.step
                 && row.step < job.steps
                 && self.checkpoints.iter().any(|checkpoint| checkpoint.step == row.step)
@@ -257,8 +258,7 @@ pub struct Training<'a> {
 
 impl Training<'_> {
     fn run(mut self) -> anyhow::Result<Outcome> {
-        let (mut images, mut labels) = (Vec::new(), Vec::new());
-        let mut order = None;
+        let mut feed = Feed::new(Arc::clone(&self.job.images), self.position.step, self.job.steps)?;
         let mut last_checkpoint = Instant::now();
         if self.position.step == 0 {
             self.enter(Phase::Start);
@@ -283,10 +283,9 @@ impl Training<'_> {
             }
             let started = Instant::now();
             let step = self.position.step;
-            let this_order = EpochOrder::of(&self.job, step, order.take());
-            self.job.batch(step, &this_order, &mut images, &mut labels);
-            order = Some(this_order);
-            self.step(&images, &labels, started)?;
+            let batch = feed.next()?;
+            self.step(&batch.images, &batch.labels, started)?;
+            feed.give_back(batch);
 
             let why = self.reason_for_a_checkpoint(step, last_checkpoint)?;
             if let Some(kind) = why {
@@ -303,7 +302,7 @@ impl Training<'_> {
     fn reason_for_a_checkpoint(&mut self, before: u64, last: Instant) -> anyhow::Result<Option<CheckpointKind>> {
         let (step, resources) = (self.position.step, &self.job.config.resources);
         let (every_seconds, every_epochs) = (resources.checkpoint_seconds, u64::from(resources.milestone_epochs));
-        let epoch_ended = step.is_multiple_of(self.job.epoch_steps);
+        let epoch_ended = step.is_multiple_of(self.job.images.epoch_steps);
         let best = epoch_ended && self.end_epoch()?;
         if step == self.job.steps {
             return Ok(None);
@@ -313,7 +312,8 @@ impl Training<'_> {
             self.enter(phase);
             return Ok(Some(CheckpointKind::Phase));
         }
-        let milestone = epoch_ended && every_epochs > 0 && (step / self.job.epoch_steps).is_multiple_of(every_epochs);
+        let milestone =
+            epoch_ended && every_epochs > 0 && (step / self.job.images.epoch_steps).is_multiple_of(every_epochs);
         let periodic = last.elapsed().as_secs() >= every_seconds && !self.checkpoints.is_busy();
         Ok(match () {
             () if milestone => Some(CheckpointKind::Milestone),
@@ -359,10 +359,10 @@ impl Training<'_> {
     /// Whether the net certified more than ever before.
     fn end_epoch(&mut self) -> anyhow::Result<bool> {
         let step = self.position.step;
-        let done = step / self.job.epoch_steps;
+        let done = step / self.job.images.epoch_steps;
         let point = self.job.point(step - 1);
         let scalar = self.engine.state()?.scalar.value[0];
-        let samples = self.job.own_images as f64;
+        let samples = self.job.images.own as f64;
         let position = &mut self.position;
         self.writer.epoch(EpochRow {
             epoch: done as u32 - 1,
@@ -388,7 +388,7 @@ impl Training<'_> {
     fn evaluate(&mut self, mean_samples: usize) -> anyhow::Result<bool> {
         let settled = self.settled(mean_samples)?;
         let step = self.position.step;
-        let certified = self.measure(&settled, self.job.deciding_split(), step)?;
+        let certified = self.measure(&settled, self.job.images.deciding_split(), step)?;
         self.measured = Some(settled);
         let is_best = self.best.is_none_or(|best| certified > best.certified);
         if is_best {
@@ -405,8 +405,8 @@ impl Training<'_> {
             return Err(StepFault { step, p, error: StepError::NotFinite { what } }.into());
         }
         let averaged = self.average.as_ref().map(|average| average.net(net)).transpose()?;
-        let samples = mean_samples.min(self.job.own_images);
-        Ok(self.evaluator.with_means_at_infinity(averaged.as_ref().unwrap_or(net), &self.job.dataset.train, samples))
+        let samples = mean_samples.min(self.job.images.own);
+        Ok(self.evaluator.with_means_at_infinity(averaged.as_ref().unwrap_or(net), &self.job.images.train, samples))
     }
 
     /// Measures at p = ∞ a net of `step` steps whose means are settled; returns its certified accuracy.
@@ -414,10 +414,7 @@ impl Training<'_> {
         let started = Instant::now();
         let eps = self.job.config.eval.eps;
         let train_p = self.job.point(step - 1).p;
-        let images: &Split = match split {
-            EvalSplit::Test => &self.job.dataset.test,
-            EvalSplit::Validation => &self.job.validation,
-        };
+        let images = self.job.images.of(split);
         let evaluation = self.evaluator.certify(settled, images, images.len(), eps);
         // Only the net as it stands has the running means of its p.
         let surrogate = if train_p.is_infinite() || step != self.position.step {
@@ -533,7 +530,7 @@ impl Training<'_> {
             }
             sleep(RETRY);
         }
-        let (step, net) = if self.job.validation.is_empty() {
+        let (step, net) = if self.job.images.validation.is_empty() {
             (self.position.step, self.measured.take().context("the last net was not measured")?)
         } else {
             self.measure_the_best()?
@@ -550,7 +547,7 @@ impl Training<'_> {
     fn attack(&mut self, plan: &Attack, step: u64, net: &NetState) -> anyhow::Result<Option<Order>> {
         let started = Instant::now();
         let (last, eps) = (self.position.step, self.job.config.eval.eps);
-        let (train, test) = (&self.job.dataset.train, &self.job.dataset.test);
+        let (train, test) = (&self.job.images.train, &self.job.images.test);
         let samples = plan.samples.unwrap_or(test.len()).min(test.len());
         say(&format!("attacks the net of step {step} on {samples} test images"));
         let (mut order, mut said, session, writer) = (None, Instant::now(), &mut *self.session, self.writer);

@@ -1,7 +1,7 @@
 //! The queue and the machine: what holds the slots, what waits for what, and how busy cores and devices are.
 
 use crate::{
-    experiment::{RunId, RunState},
+    experiment::{RunId, RunState, Turn},
     store::RunRow,
     tui::{
         keys::Action,
@@ -31,7 +31,7 @@ impl QueueScreen {
             _ => 2,
         };
         let mut rows: Vec<&RunRow> = known.rows.values().filter(|row| rank(row) < 2).collect();
-        rows.sort_by_key(|row| (rank(row), row.id));
+        rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.turn.compare(a.id, &b.turn, b.id)));
         rows
     }
 
@@ -39,6 +39,33 @@ impl QueueScreen {
     pub fn selected(&self, known: &Known) -> Option<RunId> {
         let rows = QueueScreen::rows(known);
         rows.get(self.selected.min(rows.len().saturating_sub(1))).map(|row| row.id)
+    }
+
+    /// The turn of the run under the cursor after an order to change it, in words too; the cursor goes with it. `None`
+    /// where the run does not wait, or stands there already.
+    pub fn turn(&mut self, action: Action, known: &Known) -> Option<(RunId, Turn, String)> {
+        let id = self.selected(known)?;
+        let rows = QueueScreen::rows(known);
+        let first = rows.iter().position(|row| matches!(row.state, RunState::Queued { .. }))?;
+        let waiting = &rows[first..];
+        let from = waiting.iter().position(|row| row.id == id)?;
+        let row = waiting[from];
+        let (to, beside) = match action {
+            Action::Earlier => (from.checked_sub(1)?, from.checked_sub(1)?),
+            Action::Later => (from + 1, from),
+            Action::RaisePriority | Action::LowerPriority => {
+                let by = if action == Action::RaisePriority { 1 } else { -1 };
+                let priority = row.turn.priority.saturating_add(by);
+                let turn = Turn { priority, ..row.turn.clone() };
+                return Some((id, turn, format!("{}: priority is {priority}", row.name)));
+            }
+            _ => return None,
+        };
+        let others: Vec<(RunId, &Turn)> =
+            waiting.iter().filter(|other| other.id != id).map(|other| (other.id, &other.turn)).collect();
+        let turn = row.turn.put(id, &others, to, beside)?;
+        self.selected = first + to;
+        Some((id, turn, format!("{}: now number {} of {} that wait", row.name, to + 1, waiting.len())))
     }
 
     /// What a key does here.
@@ -128,6 +155,10 @@ fn draw_row(model: &Model, row: &RunRow, machine: Option<&Machine>, pen: &mut Pe
     pen.fit(4, y, 16, &row.name, look.style(Tone::Text));
     if let RunState::Queued { reason } = &row.state {
         let why = wording::wait_reason(reason, model.known.now_ms, |id| model.known.rows.get(&id));
+        let why = match row.turn.priority {
+            0 => why,
+            priority => format!("priority {priority} · {why}"),
+        };
         pen.fit(21, y, width.saturating_sub(22), &why, look.style(Tone::Faint));
         return;
     }

@@ -1,0 +1,122 @@
+//! The images of a run, and the batch of every step: a pure function of the step.
+
+use anyhow::{Context, bail};
+use linf::dataset::{self, Augmentation, DatasetId, Normalizer, Split};
+use linf::experiment::Config;
+use linf::store::EvalSplit;
+
+/// What a run trains on and is measured on.
+pub struct Images {
+    id: DatasetId,
+    /// Trained on: without what is held out, and with whatever more the config names behind it.
+    pub train: Split,
+    /// Training images held out; none where the config holds out none.
+    pub validation: Split,
+    pub test: Split,
+    /// How many of the training images are the data set's own.
+    pub own: usize,
+    /// Steps of one epoch; its last batch may be smaller.
+    pub epoch_steps: u64,
+    batch_size: usize,
+    /// The share of an epoch that the extra images take, where there are some.
+    share: Option<f64>,
+    augmentation: Option<Augmentation>,
+    seed: u64,
+    normalizer: Normalizer,
+}
+
+/// The training images of one step.
+#[derive(Default)]
+pub struct Filled {
+    /// `[B, C·H·W]`, augmented and normalised.
+    pub images: Vec<f32>,
+    /// `[B]`.
+    pub labels: Vec<u8>,
+}
+
+/// The order in which one epoch visits the training images.
+#[derive(Default)]
+pub struct EpochOrder(Option<(u64, Vec<u32>)>);
+
+impl Images {
+    /// Loads what the config names.
+    pub fn load(config: &Config) -> anyhow::Result<Images> {
+        let root = dataset::default_root();
+        let (id, data) = (config.data.dataset, &config.data);
+        let mut dataset = dataset::load(id, &root).context("loading the images")?;
+        let mut validation = Split::default();
+        if data.validation > 0 {
+            (dataset.train, validation) = dataset.train.hold_out(dataset::HELD_OUT_BY, data.validation);
+        }
+        cut(&mut dataset.train, data.train_limit, id.pixels());
+        cut(&mut dataset.test, data.test_limit, id.pixels());
+        let own = dataset.train.len();
+        if own == 0 {
+            bail!("{id} has no training images, or all of them are held out");
+        }
+        if let Some(extra) = &data.extra {
+            let more = dataset::read_extra(id, &root.join(&extra.path)).context("loading the extra training images")?;
+            dataset.train.images.extend(more.images);
+            dataset.train.labels.extend(more.labels);
+        }
+        let varied = data.augment != Augmentation::default();
+        Ok(Images {
+            id,
+            train: dataset.train,
+            validation,
+            test: dataset.test,
+            own,
+            epoch_steps: own.div_ceil(config.train.batch_size) as u64,
+            batch_size: config.train.batch_size,
+            share: data.extra.as_ref().map(|extra| extra.share),
+            augmentation: varied.then_some(data.augment),
+            seed: config.train.seed,
+            normalizer: Normalizer::new(id),
+        })
+    }
+
+    /// Whose images decide which net is the best: those held out, where there are some.
+    pub fn deciding_split(&self) -> EvalSplit {
+        if self.validation.is_empty() { EvalSplit::Test } else { EvalSplit::Validation }
+    }
+
+    /// The images of a split.
+    pub fn of(&self, split: EvalSplit) -> &Split {
+        match split {
+            EvalSplit::Test => &self.test,
+            EvalSplit::Validation => &self.validation,
+        }
+    }
+
+    /// The training images of the step that follows `step` steps. `order` is kept from step to step.
+    pub fn fill(&self, step: u64, order: &mut EpochOrder, filled: &mut Filled) {
+        let epoch = step / self.epoch_steps;
+        let samples = match &mut order.0 {
+            Some((of, samples)) if *of == epoch => samples,
+            other => &mut other.insert((epoch, self.order(epoch))).1,
+        };
+        let start = (step % self.epoch_steps) as usize * self.batch_size;
+        let mut indices = samples[start..(start + self.batch_size).min(samples.len())].to_vec();
+        // Images of one class lie close together, which lets the kernels bound them together. A batch is a set, so
+        // its order is ours to choose; sorting it the same way every time keeps the bits.
+        indices.sort_by_key(|&index| self.train.labels[index as usize]);
+        let Filled { images, labels } = filled;
+        images.resize(indices.len() * self.id.pixels(), 0.0);
+        let augment = self.augmentation.as_ref().map(|augmentation| (augmentation, self.seed, epoch));
+        dataset::fill_batch(&self.train, self.id, &self.normalizer, &indices, augment, images, labels);
+    }
+
+    fn order(&self, epoch: u64) -> Vec<u32> {
+        match self.share {
+            None => dataset::epoch_order(self.seed, epoch, self.own),
+            Some(share) => dataset::mixed_order(self.seed, epoch, self.own, self.train.len() - self.own, share),
+        }
+    }
+}
+
+fn cut(split: &mut Split, limit: Option<usize>, pixels: usize) {
+    if let Some(limit) = limit {
+        split.labels.truncate(limit);
+        split.images.truncate(limit * pixels);
+    }
+}
