@@ -132,7 +132,9 @@ fn what_is_held_out_chooses_the_net_and_the_test_set_is_measured_once() {
         assert_eq!(row.summary.certified, Some(last.certified));
         assert!(last.clean > 0.4, "clean accuracy {}: chance is 0.1", last.clean);
         let checkpoints = reader.checkpoints().await.unwrap();
-        let kept: Vec<_> = checkpoints.iter().filter(|row| row.kind == CheckpointKind::Best).collect();
-        assert_eq!(kept.len(), 1, "of those that were the best one is kept");
+        assert!(checkpoints.iter().any(|row| row.step == last.step), "the best net is kept: {checkpoints:?}");
+        // One that was the best at a phase switch or at the end is kept as that.
+        let best = checkpoints.iter().filter(|row| row.kind == CheckpointKind::Best).count();
+        assert!(best <= 1, "of those that were the best one is kept: {checkpoints:?}");
     });
 }
