@@ -188,7 +188,12 @@ impl Driver {
                     let _ = messages.send(Msg::NoticeOver(number));
                 });
             }
-            Effect::Desire(..) | Effect::Add(_) | Effect::SetTags(..) | Effect::SetNote(..) | Effect::LoadConfigs => {
+            Effect::Desire(..)
+            | Effect::SetTurn(..)
+            | Effect::Add(_)
+            | Effect::SetTags(..)
+            | Effect::SetNote(..)
+            | Effect::LoadConfigs => {
                 let (store, messages) = (self.store.clone(), self.messages.clone());
                 tokio::spawn(async move {
                     for message in orders::carry_out(&store, effect).await {
