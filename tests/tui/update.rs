@@ -245,3 +245,15 @@ fn quitting_and_stopping_are_effects() {
     assert!(matches!(press(&mut fresh(), "<^z>")[..], [Effect::Suspend]));
     assert!(matches!(press(&mut fresh(), "?<^c><^c>")[..], [Effect::Quit]));
 }
+
+#[test]
+fn a_full_disk_is_said_above_everything_until_there_is_room() {
+    let mut model = fresh();
+    update(&mut model, Msg::FullDisk(true));
+    assert!(screen(&model).contains("the disk is full: training goes on"));
+    // News do not take it away.
+    update(&mut model, Msg::Catalog { rows: Vec::new(), now_ms: NOW_MS });
+    assert!(screen(&model).contains("the disk is full"));
+    update(&mut model, Msg::FullDisk(false));
+    assert!(!screen(&model).contains("the disk is full"));
+}
