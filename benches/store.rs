@@ -39,6 +39,7 @@ async fn main() -> Result<()> {
     charts(dir.path()).await?;
     checkpoints(dir.path())?;
     stall(&config)?;
+    paper_size(dir.path(), &config)?;
     queue(dir.path(), &config).await
 }
 
@@ -153,6 +154,50 @@ fn stall(config: &Config) -> Result<()> {
         format!("one copy of {gigabytes:.2} GB at {:.1} GB/s, freed again", gigabytes / seconds),
     );
     Ok(())
+}
+
+/// A checkpoint of 109 M parameters, as the papers' nets have: what it takes beside the net, and whether it finds its end.
+fn paper_size(dir: &Path, config: &Config) -> Result<()> {
+    let mut config = config.clone();
+    (config.model.depth, config.model.width) = (6, 5120);
+    let state = NetState::init(&NetShape::new(&config), 0, None);
+    let bytes: usize = state.tensors().iter().map(|(_, _, data)| 4 * data.len()).sum();
+    let before = memory("VmRSS")?;
+    // Counts the most memory from here on: proc(5).
+    std::fs::write("/proc/self/clear_refs", "5")?;
+    let started = Instant::now();
+    let copy = state.clone();
+    let copied = started.elapsed();
+    let folder = dir.to_owned();
+    let writer = std::thread::spawn(move || {
+        let named = copy.tensors();
+        let tensors: Vec<Tensor<'_>> = named
+            .iter()
+            .map(|(name, shape, data)| Tensor { name, shape: shape.clone(), data: TensorData::F32(data) })
+            .collect();
+        checkpoint::write(&folder, 2, "{}", &tensors)
+    });
+    writer.join().map_err(|_| "the writer broke down")??;
+    let (seconds, gigabytes) = (started.elapsed().as_secs_f64(), bytes as f64 / 1e9);
+    let beside = (memory("VmHWM")?.saturating_sub(before)) as f64;
+    line(
+        &format!("checkpoint of {gigabytes:.2} GB, memory beside the net"),
+        format!("{:.2} GB", beside / 1e9),
+        format!(
+            "{:.2} × one copy; training waits {:.0} ms, the file is safe after {seconds:.1} s",
+            beside / bytes as f64,
+            copied.as_secs_f64() * 1e3
+        ),
+    );
+    black_box(&state);
+    Ok(())
+}
+
+/// Bytes of memory that this process holds (`VmRSS`) or held at most (`VmHWM`).
+fn memory(key: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).ok_or("no such line in /proc/self/status")?;
+    Ok(1024 * line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<u64>()?)
 }
 
 async fn queue(dir: &Path, config: &Config) -> Result<()> {

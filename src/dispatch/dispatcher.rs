@@ -307,13 +307,16 @@ impl<'a> Dispatcher<'a> {
                 Event::Left(Outcome::Stopped { checkpoint: words.checkpoint })
             }
             Some(outcome) => Event::Left(outcome),
-            None => Event::Vanished(Loss {
-                reason,
-                checkpoint: words.checkpoint,
-                advanced: words.checkpoint_ms.zip(began_ms).is_some_and(|(written, began)| written >= began),
-                retries: self.runs.get(&id).map_or(0, |row| row.config.resources.retries),
-                now_ms: now_ms(),
-            }),
+            None => {
+                let now_ms = now_ms();
+                // A checkpoint from the future is from before a clock was set back.
+                let advanced = words
+                    .checkpoint_ms
+                    .zip(began_ms)
+                    .is_some_and(|(written, began)| (began..=now_ms).contains(&written));
+                let retries = self.runs.get(&id).map_or(0, |row| row.config.resources.retries);
+                Event::Vanished(Loss { reason, checkpoint: words.checkpoint, advanced, retries, now_ms })
+            }
         })
     }
 

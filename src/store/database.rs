@@ -69,6 +69,10 @@ impl Kind {
         if let Some(778 | 1034 | 4874) = sqlite_code(&source) {
             return StoreError::DiskFull { path };
         }
+        // SQLITE_READONLY_ROLLBACK.
+        if let Some(776) = sqlite_code(&source) {
+            return StoreError::HalfWritten { path };
+        }
         match sqlite_code(&source).map(|code| code & 0xff) {
             Some(11) => StoreError::Damaged { path, detail: "SQLite finds it malformed".into(), remedy: self.remedy },
             Some(26) => StoreError::Foreign { path, expected: self.name, found: "it is no SQLite database".into() },
@@ -187,6 +191,16 @@ pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<
     if !path.exists() {
         return Ok(None);
     }
+    match open_as_it_is(path, kind).await {
+        Err(StoreError::HalfWritten { .. }) if path.parent().is_some_and(is_writable) => {
+            roll_back(path, kind).await?;
+            open_as_it_is(path, kind).await
+        }
+        opened => opened,
+    }
+}
+
+async fn open_as_it_is(path: &Path, kind: &Kind) -> Result<Option<(SqliteConnection, i64)>, StoreError> {
     let mut connection = reading(path).connect().await.map_err(|source| kind.error(path, source))?;
     Ok(match identify(&mut connection, path, kind).await? {
         Found::Nothing => None,
@@ -194,11 +208,22 @@ pub(super) async fn open_for_reading(path: &Path, kind: &Kind) -> Result<Option<
     })
 }
 
+/// Undoes the transaction that a killed process left half done, as SQLite asks of the next who opens the file: every
+/// file while it is created, and on network file systems always, is written by way of a rollback journal, and a connection
+/// that may not write cannot follow it. SQLite's own locks keep this from anybody who is in the middle of writing.
+async fn roll_back(path: &Path, kind: &Kind) -> Result<(), StoreError> {
+    let error = |source| kind.error(path, source);
+    let mut connection = options(path).connect().await.map_err(error)?;
+    sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut connection).await.map_err(error)?;
+    connection.close().await.map_err(error)
+}
+
 /// How a connection that only reads is set up.
 pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
     // A file with a write-ahead log needs a writable folder even to be read, for the log's index; unless it is declared
-    // unchanging, as it is on a read-only disk once its writer has closed it.
-    let unchanging = !beside(path, "-wal").exists() && path.parent().is_some_and(|folder| !is_writable(folder));
+    // unchanging, as it is on a read-only disk once its writer has closed it. One with a rollback journal is not.
+    let settled = !beside(path, "-wal").exists() && !beside(path, "-journal").exists();
+    let unchanging = settled && path.parent().is_some_and(|folder| !is_writable(folder));
     options(path).read_only(true).immutable(unchanging)
 }
 
@@ -271,6 +296,30 @@ mod tests {
             let versions: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
             assert_eq!(versions, (1..=kind.schema).collect::<Vec<_>>(), "{}", kind.name);
         }
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_that_fails_half_way_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.db");
+        open_for_writing(&path, &RUN, &RUN_MIGRATIONS).await.unwrap().close().await.unwrap();
+        let before = std::fs::read(&path).unwrap();
+
+        let scripts = dir.path().join("migrations");
+        std::fs::create_dir(&scripts).unwrap();
+        for migration in RUN_MIGRATIONS.iter() {
+            let name = format!("{:04}_{}.sql", migration.version, migration.description.replace(' ', "_"));
+            std::fs::write(scripts.join(name), migration.sql.as_str()).unwrap();
+        }
+        let next = RUN.schema + 1;
+        let sql = "CREATE TABLE half (x) STRICT; INSERT INTO nowhere VALUES (1);";
+        std::fs::write(scripts.join(format!("{next:04}_broken.sql")), sql).unwrap();
+        let migrations = Migrator::new(scripts).await.unwrap();
+        let later = Kind { schema: next, name: RUN.name, application_id: RUN.application_id, remedy: RUN.remedy };
+        let error = open_for_writing(&path, &later, &migrations).await.unwrap_err();
+        assert!(error.to_string().contains("nowhere"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(open_for_reading(&path, &RUN).await.unwrap().unwrap().1, RUN.schema);
     }
 
     #[tokio::test]

@@ -56,6 +56,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A process was killed while it wrote, and this user may not undo the half it wrote.
+    #[error(
+        "{path} was left half-written by a process that was killed. Whoever owns it puts it right by opening the store"
+    )]
+    HalfWritten {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process held the file for longer than anybody should.
     #[error("{path} was locked by another process for over {seconds} s. Look for a stopped linf-tui or linf-train", seconds = super::database::BUSY.as_secs())]
     Busy {

@@ -19,6 +19,8 @@ pub struct Known {
     pub loaded: bool,
     /// Why the store cannot be read at the moment.
     pub trouble: Option<String>,
+    /// Whether its disk is full, or almost.
+    pub full_disk: bool,
     /// What was read of run files.
     pub data: HashMap<RunId, Arc<RunData>>,
     /// The last evaluation's margins.

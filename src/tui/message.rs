@@ -32,6 +32,8 @@ pub enum Msg {
     Removed(Vec<RunId>),
     /// The store cannot be read; the text says why.
     Trouble(String),
+    /// Whether the disk of the store is full, or almost.
+    FullDisk(bool),
     /// What a run file holds.
     Run(RunId, Arc<RunData>),
     /// The last evaluation, sample by sample.

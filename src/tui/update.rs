@@ -64,6 +64,7 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
         }
         Msg::Trouble(why) => known.trouble = Some(why),
+        Msg::FullDisk(full) => known.full_disk = full,
         Msg::Run(id, data) => {
             known.data.insert(id, data);
         }

@@ -47,6 +47,11 @@ fn draw_header(model: &Model, pen: &mut Pen<'_>) {
         pen.text(x, 0, trouble, look.style(Tone::Bad));
         return;
     }
+    if model.known.full_disk {
+        let banner = "the disk is full: training goes on and keeps what it cannot write";
+        pen.text(x, 0, banner, look.style(Tone::Bad));
+        return;
+    }
     let count = |test: fn(&RunState) -> bool| model.known.rows.values().filter(|row| test(&row.state)).count();
     let parts = [
         (count(RunState::holds_a_slot), "running", Tone::Good),

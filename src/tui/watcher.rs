@@ -20,7 +20,7 @@ use super::{
 use crate::{
     dataset,
     experiment::{DatasetId, RunId, RunState, WaitReason},
-    store::{EvalRow, RunReader, Store, StoreError, now_ms},
+    store::{EvalRow, RunReader, Space, Store, StoreError, now_ms},
 };
 
 /// What the watcher is told.
@@ -53,6 +53,7 @@ pub async fn watch_store(store: Store, mut orders: watch::Receiver<Orders>, mess
         gauges: None,
         images: Vec::new(),
         trouble: false,
+        full_disk: false,
     };
     loop {
         let now = orders.borrow_and_update().clone();
@@ -86,6 +87,7 @@ struct Watcher {
     gauges: Option<Gauges>,
     images: Vec<DatasetId>,
     trouble: bool,
+    full_disk: bool,
 }
 
 /// A run whose curves are shown.
@@ -112,10 +114,15 @@ impl Watcher {
 
     async fn look(&mut self, orders: &Orders) -> Result<(), StoreError> {
         let interest = &orders.interest;
+        self.look_at_disk();
         self.look_at_catalog().await?;
         self.followed.retain(|id, _| interest.runs.contains(id));
         for id in &interest.runs {
-            self.look_at_run(*id, interest.steps).await?;
+            if let Err(error) = self.look_at_run(*id, interest.steps).await {
+                // Its file is opened anew: a worker may have put another one in the place of a broken one.
+                self.followed.remove(id);
+                return Err(error);
+            }
         }
         if let Some(id) = interest.certificates {
             self.look_at_margins(id).await?;
@@ -137,6 +144,14 @@ impl Watcher {
             self.load_images(id);
         }
         Ok(())
+    }
+
+    fn look_at_disk(&mut self) {
+        let full = Space::at(self.store.root()).is_some_and(Space::is_low);
+        if full != self.full_disk {
+            self.full_disk = full;
+            self.say(Msg::FullDisk(full));
+        }
     }
 
     async fn look_at_catalog(&mut self) -> Result<(), StoreError> {

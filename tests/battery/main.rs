@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod crowd;
 mod dice;
 mod scale;

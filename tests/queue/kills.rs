@@ -221,6 +221,28 @@ fn a_spawn_that_nobody_wrote_down_is_found_again() {
 }
 
 #[test]
+fn a_worker_killed_while_it_creates_its_run_file_stops_nothing() {
+    let place = Place::new();
+    let id = place.add_with(5, "", &["--hold"]);
+    place.leave_half_written(id);
+    let shown = place.good(&["show", &id.to_string()]);
+    assert!(!shown.contains("run.db"), "{shown}");
+    place.leave_half_written(id);
+    place.with_store(async |store| {
+        let held = RunState::Paused { checkpoint: None };
+        let identity = WorkerIdentity { pid: 1, start_ticks: 1, boot_id: "the boot before".into(), nonce: "n".into() };
+        let progress = Progress { step: 0, epoch: 0.0, p: PNorm::INFINITY };
+        let running = RunState::Running { identity, progress, retry: 0 };
+        assert!(store.catalog().transition(id, &held, &running, "as if").await.unwrap());
+        store.catalog().set_desired(id, Desired::Run).await.unwrap();
+    });
+    place.good(&["wait", &id.to_string()]);
+    assert_whole(&place, id, 5);
+    let log = std::fs::read_to_string(place.root().join("dispatcher.log")).unwrap();
+    assert!(!log.contains("run.db"), "nothing was wrong with it: {log}");
+}
+
+#[test]
 fn queued_runs_say_whom_they_wait_for() {
     let place = Place::new();
     let first = place.add(200, "step-ms=10");

@@ -1,6 +1,8 @@
 //! A store of its own for each test, the real `linf-tui`, and the scripted worker in the place of the trainer.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod half_written;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -73,10 +75,22 @@ impl Place {
             .current_dir(self.dir())
             .env("LINF_STORE", "runs")
             .env("LINF_TRAIN", &self.worker)
+            .env("LINF_TEST_CLOCK", self.clock())
             .env_remove("LINF_SLOTS")
             .env_remove("LINF_DATA")
             .stdin(Stdio::null());
         command
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.dir().join("clock")
+    }
+
+    /// Sets the clock of all processes of this store, those that run included: so many milliseconds after the machine's.
+    pub fn set_clock(&self, ahead_ms: i64) {
+        let part = self.dir().join("clock.part");
+        fs::write(&part, ahead_ms.to_string()).unwrap();
+        fs::rename(part, self.clock()).unwrap();
     }
 
     /// Runs `linf-tui` and gives what it said.
@@ -191,6 +205,11 @@ impl Place {
         }
         let pid = fs::read_to_string(lock::of_dispatcher(&self.root())).ok()?.trim().parse().ok()?;
         identity::of(pid, "").ok()?
+    }
+
+    /// The run's file as a worker leaves it that is killed while it creates it.
+    pub fn leave_half_written(&self, id: RunId) {
+        self.runtime.block_on(half_written::leave_half_written(&self.run_dir(id).join("run.db")));
     }
 
     pub fn journal(&self, id: RunId) -> Vec<EventRow> {

@@ -1,4 +1,4 @@
-//! The real trainer, forked, out of disk, out of time.
+//! The real trainer, forked, out of disk, out of time, with a broken run file.
 
 use std::{thread::sleep, time::Duration};
 
@@ -56,6 +56,54 @@ fn a_full_disk_stops_no_training_and_nothing_is_lost_when_there_is_room_again() 
     let said = place.good(&["show", &id.to_string(), "--events"]);
     assert!(said.contains("nothing could be written; all of it is now"), "{said}");
     assert_eq!(result(&place, id), undisturbed("resources.threads=1"));
+}
+
+#[test]
+fn a_pause_on_a_full_disk_waits_for_room_and_loses_nothing() {
+    let place = place();
+    let id = add(&place, &[]);
+    let (_, worker) = place.until_step(id, 100);
+    let pid = Pid::from_raw(worker.pid);
+    let before = prlimit(pid, Resource::Fsize, Rlimit { current: Some(0), maximum: None }).unwrap();
+    place.good(&["pause", "--no-wait", &id.to_string()]);
+    place.until_word(id, "pausing");
+    sleep(Duration::from_millis(1500));
+    assert_eq!(place.row(id).state.identity(), Some(&worker), "it holds what it cannot write");
+    prlimit(pid, Resource::Fsize, before).unwrap();
+    let row = place.until_word(id, "paused");
+    let RunState::Paused { checkpoint: Some(step) } = row.state else { panic!("{row:?}") };
+    assert!(step >= 100 && place.checkpoints(id).last().unwrap().step == step, "{step}");
+    place.good(&["resume", &id.to_string()]);
+    place.until_word(id, "completed");
+    assert_eq!(result(&place, id), undisturbed("resources.threads=1"));
+}
+
+#[test]
+fn a_garbled_run_file_costs_figures_and_no_training() {
+    let place = place();
+    let id = add(&place, &[]);
+    place.until_step(id, 300);
+    place.good(&["pause", &id.to_string()]);
+    place.until_word(id, "paused");
+    place.until_idle();
+    let file = place.run_dir(id).join("run.db");
+    // Its log, where a reader kept the worker from clearing it away, would hold what the file no longer does.
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(place.run_dir(id).join(format!("run.db{suffix}")));
+    }
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100..].iter_mut().for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&file, &bytes).unwrap();
+    let shown = place.good(&["show", &id.to_string()]);
+    assert!(shown.contains("damaged") && shown.contains("sets this file aside"), "{shown}");
+    place.good(&["resume", &id.to_string()]);
+    place.until_word(id, "completed");
+    let said = place.good(&["show", &id.to_string(), "--events"]);
+    assert!(said.contains("Figures before this step are lost"), "{said}");
+    assert_eq!(place.result(id), undisturbed("resources.threads=1").0, "the net is the same to the bit");
+    let kept: Vec<_> = std::fs::read_dir(place.run_dir(id)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let kept = kept.iter().find(|path| path.to_string_lossy().contains("run.db.damaged-")).unwrap();
+    assert_eq!(std::fs::read(kept).unwrap(), bytes, "the broken file is kept");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod support;
 mod limits;
 mod outcome;
 mod resume;
+mod small_disk;
+mod steering;
 
 use std::fs;
 

@@ -6,6 +6,7 @@
 mod believable;
 mod filter;
 mod fixture;
+mod odd_terminals;
 mod program;
 mod screens;
 mod update;

@@ -16,16 +16,26 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A program in a terminal, and what that terminal shows.
-struct Terminal {
+pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
-    child: Box<dyn Child + Send + Sync>,
+    pub child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
-    bytes: Arc<Mutex<Vec<u8>>>,
+    pub bytes: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
-    fn start(command: CommandBuilder, rows: u16, cols: u16) -> Terminal {
+    pub fn start(command: CommandBuilder, rows: u16, cols: u16) -> Terminal {
+        Terminal::start_with(command, rows, cols, |reader, buffer| reader.read(buffer))
+    }
+
+    /// A terminal that takes what the program sends in a way of its own.
+    pub fn start_with(
+        command: CommandBuilder,
+        rows: u16,
+        cols: u16,
+        take: impl Fn(&mut dyn Read, &mut [u8]) -> std::io::Result<usize> + Send + 'static,
+    ) -> Terminal {
         let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -35,7 +45,7 @@ impl Terminal {
         let (seen, kept) = (Arc::clone(&screen), Arc::clone(&bytes));
         thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+            while let Ok(read @ 1..) = take(&mut reader, &mut buffer) {
                 kept.lock().unwrap().extend_from_slice(&buffer[..read]);
                 seen.lock().unwrap().process(&buffer[..read]);
             }
@@ -44,22 +54,22 @@ impl Terminal {
         Terminal { master: pair.master, child, keys, screen, bytes }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    fn type_keys(&mut self, keys: &str) {
+    pub fn type_keys(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
-    fn resize(&mut self, rows: u16, cols: u16) {
+    pub fn resize(&mut self, rows: u16, cols: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(size(rows), size(cols));
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
     /// Waits until the terminal shows what is wanted.
-    fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) {
         let begin = Instant::now();
         while !wanted(&self.text()) {
             assert!(begin.elapsed() < PATIENCE, "no {what} in:\n{}", self.text());
@@ -67,12 +77,19 @@ impl Terminal {
         }
     }
 
-    fn wait_for_text(&self, text: &str) {
+    pub fn wait_for_text(&self, text: &str) {
         self.wait_for(text, |screen| screen.contains(text));
     }
 
+    /// Whether the terminal shows what it showed before the program.
+    pub fn is_given_back(&self) -> bool {
+        let parser = self.screen.lock().unwrap();
+        let screen = parser.screen();
+        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+    }
+
     /// Waits for the end; the terminal must be as it was found.
-    fn end(mut self) -> u32 {
+    pub fn end(mut self) -> u32 {
         let begin = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -81,12 +98,7 @@ impl Terminal {
             assert!(begin.elapsed() < PATIENCE, "it does not end; the screen:\n{}", self.text());
             thread::sleep(Duration::from_millis(20));
         };
-        let given_back = |terminal: &Terminal| {
-            let parser = terminal.screen.lock().unwrap();
-            let screen = parser.screen();
-            !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
-        };
-        while !given_back(&self) {
+        while !self.is_given_back() {
             assert!(begin.elapsed() < PATIENCE, "the terminal was not given back");
             thread::sleep(Duration::from_millis(20));
         }
@@ -98,7 +110,7 @@ fn size(cells: u16) -> NonZero<u16> {
     NonZero::new(cells).unwrap()
 }
 
-fn linf_tui(store: &Path) -> CommandBuilder {
+pub fn linf_tui(store: &Path) -> CommandBuilder {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_linf-tui"));
     command.arg("--store");
     command.arg(store);
@@ -111,7 +123,7 @@ fn linf_tui(store: &Path) -> CommandBuilder {
 }
 
 /// A store with one run that is held back, so that no worker is needed.
-fn store() -> tempfile::TempDir {
+pub fn store() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let added = Command::new(env!("CARGO_BIN_EXE_linf-tui"))
         .arg("--store")

@@ -281,3 +281,15 @@ fn the_queue_stands_in_its_order_and_is_reordered_by_keys() {
     press(&mut model, "g");
     assert_eq!(turns(&press(&mut model, "K")), [], "what trains has no place in the queue");
 }
+
+#[test]
+fn a_full_disk_is_said_above_everything_until_there_is_room() {
+    let mut model = fresh();
+    update(&mut model, Msg::FullDisk(true));
+    assert!(screen(&model).contains("the disk is full: training goes on"));
+    // News do not take it away.
+    update(&mut model, Msg::Catalog { rows: Vec::new(), now_ms: NOW_MS });
+    assert!(screen(&model).contains("the disk is full"));
+    update(&mut model, Msg::FullDisk(false));
+    assert!(!screen(&model).contains("the disk is full"));
+}
