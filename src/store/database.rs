@@ -312,7 +312,7 @@ mod tests {
             std::fs::write(scripts.join(name), migration.sql.as_str()).unwrap();
         }
         let next = RUN.schema + 1;
-        let sql = "CREATE TABLE half (x) STRICT; INSERT INTO nowhere VALUES (1);";
+        let sql = "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);";
         std::fs::write(scripts.join(format!("{next:04}_broken.sql")), sql).unwrap();
         let migrations = Migrator::new(scripts).await.unwrap();
         let later = Kind { schema: next, name: RUN.name, application_id: RUN.application_id, remedy: RUN.remedy };
