@@ -6,6 +6,7 @@
 use super::minimax::minimax_f32;
 use super::powers::{Largest, Slope, Term};
 use super::simd::Lanes;
+use std::hint::black_box;
 use std::sync::LazyLock;
 
 /// log2(1 + f) / f on [−¼, ½].
@@ -94,20 +95,50 @@ impl<S: Lanes> LogExp<S> {
         (factor, s.add(s.add(whole, n), s.splat(extra_whole as f32)))
     }
 
-    /// (a / m)^q for 0 ≤ a ≤ m, where `inverse` = 1 / m; 0 for a = 0.
+    /// (a / m)^q of one a, as [`ratio_power4`](Self::ratio_power4).
+    #[inline(always)]
+    pub(super) fn ratio_power(&self, s: S, a: S::V, m: S::V, inverse: S::V, q: S::V) -> S::V {
+        self.ratio_power4(s, [a; 4], [m; 4], [inverse; 4], q)[0]
+    }
+
+    /// (a / m)^q of four a with 0 ≤ a ≤ m, where `inverse` = 1 / m; 0 for a = 0.
     ///
     /// Near 1 the logarithm is taken of 1 + (a − m)/m, whose difference is exact, or q = 1000 would magnify the
     /// rounding of the quotient.
     #[inline(always)]
-    pub(super) fn ratio_power(&self, s: S, a: S::V, m: S::V, inverse: S::V, q: S::V) -> S::V {
+    fn ratio_power4(&self, s: S, a: [S::V; 4], m: [S::V; 4], inverse: [S::V; 4], q: S::V) -> [S::V; 4] {
+        // Sixteen registers do not hold the constants; hidden from the compiler, they are fetched once for all four.
+        let k = if S::N < 16 { black_box(self) } else { self };
         let zero = s.splat(0.0);
-        let ratio = s.mul(a, inverse);
-        let near = s.ge(ratio, self.three_quarters);
-        let (mantissa, exponent) = s.split(ratio);
-        let f = s.select(near, s.mul(s.sub(a, m), inverse), s.sub(mantissa, self.one));
-        let log = s.add(self.log_near_one(s, f), s.select(near, zero, exponent));
-        let (factor, n) = self.exp2_parts(s, s.mul(log, q));
-        s.select(s.eq(ratio, zero), zero, s.scale(factor, n))
+        let (mut ratio, mut whole, mut f) = (a, a, a);
+        for o in 0..4 {
+            ratio[o] = s.mul(a[o], inverse[o]);
+            let near = s.ge(ratio[o], k.three_quarters);
+            let (mantissa, exponent) = s.split(ratio[o]);
+            f[o] = s.select(near, s.mul(s.sub(a[o], m[o]), inverse[o]), s.sub(mantissa, k.one));
+            whole[o] = s.select(near, zero, exponent);
+        }
+        let mut log = [k.logarithm[9]; 4];
+        for term in (0..9).rev() {
+            for o in 0..4 {
+                log[o] = s.fma(log[o], f[o], k.logarithm[term]);
+            }
+        }
+        let (mut fraction, mut power) = (f, [k.exponential[6]; 4]);
+        for o in 0..4 {
+            let t = s.mul(s.add(s.mul(log[o], f[o]), whole[o]), q);
+            whole[o] = s.round(t);
+            fraction[o] = s.sub(t, whole[o]);
+        }
+        for term in (0..6).rev() {
+            for o in 0..4 {
+                power[o] = s.fma(power[o], fraction[o], k.exponential[term]);
+            }
+        }
+        for o in 0..4 {
+            power[o] = s.select(s.eq(ratio[o], zero), zero, s.scale(power[o], whole[o]));
+        }
+        power
     }
 }
 
@@ -140,15 +171,22 @@ pub(super) unsafe fn norms4<S: Lanes>(
     let m = s.max4(largest);
     // 1/m of a zero row is never looked at: all its terms are 0.
     let inverse = m.map(|m| if m > 0.0 { 1.0 / m } else { 0.0 });
-    let mut sums = [zero; 4];
+    let (mut sums, mut largest_of, mut inverse_of) = ([zero; 4], [zero; 4], [zero; 4]);
+    for o in 0..4 {
+        (largest_of[o], inverse_of[o]) = (s.splat(m[o]), s.splat(inverse[o]));
+    }
     let mut i = 0;
     while i < inputs {
         let n = S::N.min(inputs - i);
+        let mut a = sums;
         for o in 0..4 {
             // SAFETY: n floats are left in each row.
             let (x, w) = unsafe { (s.load_first(x.add(i), n), s.load_first(w[o].add(i), n)) };
-            let a = s.abs(s.sub(x, w));
-            sums[o] = s.add(sums[o], log_exp.ratio_power(s, a, s.splat(m[o]), s.splat(inverse[o]), s.splat(p)));
+            a[o] = s.abs(s.sub(x, w));
+        }
+        let terms = log_exp.ratio_power4(s, a, largest_of, inverse_of, s.splat(p));
+        for o in 0..4 {
+            sums[o] = s.add(sums[o], terms[o]);
         }
         i += n;
     }
@@ -173,7 +211,21 @@ impl Slope for NormSlope {
     }
 
     #[inline(always)]
-    fn slope<S: Lanes>(s: S, (log_exp, q): &(LogExp<S>, S::V), d: S::V, [c, m, inverse]: [S::V; 3]) -> S::V {
-        s.mul(c, s.copysign(log_exp.ratio_power(s, s.abs(d), m, inverse, *q), d))
+    fn slope<S: Lanes>(s: S, k: &(LogExp<S>, S::V), d: S::V, pair: [S::V; 3]) -> S::V {
+        Self::slope4(s, k, [d; 4], [pair; 4])[0]
+    }
+
+    #[inline(always)]
+    fn slope4<S: Lanes>(s: S, (log_exp, q): &(LogExp<S>, S::V), d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [S::V; 4] {
+        let (mut a, mut m, mut inverse) = (d, d, d);
+        for o in 0..4 {
+            a[o] = s.abs(d[o]);
+            [_, m[o], inverse[o]] = pairs[o];
+        }
+        let mut slopes = log_exp.ratio_power4(s, a, m, inverse, *q);
+        for o in 0..4 {
+            slopes[o] = s.mul(pairs[o][0], s.copysign(slopes[o], d[o]));
+        }
+        slopes
     }
 }

@@ -11,6 +11,7 @@ use super::pruned::{self, Norm, Precision, PrunedInterval, PrunedOp, Pruning};
 use super::shared::SharedMut;
 use super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
 use super::tiles::{Block, for_blocks, sweep};
+use std::fmt;
 
 /// Least and greatest p of the table kernels: below, sixteen octaves are too few; above, squaring magnifies rounding.
 const TABLE_P: std::ops::RangeInclusive<f64> = 4.0..=48.0;
@@ -54,6 +55,24 @@ pub struct OpStats {
     pub pruning: Option<Pruning>,
     /// Share of the pairs (sample, output) that left the range of f32 and were done over by logarithm.
     pub slow_fraction: f64,
+}
+
+/// The path, and how many coordinates could matter where that was looked at: `pruning (12 % of coordinates matter)`.
+impl fmt::Display for OpStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.path {
+            Path::None => "nothing yet",
+            Path::Largest => "maxima",
+            Path::Whole => "products",
+            Path::Table => "tables",
+            Path::Norms => "logarithms",
+            Path::Pruned => "pruning",
+        })?;
+        match self.pruning {
+            Some(pruning) => write!(f, " ({:.0} % of coordinates matter)", 100.0 * pruning.candidates),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The distance op of one layer, with its workspace: used for every step, it allocates only when the batch grows.
@@ -218,15 +237,13 @@ impl DistOp {
         self.exceptions.clear();
         self.choose(pool, x, w);
         let pairs = shape.batch * shape.outputs;
+        let index = (keep && p.is_infinite()).then(|| {
+            self.index.resize(pairs, 0);
+            self.index.as_mut_slice()
+        });
         match self.stats.path {
             Path::None => {}
-            Path::Largest => {
-                let index = keep.then(|| {
-                    self.index.resize(pairs, 0);
-                    self.index.as_mut_slice()
-                });
-                largest::forward(pool, self.simd, shape, x, w, y, index);
-            }
+            Path::Largest => largest::forward(pool, self.simd, shape, x, w, y, index),
             Path::Whole => {
                 let range = finite::sample_range(pool, self.simd, shape, x, w);
                 let scaling = Scaling::whole(p as u32, shape.inputs, range);
@@ -246,18 +263,12 @@ impl DistOp {
                 self.sums.resize(pairs, 0.0);
                 finite::forward_by_norms(pool, self.simd, shape, p, x, w, y, &mut self.m, &mut self.sums);
             }
-            Path::Pruned if p.is_infinite() => {
-                let index = keep.then(|| {
-                    self.index.resize(pairs, 0);
-                    self.index.as_mut_slice()
-                });
-                self.pruned.largest(pool, self.simd, shape, w, y, index);
-            }
+            Path::Pruned if p.is_infinite() => self.pruned.largest(pool, self.simd, shape, w, y, index),
             Path::Pruned => self.pruned.forward(pool, self.simd, shape, self.norm(), w, y),
         }
     }
 
-    /// Decides on a path, and lays x out where it may be the pruned one.
+    /// Decides on a path, and lays x out where it is the pruned one.
     fn choose(&mut self, pool: &Pool, x: &[f32], w: &[f32]) {
         let (simd, shape, p, keep) = (self.simd, self.shape, self.p, self.saved);
         let dense = dense_path(p);
@@ -265,10 +276,10 @@ impl DistOp {
         let possible = self.kernels != Kernels::Dense && p >= pruned::LEAST_P;
         self.stats = OpStats { path: dense, ..OpStats::default() };
         if possible && (forced || pruned::could_win(simd, shape, p, dense, keep)) {
-            self.pruned.pack(pool, simd, shape, x);
-            let pruning = self.pruned.sample(simd, shape, self.norm(), w, keep);
+            let pruning = self.pruned.sample(pool, simd, shape, self.norm(), x, w, keep);
             self.stats.pruning = Some(pruning);
             if forced || pruned::wins(simd, shape, p, dense, keep, &pruning) {
+                self.pruned.pack_rest(pool, simd, x);
                 self.stats.path = Path::Pruned;
             }
         }
@@ -415,9 +426,9 @@ pub fn interval(
     shape.check(hi, w, out_hi);
     debug_assert!(lo.iter().zip(hi).all(|(lo, hi)| lo <= hi), "an interval is empty");
     if pruned::interval_could_win(simd, shape) {
-        let op = PrunedInterval::pack(pool, simd, shape, lo, hi);
-        if pruned::interval_wins(simd, shape, &op.sample(simd, shape, w)) {
-            return op.bounds(pool, simd, shape, w, out_lo, out_hi);
+        let mut op = PrunedInterval::default();
+        if pruned::interval_wins(simd, shape, &op.sample(pool, simd, shape, lo, hi, w)) {
+            return op.bounds(pool, simd, shape, lo, hi, w, out_lo, out_hi);
         }
     }
     largest::interval(pool, simd, shape, lo, hi, w, out_lo, out_hi);

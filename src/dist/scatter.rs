@@ -16,25 +16,28 @@ pub(super) fn scatter(
     dx: Option<&mut [f32]>,
     dw: Option<&mut [f32]>,
 ) {
-    const SAMPLES: usize = 8;
+    const SAMPLES: usize = 4;
     const OUTPUTS: usize = 16;
     let picks = weights.len();
     assert_eq!(index.len(), g.len() * picks, "{picks} indices for each pair");
     let picked = |pair: usize| {
         index[pair * picks..][..picks].iter().zip(weights).map(move |(&index, weight)| {
-            let slope = g[pair] * weight;
-            ((index & !NEGATIVE) as usize, if index & NEGATIVE == 0 { slope } else { -slope })
+            // By its bit: signs are as random as can be, and a branch on them would mostly be guessed wrong.
+            let slope = f32::from_bits((g[pair] * weight).to_bits() ^ (index & NEGATIVE));
+            ((index & !NEGATIVE) as usize, slope)
         })
     };
     if let Some(dx) = dx {
         let dx = SharedMut::new(dx);
         pool.run(shape.batch.div_ceil(SAMPLES), |task| {
-            for b in task * SAMPLES..(task * SAMPLES + SAMPLES).min(shape.batch) {
-                // SAFETY: each row belongs to one task.
-                let row = unsafe { dx.part(b * shape.inputs..(b + 1) * shape.inputs) };
-                row.fill(0.0);
-                for pair in b * shape.outputs..(b + 1) * shape.outputs {
-                    picked(pair).for_each(|(i, slope)| row[i] += slope);
+            let samples = task * SAMPLES..(task * SAMPLES + SAMPLES).min(shape.batch);
+            // SAFETY: each row belongs to one task.
+            let rows = unsafe { dx.part(samples.start * shape.inputs..samples.end * shape.inputs) };
+            rows.fill(0.0);
+            // Samples innermost: outputs of one sample often share a coordinate, and would wait for each other.
+            for o in 0..shape.outputs {
+                for (row, b) in rows.chunks_exact_mut(shape.inputs).zip(samples.clone()) {
+                    picked(b * shape.outputs + o).for_each(|(i, slope)| row[i] += slope);
                 }
             }
         });

@@ -125,12 +125,11 @@ pub fn sort_interval(
     profile.check(shape);
     debug_assert!(lo.iter().zip(hi).all(|(lo, hi)| lo <= hi), "an interval is empty");
     let (out_lo, out_hi) = (SharedMut::new(out_lo), SharedMut::new(out_hi));
-    let inputs = shape.inputs;
+    let boxes = Boxes { lo, hi, inputs: shape.inputs };
     for_blocks(pool, shape, |block| {
-        let near = Nearest { lo, hi, inputs };
+        let near = Nearest(boxes);
         simd.run(Pass { shape, block: block.clone(), values: near, w, profile, y: out_lo, index: None });
-        let far = Farthest { lo, hi, inputs };
-        simd.run(Pass { shape, block, values: far, w, profile, y: out_hi, index: None });
+        simd.run(Pass { shape, block, values: Farthest(boxes), w, profile, y: out_hi, index: None });
     });
 }
 
@@ -170,27 +169,48 @@ impl Values for Point<'_> {
     }
 }
 
-/// The least |x − w| of the box.
+/// The boxes lo ≤ x ≤ hi, [B, I].
 #[derive(Clone, Copy)]
-struct Nearest<'a> {
+struct Boxes<'a> {
     lo: &'a [f32],
     hi: &'a [f32],
     inputs: usize,
 }
 
+impl Boxes<'_> {
+    /// Both ends of the first n coordinates from `i` on in row `b`.
+    ///
+    /// # Safety
+    /// n ≤ N coordinates are left there.
+    #[inline(always)]
+    unsafe fn load<S: Lanes>(&self, s: S, b: usize, i: usize, n: usize) -> (S::V, S::V) {
+        let at = b * self.inputs + i;
+        // SAFETY: the caller's promise; lo and hi have one length.
+        unsafe { (s.load_first(self.lo.as_ptr().add(at), n), s.load_first(self.hi.as_ptr().add(at), n)) }
+    }
+
+    #[inline(always)]
+    fn ends(&self, b: usize, i: usize) -> (f32, f32) {
+        (self.lo[b * self.inputs + i], self.hi[b * self.inputs + i])
+    }
+}
+
+/// The least |x − w| of the box.
+#[derive(Clone, Copy)]
+struct Nearest<'a>(Boxes<'a>);
+
 impl Values for Nearest<'_> {
     #[inline(always)]
     unsafe fn lanes<S: Lanes>(&self, s: S, one: S::V, b: usize, i: usize, n: usize, w: S::V) -> S::V {
-        let at = b * self.inputs + i;
-        // SAFETY: the caller's promise; lo and hi have one length.
-        let (l, u) = unsafe { (s.load_first(self.lo.as_ptr().add(at), n), s.load_first(self.hi.as_ptr().add(at), n)) };
+        // SAFETY: the caller's promise.
+        let (l, u) = unsafe { self.0.load(s, b, i, n) };
         s.max(s.max(s.diff(one, l, w), s.diff(one, w, u)), s.splat(0.0))
     }
 
     #[inline(always)]
     fn one(&self, b: usize, i: usize, w: f32) -> f32 {
-        let at = b * self.inputs + i;
-        (self.lo[at] - w).max(w - self.hi[at]).max(0.0)
+        let (lo, hi) = self.0.ends(b, i);
+        (lo - w).max(w - hi).max(0.0)
     }
 
     #[inline(always)]
@@ -201,25 +221,20 @@ impl Values for Nearest<'_> {
 
 /// The greatest |x − w| of the box.
 #[derive(Clone, Copy)]
-struct Farthest<'a> {
-    lo: &'a [f32],
-    hi: &'a [f32],
-    inputs: usize,
-}
+struct Farthest<'a>(Boxes<'a>);
 
 impl Values for Farthest<'_> {
     #[inline(always)]
     unsafe fn lanes<S: Lanes>(&self, s: S, one: S::V, b: usize, i: usize, n: usize, w: S::V) -> S::V {
-        let at = b * self.inputs + i;
-        // SAFETY: the caller's promise; lo and hi have one length.
-        let (l, u) = unsafe { (s.load_first(self.lo.as_ptr().add(at), n), s.load_first(self.hi.as_ptr().add(at), n)) };
+        // SAFETY: the caller's promise.
+        let (l, u) = unsafe { self.0.load(s, b, i, n) };
         s.max(s.abs(s.diff(one, l, w)), s.abs(s.diff(one, u, w)))
     }
 
     #[inline(always)]
     fn one(&self, b: usize, i: usize, w: f32) -> f32 {
-        let at = b * self.inputs + i;
-        (self.lo[at] - w).abs().max((self.hi[at] - w).abs())
+        let (lo, hi) = self.0.ends(b, i);
+        (lo - w).abs().max((hi - w).abs())
     }
 
     #[inline(always)]

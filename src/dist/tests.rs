@@ -202,6 +202,70 @@ fn large_shapes_agree_with_the_reference() {
     }
 }
 
+/// Shapes of 1 to 300 in every dimension, often near where vectors, tiles and groups end; B·I·O is kept small.
+pub(super) fn shapes() -> impl Strategy<Value = Shape> {
+    const VOLUME: usize = 30_000;
+    let near = prop::sample::select(vec![1usize, 4, 6, 8, 16, 32, 64, 128, 256, 300]);
+    let edge = (near, 0usize..=2).prop_map(|(edge, off)| (edge + off).saturating_sub(1).clamp(1, 300));
+    let long = prop_oneof![1usize..=300, edge];
+    (long.clone(), long, 1usize..=300, 0usize..3, any::<bool>()).prop_map(|(first, second, third, turn, swap)| {
+        let second = second.min(VOLUME / first);
+        let mut sizes = [first, second, third.min((VOLUME / (first * second)).max(1))];
+        if swap {
+            sizes.swap(0, 1);
+        }
+        sizes.rotate_left(turn);
+        let [batch, inputs, outputs] = sizes;
+        Shape { batch, inputs, outputs }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn shapes_up_to_300_agree_with_the_reference(
+        shape in shapes(),
+        p in prop::sample::select(POWERS.to_vec()),
+        kind in prop::sample::select(KINDS.to_vec()),
+        threads in 1usize..=3,
+        seed: u64,
+    ) {
+        prop_assert_eq!(Case::new(shape, kind, seed).check(&Pool::new(threads), p), Ok(()));
+    }
+
+    #[test]
+    fn operands_that_are_not_finite_are_found_and_break_nothing(
+        shape in shapes(),
+        p in prop::sample::select(POWERS.to_vec()),
+        kernels in prop::sample::select(vec![Kernels::Auto, Kernels::Dense, Kernels::Pruned]),
+        spoilt in prop::collection::vec((0usize..3, any::<prop::sample::Index>(), 0usize..3), 1..4),
+        seed: u64,
+    ) {
+        // What comes out means nothing, but no kernel may panic or leave its operands, nor depend on the threads.
+        let mut case = Case::new(shape, Kind::Normal, seed);
+        let pool = Pool::new(2);
+        prop_assert!([&case.x, &case.w, &case.g].into_iter().all(|operand| all_finite(&pool, operand)));
+        for (operand, place, value) in spoilt {
+            let operand = match operand {
+                0 => &mut case.x,
+                1 => &mut case.w,
+                _ => &mut case.g,
+            };
+            let place = place.index(operand.len());
+            operand[place] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][value];
+            prop_assert!(!all_finite(&pool, operand));
+        }
+        for simd in Simd::available() {
+            let [one, three] = [1, 3].map(|threads| {
+                let mut op = DistOp::with(simd, kernels, Precision::Bits16);
+                case.run(simd, &Pool::new(threads), &mut op, p).concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(one, three);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

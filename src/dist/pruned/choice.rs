@@ -82,15 +82,25 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-/// Counts a sample of the pairs with `count(group, outputs)`.
-pub(super) fn sample(shape: Shape, groups: Groups, p: f64, mut count: impl FnMut(usize, Outputs) -> Counts) -> Pruning {
+/// The groups whose pairs are counted.
+pub(super) fn sampled(groups: Groups) -> Vec<usize> {
     let sampled = groups.count.min(SAMPLED_GROUPS);
+    // Batches are sorted by class: spread, the groups are of different ones.
+    (0..sampled).map(|k| k * groups.count / sampled).collect()
+}
+
+/// The others.
+pub(super) fn not_sampled(groups: Groups) -> Vec<usize> {
+    let sampled = sampled(groups);
+    (0..groups.count).filter(|group| !sampled.contains(group)).collect()
+}
+
+/// Counts a sample of the pairs, all of [`sampled`] groups, with `count(group, outputs)`.
+pub(super) fn sample(shape: Shape, groups: Groups, p: f64, mut count: impl FnMut(usize, Outputs) -> Counts) -> Pruning {
+    let each = (SAMPLED_PAIRS / groups.count.min(SAMPLED_GROUPS)).min(shape.outputs / SAMPLED_SHARE).max(1);
     let mut counts = Counts::default();
-    for k in 0..sampled {
-        // Batches are sorted by class: spread, the groups are of different ones.
-        let each = (SAMPLED_PAIRS / sampled).min(shape.outputs / SAMPLED_SHARE).max(1);
-        let outputs = Outputs::spread(shape.outputs, each, k);
-        counts += count(k * groups.count / sampled, outputs);
+    for (phase, group) in sampled(groups).into_iter().enumerate() {
+        counts += count(group, Outputs::spread(shape.outputs, each, phase));
     }
     Pruning::of(counts, shape, groups, p)
 }

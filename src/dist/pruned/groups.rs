@@ -120,27 +120,35 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub(super) fn pack(&mut self, pool: &Pool, simd: Simd, batch: usize, inputs: usize, x: &[f32]) {
+    /// Makes room for a matrix [B, inputs]; what it holds means nothing until its groups are packed.
+    pub(super) fn reset(&mut self, simd: Simd, batch: usize, inputs: usize) {
         let groups = Groups::new(batch, simd);
-        assert_eq!(x.len(), batch * inputs, "x must be [B, I]");
-        if (self.groups, self.inputs) != (groups, inputs) {
-            let padded = inputs.next_multiple_of(simd.lanes());
-            (self.groups, self.inputs, self.padded) = (groups, inputs, padded);
-            self.values.resize(groups.count * inputs * groups.lanes, 0.0);
-            for (ends, empty) in [(&mut self.highest, f32::NEG_INFINITY), (&mut self.lowest, f32::INFINITY)] {
-                ends.clear();
-                ends.resize(groups.count * padded, empty);
-            }
-            let empty = [f32::NEG_INFINITY, f32::INFINITY].map(|end| vec![end; groups.stride]).concat();
-            self.parts.clear();
-            self.parts.extend(std::iter::repeat_n(empty, groups.count * inputs).flatten());
+        if (self.groups, self.inputs) == (groups, inputs) {
+            return;
         }
+        let padded = inputs.next_multiple_of(simd.lanes());
+        (self.groups, self.inputs, self.padded) = (groups, inputs, padded);
+        self.values.resize(groups.count * inputs * groups.lanes, 0.0);
+        for (ends, empty) in [(&mut self.highest, f32::NEG_INFINITY), (&mut self.lowest, f32::INFINITY)] {
+            ends.clear();
+            ends.resize(groups.count * padded, empty);
+        }
+        let empty = [f32::NEG_INFINITY, f32::INFINITY].map(|end| vec![end; groups.stride]).concat();
+        self.parts.clear();
+        self.parts.extend(std::iter::repeat_n(empty, groups.count * inputs).flatten());
+    }
+
+    /// Lays out the groups `which` of x [B, I].
+    pub(super) fn pack(&mut self, pool: &Pool, simd: Simd, x: &[f32], which: &[usize]) {
+        let (groups, inputs) = (self.groups, self.inputs);
+        assert_eq!(x.len(), groups.batch * inputs, "x must be [B, I]");
+        assert!(which.is_sorted_by(|a, b| a < b) && which.iter().all(|group| *group < groups.count));
         let padded = self.padded;
         let [values, highest, lowest, parts] =
             [&mut self.values, &mut self.highest, &mut self.lowest, &mut self.parts].map(|all| SharedMut::new(all));
         let blocks = inputs.div_ceil(COLUMNS);
-        pool.run(groups.count * blocks, |task| {
-            let (group, start) = (task / blocks, task % blocks * COLUMNS);
+        pool.run(which.len() * blocks, |task| {
+            let (group, start) = (which[task / blocks], task % blocks * COLUMNS);
             let columns = start..(start + COLUMNS).min(inputs);
             simd.run(Pack { groups, group, inputs, padded, columns, x, values, highest, lowest, parts });
         });
@@ -188,7 +196,7 @@ impl Kernel for Pack<'_> {
         let Pack { groups, group, inputs, padded, columns, x, values, highest, lowest, parts } = self;
         let (lanes, stride) = (groups.lanes, groups.stride);
         let place = group * inputs + columns.start;
-        // SAFETY: each group and block of columns belongs to one task.
+        // SAFETY: each group, none of which is packed twice, and block of columns belongs to one task.
         let (values, parts, highest, lowest) = unsafe {
             (
                 values.part(place * lanes..(place + columns.len()) * lanes),
@@ -240,9 +248,13 @@ mod tests {
                 let x: Vec<f32> = (0..batch * inputs).map(|k| ((k * 7919) % 1009) as f32 - 500.0).collect();
                 let mut packed = Packed::default();
                 // A second shape in the same buffers.
-                packed.pack(&Pool::new(1), simd, 2, 3, &[0.0; 6]);
-                packed.pack(&Pool::new(2), simd, batch, inputs, &x);
+                packed.reset(simd, 2, 3);
+                packed.pack(&Pool::new(1), simd, &[0.0; 6], &[0]);
+                packed.reset(simd, batch, inputs);
                 let groups = packed.groups;
+                // In two goes, the last group first.
+                packed.pack(&Pool::new(2), simd, &x, &[groups.count - 1]);
+                packed.pack(&Pool::new(2), simd, &x, &(0..groups.count - 1).collect::<Vec<_>>());
                 assert!(groups.vectors <= MOST_VECTORS && groups.lanes == groups.vectors * simd.lanes());
                 let mut next = 0;
                 for group in 0..groups.count {

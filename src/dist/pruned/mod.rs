@@ -80,9 +80,34 @@ impl PrunedOp {
         self.coefficients = Vec::new();
     }
 
-    /// Lays x out for the passes to come.
-    pub(super) fn pack(&mut self, pool: &Pool, simd: Simd, shape: Shape, x: &[f32]) {
-        self.packed.pack(pool, simd, shape.batch, shape.inputs, x);
+    /// How sparse the distances of x are. Lays out the part of x that is looked at.
+    #[allow(clippy::too_many_arguments)] // the operands of a layer
+    pub(super) fn sample(
+        &mut self,
+        pool: &Pool,
+        simd: Simd,
+        shape: Shape,
+        norm: Norm,
+        x: &[f32],
+        w: &[f32],
+        keep: bool,
+    ) -> Pruning {
+        self.fit(shape, norm);
+        self.packed.reset(simd, shape.batch, shape.inputs);
+        let groups = self.packed.groups;
+        self.packed.pack(pool, simd, x, &choice::sampled(groups));
+        choice::sample(shape, groups, norm.p, |group, outputs| {
+            if norm.p.is_infinite() {
+                largest::count(simd, shape, &self.packed, group, outputs, w, keep)
+            } else {
+                forward::count(simd, self.operands(shape, norm, w), group, outputs)
+            }
+        })
+    }
+
+    /// Lays out the part of x that was not [`sample`](Self::sample)d, for the passes to come.
+    pub(super) fn pack_rest(&mut self, pool: &Pool, simd: Simd, x: &[f32]) {
+        self.packed.pack(pool, simd, x, &choice::not_sampled(self.packed.groups));
     }
 
     /// y at p = ∞ of the packed x, and where wanted the index that the dense backward pass takes.
@@ -96,19 +121,6 @@ impl PrunedOp {
         index: Option<&mut [u32]>,
     ) {
         largest::forward(pool, simd, shape, &self.packed, w, y, index);
-    }
-
-    /// How sparse the distances of the packed x are.
-    pub(super) fn sample(&mut self, simd: Simd, shape: Shape, norm: Norm, w: &[f32], keep: bool) -> Pruning {
-        self.fit(shape, norm);
-        let groups = self.packed.groups;
-        choice::sample(shape, groups, norm.p, |group, outputs| {
-            if norm.p.is_infinite() {
-                largest::count(simd, shape, &self.packed, group, outputs, w, keep)
-            } else {
-                forward::count(simd, self.operands(shape, norm, w), group, outputs)
-            }
-        })
     }
 
     fn operands<'a>(&'a self, shape: Shape, norm: Norm, w: &'a [f32]) -> forward::Operands<'a> {
@@ -154,39 +166,48 @@ impl PrunedOp {
 }
 
 /// The pruned bounds of intervals at p = ∞, of one layer.
+#[derive(Default)]
 pub(super) struct PrunedInterval {
     lo: Packed,
     hi: Packed,
 }
 
 impl PrunedInterval {
-    /// Lays lo and hi out.
-    pub(super) fn pack(pool: &Pool, simd: Simd, shape: Shape, lo: &[f32], hi: &[f32]) -> PrunedInterval {
-        let [lo, hi] = [lo, hi].map(|ends| {
-            let mut packed = Packed::default();
-            packed.pack(pool, simd, shape.batch, shape.inputs, ends);
-            packed
-        });
-        PrunedInterval { lo, hi }
-    }
-
-    /// How few coordinates decide the bounds.
-    pub(super) fn sample(&self, simd: Simd, shape: Shape, w: &[f32]) -> Pruning {
+    /// How few coordinates decide the bounds. Lays out the part of the boxes that is looked at.
+    pub(super) fn sample(
+        &mut self,
+        pool: &Pool,
+        simd: Simd,
+        shape: Shape,
+        lo: &[f32],
+        hi: &[f32],
+        w: &[f32],
+    ) -> Pruning {
+        for (packed, ends) in [(&mut self.lo, lo), (&mut self.hi, hi)] {
+            packed.reset(simd, shape.batch, shape.inputs);
+            packed.pack(pool, simd, ends, &choice::sampled(packed.groups));
+        }
         choice::sample(shape, self.lo.groups, f64::INFINITY, |group, outputs| {
             interval::count(simd, shape, &self.lo, &self.hi, group, outputs, w)
         })
     }
 
-    /// Bounds [B, O], to the bit those of the dense kernel.
+    /// Bounds [B, O] of the boxes that were [`sample`](Self::sample)d, to the bit those of the dense kernel.
+    #[allow(clippy::too_many_arguments)] // two boxes in, two out
     pub(super) fn bounds(
-        &self,
+        mut self,
         pool: &Pool,
         simd: Simd,
         shape: Shape,
+        lo: &[f32],
+        hi: &[f32],
         w: &[f32],
         out_lo: &mut [f32],
         out_hi: &mut [f32],
     ) {
+        for (packed, ends) in [(&mut self.lo, lo), (&mut self.hi, hi)] {
+            packed.pack(pool, simd, ends, &choice::not_sampled(packed.groups));
+        }
         interval::interval(pool, simd, shape, &self.lo, &self.hi, w, out_lo, out_hi);
     }
 }

@@ -1,7 +1,7 @@
 //! The pruned kernels against the f64 reference and, where they promise the same bits, the dense ones.
 
 use super::super::reference;
-use super::super::tests::{Case, KINDS, Kind, Random};
+use super::super::tests::{Case, KINDS, Kind, Random, shapes};
 use super::super::{DistOp, Kernels, Path, Pool, Precision, Shape, Simd};
 use super::PrunedInterval;
 use proptest::prelude::*;
@@ -76,6 +76,17 @@ proptest! {
     }
 
     #[test]
+    fn shapes_up_to_300_agree_with_the_reference(
+        shape in shapes(),
+        p in prop::sample::select(POWERS.to_vec()),
+        kind in prop::sample::select(KINDS.to_vec()),
+        precision in prop::sample::select(PRECISIONS.to_vec()),
+        seed: u64,
+    ) {
+        prop_assert_eq!(Case::new(shape, kind, seed).check_ops(&Pool::new(2), p, pruned(precision)), Ok(()));
+    }
+
+    #[test]
     fn at_infinity_both_kinds_of_kernel_give_the_same_bits(
         batch in 1usize..=300,
         inputs in 1usize..=70,
@@ -115,8 +126,9 @@ proptest! {
         for simd in Simd::available() {
             let (mut out_lo, mut out_hi) = (vec![f32::NAN; batch * outputs], vec![f32::NAN; batch * outputs]);
             let pool = Pool::new(2);
-            let op = PrunedInterval::pack(&pool, simd, shape, &lo, &hi);
-            op.bounds(&pool, simd, shape, &w, &mut out_lo, &mut out_hi);
+            let mut op = PrunedInterval::default();
+            op.sample(&pool, simd, shape, &lo, &hi, &w);
+            op.bounds(&pool, simd, shape, &lo, &hi, &w, &mut out_lo, &mut out_hi);
             prop_assert_eq!(&out_lo, &expected.0);
             prop_assert_eq!(&out_hi, &expected.1);
         }
