@@ -2,8 +2,9 @@
 //!
 //! * `simd` → its name
 //! * `fresh B I O FILE` writes operands as before training
-//! * `train P EPOCHS FILE` trains 784-1024-1024-10 at p, B = 512, on MNIST where it is at hand and else on the synthetic
-//!   digits, and writes the operands of its second layer → the data set and the training accuracy of the last epoch
+//! * `train P EPOCHS IMAGES FILE` trains 784-1024-1024-10 at p, B = 512, on the first so many images of MNIST where it is
+//!   at hand and else of the synthetic digits, and writes the operands of its second layer → the data set and the
+//!   training accuracy of the last epoch
 //! * `load B I O FILE` takes operands
 //! * `evaluate P`, `forward P`, `both P` run once → nanoseconds and the path taken
 
@@ -58,7 +59,9 @@ impl Ours {
                 Operands::fresh(shape(b, i, o)?).write(Path::new(file))?;
                 Ok("written".into())
             }
-            ["train", p, epochs, file] => self.train(p.parse()?, epochs.parse()?, Path::new(file)),
+            ["train", p, epochs, images, file] => {
+                self.train(p.parse()?, epochs.parse()?, images.parse()?, Path::new(file))
+            }
             ["load", b, i, o, file] => {
                 let operands = Operands::read(Path::new(file), shape(b, i, o)?)?;
                 let (y, dx, dw) =
@@ -83,7 +86,7 @@ impl Ours {
         Ok(format!("{} {:?}", start.elapsed().as_nanos(), op.stats().path))
     }
 
-    fn train(&self, p: f64, epochs: u64, file: &Path) -> Result<String> {
+    fn train(&self, p: f64, epochs: u64, images: usize, file: &Path) -> Result<String> {
         let config = parse(
             "data.dataset = 'synthetic'\nmodel = { depth = 3, width = 1024 }\n\
              train = { epochs = 1, batch_size = 512, lr = 0.03 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
@@ -96,11 +99,12 @@ impl Ours {
         let mut engine =
             CpuEngine::new(NetState::init(&NetShape::new(&config), 1, None), config.train.adam, threads, self.simd);
         let normalizer = Normalizer::new(id);
-        let steps = (data.len() / BATCH) as u64;
+        let taken = images.min(data.len());
+        let steps = (taken / BATCH) as u64;
         let (mut images, mut labels) = (vec![0.0; BATCH * id.pixels()], Vec::new());
         let mut correct = 0;
         for epoch in 0..epochs {
-            let order = dataset::epoch_order(1, epoch, data.len());
+            let order = dataset::epoch_order(1, epoch, taken);
             correct = 0;
             for (step, chunk) in (0..).zip(order.chunks_exact(BATCH)) {
                 let mut indices = chunk.to_vec();

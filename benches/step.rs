@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use linf::dataset::{self, Augmentation, DatasetId, Normalizer, PadMode, Split};
 use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward};
 use linf::experiment::{PNorm, parse};
-use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
+use linf::net::{Batch, CpuEngine, Engine, LayerState, NetShape, NetState, Objective, StepPoint};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -56,7 +56,7 @@ fn main() -> Result<()> {
             eps: config.loss.eps_train.to_f64() / ID.std(),
         };
         let (mut whole, mut building, mut alone) = (Vec::new(), Vec::new(), Vec::new());
-        let mut ops: Vec<DistOp> = engine.op_stats().iter().map(|_| DistOp::new(simd)).collect();
+        let mut alone_of = DistanceOp::new(simd, engine.state()?);
         for round in 0..WARM + rounds {
             let start = Instant::now();
             fill(&data, round, &mut images, &mut labels);
@@ -66,7 +66,7 @@ fn main() -> Result<()> {
             if round >= WARM {
                 whole.push(stepped);
                 building.push(built);
-                alone.push(distance_op(&pool, simd, engine.state()?, p.get(), &images, &mut ops));
+                alone.push(alone_of.time(&pool, simd, engine.state()?, p.get(), &images));
             }
         }
         let (whole, building, alone) = (median(whole), median(building), median(alone));
@@ -90,29 +90,59 @@ fn fill(data: &Split, step: usize, images: &mut [f32], labels: &mut Vec<u8>) {
 }
 
 /// The forward and backward passes of all layers, and nothing else.
-fn distance_op(pool: &Pool, simd: Simd, net: &NetState, p: f64, images: &[f32], ops: &mut [DistOp]) -> Duration {
-    let mut inputs = vec![images.to_vec()];
-    let mut time = Duration::ZERO;
-    for (layer, op) in net.layers.iter().zip(ops.iter_mut()) {
-        let shape = Shape { batch: BATCH, inputs: layer.shape.inputs(), outputs: layer.shape.outputs() };
-        let x = &inputs[inputs.len() - 1];
-        let mut y = vec![0.0; BATCH * shape.outputs];
-        let start = Instant::now();
-        op.forward(pool, shape, p, x, &layer.weight.value, &mut y, true);
-        time += start.elapsed();
-        mean_shift_forward(pool, simd, BATCH, &mut y, &mut vec![0.0; shape.outputs]);
-        inputs.push(y);
+struct DistanceOp {
+    layers: Vec<Layer>,
+}
+
+/// What one layer's passes write, kept so that no pass pays for fresh memory.
+struct Layer {
+    op: DistOp,
+    shape: Shape,
+    y: Vec<f32>,
+    g: Vec<f32>,
+    dx: Vec<f32>,
+    dw: Vec<f32>,
+}
+
+impl DistanceOp {
+    fn new(simd: Simd, net: &NetState) -> DistanceOp {
+        let layer = |layer: &LayerState| {
+            let shape = Shape { batch: BATCH, inputs: layer.shape.inputs(), outputs: layer.shape.outputs() };
+            Layer {
+                op: DistOp::new(simd),
+                shape,
+                y: vec![1.0; BATCH * shape.outputs],
+                g: (0..BATCH * shape.outputs).map(|k| (k % 13) as f32 - 6.0).collect(),
+                dx: vec![1.0; BATCH * shape.inputs],
+                dw: vec![1.0; shape.outputs * shape.inputs],
+            }
+        };
+        DistanceOp { layers: net.layers.iter().map(layer).collect() }
     }
-    for (index, (layer, op)) in net.layers.iter().zip(ops).enumerate().rev() {
-        let g: Vec<f32> = (0..BATCH * layer.shape.outputs()).map(|k| (k % 13) as f32 - 6.0).collect();
-        let (mut dx, mut dw) = (vec![0.0; BATCH * layer.shape.inputs()], vec![0.0; layer.weight.value.len()]);
-        let start = Instant::now();
-        let dx_wanted = (index > 0).then_some(dx.as_mut_slice());
-        op.backward(pool, &inputs[index], &layer.weight.value, &g, dx_wanted, Some(&mut dw));
-        time += start.elapsed();
-        black_box((&dx, &dw));
+
+    fn time(&mut self, pool: &Pool, simd: Simd, net: &NetState, p: f64, images: &[f32]) -> Duration {
+        let mut time = Duration::ZERO;
+        for (index, of_net) in net.layers.iter().enumerate() {
+            let (before, rest) = self.layers.split_at_mut(index);
+            let Layer { op, shape, y, .. } = &mut rest[0];
+            let x = before.last().map_or(images, |layer| &layer.y);
+            let start = Instant::now();
+            op.forward(pool, *shape, p, x, &of_net.weight.value, y, true);
+            time += start.elapsed();
+            mean_shift_forward(pool, simd, BATCH, y, &mut vec![0.0; shape.outputs]);
+        }
+        for (index, of_net) in net.layers.iter().enumerate().rev() {
+            let (before, rest) = self.layers.split_at_mut(index);
+            let Layer { op, g, dx, dw, .. } = &mut rest[0];
+            let x = before.last().map_or(images, |layer| &layer.y);
+            let dx_wanted = (index > 0).then_some(dx.as_mut_slice());
+            let start = Instant::now();
+            op.backward(pool, x, &of_net.weight.value, g, dx_wanted, Some(&mut *dw));
+            time += start.elapsed();
+            black_box((&dx, &dw));
+        }
+        time
     }
-    time
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -1,0 +1,105 @@
+//! How long the training steps of a config take on this machine, evaluation and checkpoints apart:
+//! `cargo bench --no-default-features --bench recipe -- [CONFIG] [--threads N] [--steps N]`.
+//!
+//! Trains `configs/mnist-cpu.toml` or the config given. With `--steps` only so many steps of each epoch are taken, at the
+//! schedule of the whole epoch, and their mean time stands for all: an estimate, on a net that is trained less.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use linf::dataset::{self, Augmentation, Normalizer};
+use linf::dist::Simd;
+use linf::experiment::{Config, Schedules, parse};
+use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, StepPoint};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let (mut threads, mut limit, mut file) = (0, u64::MAX, "configs/mnist-cpu.toml".to_owned());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--threads" => threads = args.next().ok_or("--threads needs a number")?.parse()?,
+            "--steps" => limit = args.next().ok_or("--steps needs a number")?.parse()?,
+            "--bench" => {} // cargo passes it
+            _ => file = arg,
+        }
+    }
+    let config = parse(&std::fs::read_to_string(&file)?)?;
+    let mut run = Run::new(config, threads)?;
+    let (epochs, steps) = (u64::from(run.config.train.epochs), run.steps);
+    println!("{file}: {epochs} epochs of {steps} steps on {}", run.engine.device());
+    println!("{:>6} {:>8} {:>8} {:>9}  kernels", "epoch", "p", "step ms", "accuracy");
+    let mut total = Duration::ZERO;
+    for epoch in 0..epochs {
+        let taken = steps.min(limit);
+        let (time, correct) = run.epoch(epoch, taken)?;
+        total += time.mul_f64(steps as f64 / taken as f64);
+        if epoch % 5 == 0 || epoch + 1 == epochs {
+            let seen = taken * run.config.train.batch_size as u64;
+            let kernels: Vec<_> = run.engine.op_stats().iter().map(ToString::to_string).collect();
+            println!(
+                "{epoch:>6} {:>8.4} {:>8.2} {:>9.4}  {}",
+                run.point(epoch as f64).p.get(),
+                time.as_secs_f64() * 1e3 / taken as f64,
+                correct as f64 / seen as f64,
+                kernels.join("; ")
+            );
+        }
+    }
+    let how = if limit < steps { format!(", from {limit} steps of each epoch") } else { String::new() };
+    println!("{:.2} minutes of training{how}", total.as_secs_f64() / 60.0);
+    Ok(())
+}
+
+struct Run {
+    config: Config,
+    schedules: Schedules,
+    data: dataset::Dataset,
+    /// Of one epoch.
+    steps: u64,
+    engine: CpuEngine,
+}
+
+impl Run {
+    fn new(config: Config, threads: usize) -> Result<Run> {
+        let data = dataset::load(config.data.dataset, &dataset::default_root())?;
+        let net = NetState::init(&NetShape::new(&config), config.train.seed, None);
+        let engine = CpuEngine::new(net, config.train.adam, threads, Simd::detect()?);
+        let steps = data.train.len().div_ceil(config.train.batch_size) as u64;
+        Ok(Run { schedules: Schedules::new(&config), data, steps, engine, config })
+    }
+
+    fn point(&self, epoch: f64) -> StepPoint {
+        let point = self.schedules.at(epoch);
+        let eps = point.eps_train / self.config.data.dataset.std();
+        StepPoint { p: point.p, lr: point.lr, scalar_lr: point.scalar_lr, lambda: point.lambda, eps }
+    }
+
+    /// The time of the first so many steps of an epoch, batches included, and how many samples were right.
+    fn epoch(&mut self, epoch: u64, taken: u64) -> Result<(Duration, u64)> {
+        let id = self.config.data.dataset;
+        let (seed, augmentation) = (self.config.train.seed, self.config.data.augment);
+        let augment = (augmentation != Augmentation::default()).then_some((&augmentation, seed, epoch));
+        let start = Instant::now();
+        let order = dataset::epoch_order(seed, epoch, self.data.train.len());
+        let (mut images, mut labels, mut correct) = (Vec::new(), Vec::new(), 0);
+        for (step, samples) in (0..taken).zip(order.chunks(self.config.train.batch_size)) {
+            let mut indices = samples.to_vec();
+            indices.sort_by_key(|&index| self.data.train.labels[index as usize]);
+            images.resize(indices.len() * id.pixels(), 0.0);
+            dataset::fill_batch(
+                &self.data.train,
+                id,
+                &Normalizer::new(id),
+                &indices,
+                augment,
+                &mut images,
+                &mut labels,
+            );
+            let point = self.point(epoch as f64 + step as f64 / taken as f64);
+            correct += u64::from(self.engine.step(Batch { images: &images, labels: &labels }, &point)?.correct);
+        }
+        Ok((start.elapsed(), correct))
+    }
+}
