@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use linf::dataset::{self, Augmentation, Normalizer};
 use linf::dist::Simd;
 use linf::experiment::{Config, Schedules, parse};
-use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, StepPoint};
+use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -73,7 +73,8 @@ impl Run {
     fn point(&self, epoch: f64) -> StepPoint {
         let point = self.schedules.at(epoch);
         let eps = point.eps_train / self.config.data.dataset.std();
-        StepPoint { p: point.p, lr: point.lr, scalar_lr: point.scalar_lr, lambda: point.lambda, eps }
+        let objective = Objective::new(&self.config.loss, point.lambda);
+        StepPoint { p: point.p, lr: point.lr, scalar_lr: point.scalar_lr, objective, eps }
     }
 
     /// The time of the first so many steps of an epoch, batches included, and how many samples were right.

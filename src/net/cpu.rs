@@ -61,11 +61,6 @@ impl CpuEngine {
         }
     }
 
-    /// What each layer's kernels did in the last step.
-    pub fn op_stats(&self) -> Vec<OpStats> {
-        self.trunk.op_stats()
-    }
-
     /// The loss of the last forward pass through the layers, and its gradients.
     fn measure(&mut self, labels: &[u8], point: &StepPoint) {
         let scalar = self.state.scalar.value[0];
@@ -142,6 +137,10 @@ impl Engine for CpuEngine {
 
     fn state(&mut self) -> Result<&NetState, StepError> {
         Ok(&self.state)
+    }
+
+    fn op_stats(&self) -> Vec<OpStats> {
+        self.trunk.op_stats()
     }
 
     fn device(&self) -> String {

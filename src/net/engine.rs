@@ -1,5 +1,6 @@
 //! What trains: one interface for our CPU kernels and for libtorch.
 
+use crate::dist::OpStats;
 use crate::experiment::PNorm;
 
 use super::{NetState, Objective};
@@ -60,6 +61,11 @@ pub trait Engine {
 
     /// The net as it stands, with the optimizer's moments; copied from the device where it lives on one.
     fn state(&mut self) -> Result<&NetState, StepError>;
+
+    /// What each layer's kernels did in the last step; nothing where they are not ours.
+    fn op_stats(&self) -> Vec<OpStats> {
+        Vec::new()
+    }
 
     /// Where it runs, for people: `CPU, AVX-512, 2 threads`.
     fn device(&self) -> String;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use linf::dispatch::{Helm, Order, WorkerSession};
-use linf::dist::Simd;
+use linf::dist::{self, Simd};
 use linf::experiment::{Attack, Config, Desired, Device, FailReason, Phase, RunId, Schedules, Steered};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, StepError};
 use linf::store::{
@@ -233,6 +233,7 @@ impl Prepared {
             best,
             measured: None,
             checkpointed,
+            paths: Vec::new(),
         })
     }
 }
@@ -254,6 +255,8 @@ pub struct Training<'a> {
     measured: Option<NetState>,
     /// Steps done at the last checkpoint.
     checkpointed: u64,
+    /// How the layers' distances were computed when that was last written down.
+    paths: Vec<dist::Path>,
 }
 
 impl Training<'_> {
@@ -378,9 +381,24 @@ impl Training<'_> {
             time_ms: now_ms(),
         });
         *position = Position { step, train_seconds: position.train_seconds, ..Position::default() };
+        self.note_kernels();
         let every = u64::from(self.job.config.eval.every);
         let due = done.is_multiple_of(every) && step < self.job.steps;
         Ok(due && self.evaluate(self.job.config.eval.mean_samples)?)
+    }
+
+    /// Writes down which kernels compute the layers, where that is no longer what it was.
+    fn note_kernels(&mut self) {
+        let stats = self.engine.op_stats();
+        let paths: Vec<_> = stats.iter().map(|stats| stats.path).collect();
+        if paths == self.paths {
+            return;
+        }
+        self.paths = paths;
+        let step = self.position.step;
+        let p = self.job.point(step - 1).p;
+        let layers: Vec<_> = (1..).zip(&stats).map(|(layer, stats)| format!("layer {layer} by {stats}")).collect();
+        self.writer.event(Some(step), "kernels", format!("p = {p}: {}", layers.join("; ")));
     }
 
     /// Evaluates the net as it stands on the images that decide which is the best: those held out, else the test set.
