@@ -36,6 +36,12 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         let loss = reader.series("loss", 0, u64::MAX, 10_000).await.unwrap();
         assert_eq!(loss.len(), 48 * 20, "every step is logged once");
 
+        let (events, _) = reader.events(0).await.unwrap();
+        let kernels: Vec<_> = events.iter().filter(|event| event.kind == "kernels").map(|event| &event.text).collect();
+        assert_eq!(kernels[0], "p = 8.00: layer 1 by products; layer 2 by products; layer 3 by products");
+        let at_end = kernels.last().unwrap();
+        assert!(at_end.starts_with("p = ∞: layer 1 by ") && !at_end.contains("products"), "{at_end}");
+
         let attack = reader.attack().await.unwrap().unwrap();
         let found = reader.findings(attack.step).await.unwrap().unwrap();
         assert_eq!((attack.step, attack.samples, found.fates.len()), (last.step, 150, 150));
