@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// How often an idle worker looks for new work before it sleeps: some 20 µs, about the gap between two kernels of one
-/// training step.
-const SPINS: u32 = 2000;
+/// How often an idle thread looks for what it waits for before it sleeps: some 200 µs, about the gap between two kernels of
+/// one training step. Being woken costs a thread of a virtual machine 50 µs and more, at every kernel.
+const SPINS: u32 = 20_000;
 
 thread_local! {
     static INSIDE_TASK: Cell<bool> = const { Cell::new(false) };
@@ -31,6 +31,8 @@ struct Shared {
     done: Condvar,
     /// Counts the loops; a spinning worker watches it.
     generation: AtomicU64,
+    /// As `State::active`; the spinning caller watches it.
+    active: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -61,6 +63,7 @@ impl Pool {
             wake: Condvar::new(),
             done: Condvar::new(),
             generation: AtomicU64::new(0),
+            active: AtomicUsize::new(0),
         });
         let workers = (1..threads)
             .filter_map(|n| {
@@ -99,8 +102,10 @@ impl Pool {
 
         let mine = catch_unwind(AssertUnwindSafe(|| job.work()));
 
+        lock(&self.shared.state).job = None;
+        // No worker can take the job any more; those that have it are about to end.
+        spin_until(|| self.shared.active.load(Ordering::Acquire) == 0);
         let mut state = lock(&self.shared.state);
-        state.job = None;
         while state.active > 0 {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -150,12 +155,7 @@ impl Shared {
     fn work(&self) {
         let mut seen = 0;
         loop {
-            for _ in 0..SPINS {
-                if self.generation.load(Ordering::Acquire) != seen {
-                    break;
-                }
-                std::hint::spin_loop();
-            }
+            spin_until(|| self.generation.load(Ordering::Acquire) != seen);
             let mut state = lock(&self.state);
             while self.generation.load(Ordering::Acquire) == seen {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -166,10 +166,12 @@ impl Shared {
             }
             let Some(job) = state.job else { continue };
             state.active += 1;
+            self.active.store(state.active, Ordering::Release);
             drop(state);
             let result = catch_unwind(AssertUnwindSafe(|| job.work()));
             let mut state = lock(&self.state);
             state.active -= 1;
+            self.active.store(state.active, Ordering::Release);
             if let Err(panic) = result {
                 state.panic.get_or_insert(panic);
             }
@@ -177,6 +179,16 @@ impl Shared {
                 self.done.notify_one();
             }
         }
+    }
+}
+
+/// Looks again and again, for a while.
+fn spin_until(come: impl Fn() -> bool) {
+    for _ in 0..SPINS {
+        if come() {
+            return;
+        }
+        std::hint::spin_loop();
     }
 }
 
