@@ -290,7 +290,7 @@ const KEYS: &[KeyDoc] = &[
         Some("3"),
         "Rival classes that APGD drives each sample to one by one, the likeliest first, after the attack that takes any.",
     ),
-    key("eval.attack.samples", "1 or more", None, "Attack the first so many test images only; absent: all of them."),
+    key("eval.attack.samples", "1 or more", Some("all"), "Attack the first so many test images only."),
     key("resources.device", "auto, cpu, cuda:N or libtorch-cpu", Some("auto"), "Where it trains."),
     key(
         "resources.threads",

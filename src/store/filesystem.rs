@@ -44,8 +44,8 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
 
 /// Copies a file; the copy is its owner's alone, whatever the original was.
 pub(super) fn copy_private(from: &Path, to: &Path) -> Result<(), StoreError> {
-    create_private_file(to)?;
     let mut source = File::open(from).map_err(io_error("read", from))?;
+    create_private_file(to)?;
     let mut copy = OpenOptions::new().write(true).truncate(true).open(to).map_err(io_error("write", to))?;
     io::copy(&mut source, &mut copy).and_then(|_| copy.sync_all()).map_err(io_error("write", to))
 }

@@ -69,9 +69,10 @@ fn back_up(root: &Path) -> Result<Option<PathBuf>, StoreError> {
     let name: String = blake3::hash(&bytes).to_hex().chars().take(12).collect();
     let copy = beside(&path, &format!(".rescued-{name}"));
     if !copy.exists() {
-        let log = beside(&path, "-wal");
-        if log.exists() {
-            copy_private(&log, &beside(&copy, "-wal"))?;
+        match copy_private(&beside(&path, "-wal"), &beside(&copy, "-wal")) {
+            // There is none, or whoever had the catalog open has closed it just now: then all of it is in the file.
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            copied => copied?,
         }
         copy_private(&path, &copy)?;
     }
