@@ -67,9 +67,7 @@ impl MeasureArgs {
 
         let id = config.data.dataset;
         let mut data = dataset::load(id, &dataset::default_root()).context("loading the images")?;
-        if config.data.validation > 0 {
-            (data.train, _) = data.train.hold_out(dataset::HELD_OUT_BY, config.data.validation);
-        }
+        (data.train, _) = data.train.for_training(&config.data);
         let samples = self.samples.or(config.data.test_limit).unwrap_or(data.test.len()).min(data.test.len());
         if samples == 0 {
             bail!("{id} has no test images to measure on");

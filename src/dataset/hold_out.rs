@@ -3,11 +3,22 @@
 use super::Split;
 use super::batch::permutation;
 use super::random::{Purpose, stream};
+use crate::experiment::Data;
 
 /// The seed by which runs hold images out: the same for every run, so that runs of other seeds can be compared.
-pub const HELD_OUT_BY: u64 = 0;
+const HELD_OUT_BY: u64 = 0;
 
 impl Split {
+    /// What a run makes of the training images: (those it trains on, those it holds out).
+    pub fn for_training(self, data: &Data) -> (Self, Self) {
+        let (mut train, held_out) = match data.validation {
+            0 => (self, Self::default()),
+            count => self.hold_out(HELD_OUT_BY, count),
+        };
+        train.truncate(data.train_limit.unwrap_or(train.len()));
+        (train, held_out)
+    }
+
     /// Splits off `count` images at random: (what remains, what is held out), both in their old order.
     ///
     /// Which images are held out is a pure function of the seed, the number of images and `count`; a larger `count`

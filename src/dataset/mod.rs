@@ -22,7 +22,6 @@ pub use batch::{epoch_order, fill_batch, mixed_order};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};
-pub use hold_out::HELD_OUT_BY;
 pub use normalize::Normalizer;
 
 pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
@@ -37,6 +36,13 @@ pub struct Split {
 }
 
 impl Split {
+    /// Keeps the first `count` images.
+    pub fn truncate(&mut self, count: usize) {
+        let pixels = self.images.len() / self.len().max(1);
+        self.labels.truncate(count);
+        self.images.truncate(count * pixels);
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()

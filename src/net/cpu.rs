@@ -3,6 +3,7 @@
 use crate::dist::{self, OpStats, Pool, Simd};
 use crate::experiment::Adam;
 
+use super::head::column_sums;
 use super::trunk::{Trunk, turn, turn_back};
 use super::{Batch, Engine, HeadPass, Loss, NetState, StepError, StepPoint, StepStats, Trained};
 
@@ -147,16 +148,6 @@ impl Engine for CpuEngine {
         let threads = self.pool.threads();
         format!("CPU, {}, {threads} thread{}", self.simd.name(), if threads == 1 { "" } else { "s" })
     }
-}
-
-fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
-    let mut sums = vec![0.0f64; columns];
-    for row in rows.chunks_exact(columns) {
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(value);
-        }
-    }
-    sums.into_iter().map(|sum| sum as f32).collect()
 }
 
 #[cfg(test)]

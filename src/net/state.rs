@@ -259,17 +259,15 @@ mod tests {
         shape_of("depth = 2, width = 12, groups = 2, hidden = 5, conv = [{ outputs = 4, kernel = 5, stride = 4 }]")
     }
 
+    /// Where each row has −10.
+    fn identity_of_rows(LayerState { shape, weight, .. }: &LayerState) -> Vec<Option<usize>> {
+        weight.value.chunks_exact(shape.inputs()).map(|row| row.iter().position(|&w| w == -10.0)).collect()
+    }
+
     #[test]
     fn identity_starts_only_where_there_are_no_more_inputs_than_outputs() {
         let state = NetState::init(&shape(), 1, Some(10.0));
-        let rows = |layer: usize| {
-            let LayerState { shape, weight, .. } = &state.layers[layer];
-            weight
-                .value
-                .chunks_exact(shape.inputs())
-                .map(|row| row.iter().position(|&w| w == -10.0))
-                .collect::<Vec<_>>()
-        };
+        let rows = |layer: usize| identity_of_rows(&state.layers[layer]);
         assert!(rows(0).iter().all(Option::is_none));
         assert_eq!(rows(1), (0..20).map(Some).collect::<Vec<_>>());
         assert!(rows(2).iter().all(Option::is_none));
@@ -278,14 +276,7 @@ mod tests {
     #[test]
     fn identity_starts_at_the_centre_of_a_window() {
         let state = NetState::init(&mixed(), 1, Some(10.0));
-        let rows = |layer: usize| {
-            let LayerState { shape, weight, .. } = &state.layers[layer];
-            weight
-                .value
-                .chunks_exact(shape.inputs())
-                .map(|row| row.iter().position(|&w| w == -10.0))
-                .collect::<Vec<_>>()
-        };
+        let rows = |layer: usize| identity_of_rows(&state.layers[layer]);
         assert_eq!(rows(0), [Some(12); 4]);
         assert!(rows(1).iter().all(Option::is_none));
         // Two groups of 6 inputs each, 12 outputs.

@@ -44,25 +44,21 @@ impl Images {
         let root = dataset::default_root();
         let (id, data) = (config.data.dataset, &config.data);
         let mut dataset = dataset::load(id, &root).context("loading the images")?;
-        let mut validation = Split::default();
-        if data.validation > 0 {
-            (dataset.train, validation) = dataset.train.hold_out(dataset::HELD_OUT_BY, data.validation);
-        }
-        cut(&mut dataset.train, data.train_limit, id.pixels());
-        cut(&mut dataset.test, data.test_limit, id.pixels());
-        let own = dataset.train.len();
+        let (mut train, validation) = dataset.train.for_training(data);
+        dataset.test.truncate(data.test_limit.unwrap_or(dataset.test.len()));
+        let own = train.len();
         if own == 0 {
             bail!("{id} has no training images, or all of them are held out");
         }
         if let Some(extra) = &data.extra {
             let more = dataset::read_extra(id, &root.join(&extra.path)).context("loading the extra training images")?;
-            dataset.train.images.extend(more.images);
-            dataset.train.labels.extend(more.labels);
+            train.images.extend(more.images);
+            train.labels.extend(more.labels);
         }
         let varied = data.augment != Augmentation::default();
         Ok(Images {
             id,
-            train: dataset.train,
+            train,
             validation,
             test: dataset.test,
             own,
@@ -111,12 +107,5 @@ impl Images {
             None => dataset::epoch_order(self.seed, epoch, self.own),
             Some(share) => dataset::mixed_order(self.seed, epoch, self.own, self.train.len() - self.own, share),
         }
-    }
-}
-
-fn cut(split: &mut Split, limit: Option<usize>, pixels: usize) {
-    if let Some(limit) = limit {
-        split.labels.truncate(limit);
-        split.images.truncate(limit * pixels);
     }
 }

@@ -8,6 +8,7 @@ mod device;
 mod feed;
 mod images;
 mod job;
+mod past;
 mod steering;
 mod torch_engine;
 mod training;

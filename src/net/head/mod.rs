@@ -11,6 +11,7 @@ mod train;
 
 pub use certificate::HeadBounds;
 pub use train::HeadPass;
+pub(super) use train::column_sums;
 
 use crate::dataset::random::{self, Purpose};
 use crate::dist::{Pool, Simd, product, product_interval, transposed};

@@ -148,7 +148,8 @@ impl Linear {
     }
 }
 
-fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
+/// Σ over rows, in double precision.
+pub(in crate::net) fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
     let mut sums = vec![0.0f64; columns];
     for row in rows.chunks_exact(columns) {
         for (sum, &value) in sums.iter_mut().zip(row) {

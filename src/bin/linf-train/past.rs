@@ -1,0 +1,70 @@
+//! What the attempts before left in a run's file.
+
+use std::path::Path;
+
+use anyhow::Context;
+use linf::experiment::Steered;
+use linf::store::{CheckpointRow, EvalRow, RunReader, RunWriter, StoreError, checkpoint};
+
+use crate::job::{Job, Position};
+
+/// The net that certified most so far of the images that decide.
+#[derive(Clone, Copy, Debug)]
+pub struct Best {
+    pub certified: f64,
+    /// Its steps; a checkpoint holds it.
+    pub step: u64,
+}
+
+/// What the run file says of the attempts before; nothing at the first.
+#[derive(Default)]
+pub struct Past {
+    pub checkpoints: Vec<CheckpointRow>,
+    evals: Vec<EvalRow>,
+    pub steering: Vec<Steered>,
+    /// What is wrong with the run file that these came from, where it had to be given up.
+    pub lost: Option<String>,
+}
+
+impl Past {
+    /// The best net by the images that decide, up to the position, as far as its checkpoint is known. The last evaluation
+    /// is made again where the run was killed after it.
+    pub fn best(&self, job: &Job, position: &Position) -> Option<Best> {
+        let counts = |row: &&EvalRow| {
+            row.split == job.images.deciding_split()
+                && row.step <= position.step
+                && row.step < job.steps
+                && self.checkpoints.iter().any(|checkpoint| checkpoint.step == row.step)
+        };
+        // Of equals the first.
+        let best = self.evals.iter().rev().filter(counts).max_by(|a, b| a.certified.total_cmp(&b.certified));
+        best.map(|row| Best { certified: row.certified, step: row.step })
+    }
+
+    pub fn read(folder: &Path) -> anyhow::Result<Past> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
+        let read = async {
+            let Some(reader) = RunReader::open(folder).await? else { return Ok(Past::default()) };
+            Ok::<Past, StoreError>(Past {
+                checkpoints: reader.checkpoints().await?,
+                evals: reader.evals(0).await?,
+                steering: reader.steering().await?,
+                lost: None,
+            })
+        };
+        runtime.block_on(read).context("reading the run file")
+    }
+
+    /// As [`Past::read`]; a run file that is damaged is set aside, and what is left of the past are the checkpoints.
+    pub fn recover(folder: &Path) -> anyhow::Result<Past> {
+        let damage = match Past::read(folder) {
+            Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_damage) => format!("{error:#}"),
+            other => return other,
+        };
+        let kept = RunWriter::set_aside(folder).context("setting the damaged run file aside")?;
+        let kept = kept.map_or_else(String::new, |path| format!("; it lies in {}", path.display()));
+        let lost = Some(format!("{damage}{kept}. Figures before this step are lost"));
+        Ok(Past { checkpoints: checkpoint::found(folder)?, lost, ..Past::default() })
+    }
+}

@@ -1,0 +1,171 @@
+//! What a run measures of its net at p = ∞, under way and at its end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use linf::dispatch::Order;
+use linf::experiment::Attack;
+use linf::net::{NetState, StepError};
+use linf::store::{AttackRow, EvalRow, EvalSplit, Findings, Margins, checkpoint, now_ms};
+
+use super::{StepFault, Training};
+use crate::past::{Best, Past};
+use crate::say;
+
+/// Between two lines in the log about an attack under way.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Adversarial images that a run file keeps of one attack: 12 MB of CIFAR-10's.
+const KEPT_EXAMPLES: usize = 1000;
+
+impl Training<'_> {
+    /// Evaluates the net as it stands on the images that decide which is the best: those held out, else the test set.
+    /// Says whether it is the best so far.
+    pub(super) fn evaluate(&mut self, mean_samples: usize) -> anyhow::Result<bool> {
+        let settled = self.settled(mean_samples)?;
+        let step = self.position.step;
+        let certified = self.measure(&settled, self.job.images.deciding_split(), step)?;
+        self.measured = Some(settled);
+        let is_best = self.best.is_none_or(|best| certified > best.certified);
+        if is_best {
+            self.best = Some(Best { certified, step });
+        }
+        Ok(is_best)
+    }
+
+    /// The net, or the average of its past, with running means re-estimated at p = ∞.
+    fn settled(&mut self, mean_samples: usize) -> anyhow::Result<NetState> {
+        let (step, p) = (self.position.step, self.job.point(self.position.step - 1).p);
+        let net = self.engine.state()?;
+        if let Some(what) = net.not_finite() {
+            return Err(StepFault { step, p, error: StepError::NotFinite { what } }.into());
+        }
+        let averaged = self.average.as_ref().map(|average| average.net(net)).transpose()?;
+        let samples = mean_samples.min(self.job.images.own);
+        Ok(self.evaluator.with_means_at_infinity(averaged.as_ref().unwrap_or(net), &self.job.images.train, samples))
+    }
+
+    /// Measures at p = ∞ a net of `step` steps whose means are settled; returns its certified accuracy.
+    fn measure(&mut self, settled: &NetState, split: EvalSplit, step: u64) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let eps = self.job.config.eval.eps;
+        let train_p = self.job.point(step - 1).p;
+        let images = self.job.images.of(split);
+        let evaluation = self.evaluator.certify(settled, images, images.len(), eps);
+        // Only the net as it stands has the running means of its p.
+        let surrogate = if train_p.is_infinite() || step != self.position.step {
+            None
+        } else {
+            let net = self.engine.state()?;
+            self.evaluator.surrogate(net, images, images.len(), train_p, eps)
+        };
+        let row = EvalRow {
+            id: 0,
+            epoch: self.job.epoch(step),
+            step,
+            train_p,
+            eps,
+            split,
+            samples: evaluation.samples.len() as u32,
+            clean: evaluation.clean(),
+            certified: evaluation.certified(),
+            certified_margin: evaluation.certified_by_margin(eps),
+            surrogate_clean: surrogate.map(|(clean, _)| clean),
+            surrogate_certified: surrogate.map(|(_, certified)| certified),
+            seconds: started.elapsed().as_secs_f64(),
+            time_ms: now_ms(),
+        };
+        if row.certified > row.clean {
+            let text = format!(
+                "certified accuracy {:.4} is above clean accuracy {:.4}: an error in the program",
+                row.certified, row.clean
+            );
+            self.writer.event(Some(step), "alarm", text);
+        }
+        let mut margins = Margins::default();
+        for sample in &evaluation.samples {
+            margins.margin.push(sample.margin);
+            margins.label.push(sample.label);
+            margins.prediction.push(sample.prediction);
+            margins.certified.push(sample.certified);
+        }
+        let certified = row.certified;
+        self.writer.eval(row, margins);
+        Ok(certified)
+    }
+
+    /// Attacks the net of `step` on the test set; an order that comes while it does so is obeyed first.
+    pub(super) fn attack(&mut self, plan: &Attack, step: u64, net: &NetState) -> anyhow::Result<Option<Order>> {
+        let started = Instant::now();
+        let (last, eps) = (self.position.step, self.job.config.eval.eps);
+        let (train, test) = (&self.job.images.train, &self.job.images.test);
+        let samples = plan.samples.unwrap_or(test.len()).min(test.len());
+        say(&format!("attacks the net of step {step} on {samples} test images"));
+        let (mut order, mut said, session, writer) = (None, Instant::now(), &mut *self.session, self.writer);
+        let found = self.evaluator.attack(net, train, test, plan, eps, &mut |done| {
+            writer.heartbeat();
+            if said.elapsed() > SAY_EVERY {
+                say(&format!("attacked {done} of {samples}"));
+                said = Instant::now();
+            }
+            order = session.order();
+            order.is_none()
+        });
+        let Some(mut found) = found else { return Ok(order) };
+        let certified = self.evaluator.certify(net, test, samples, eps);
+        let wrong = found.examples.iter().find(|(sample, _)| certified.samples[*sample as usize].certified);
+        if let Some((sample, _)) = wrong {
+            let text = format!("test image {sample} was certified and its class was changed: an error in the program");
+            self.writer.event(Some(last), "alarm", text);
+        }
+        let row = AttackRow {
+            step,
+            eps,
+            samples: samples as u32,
+            under_pgd: found.under_pgd(),
+            under_all: found.under_all(),
+            seconds: started.elapsed().as_secs_f64(),
+            time_ms: now_ms(),
+        };
+        found.examples.truncate(KEPT_EXAMPLES);
+        self.writer.attack(row, Findings { fates: found.fates, examples: found.examples });
+        Ok(None)
+    }
+
+    /// Measures on the test set the net that was best by the held-out images, the last one where that cannot be read, and
+    /// gives it.
+    pub(super) fn measure_the_best(&mut self) -> anyhow::Result<(u64, NetState)> {
+        let last = self.position.step;
+        let last_net = self.measured.take().context("the last net was not measured")?;
+        let (step, net) = match self.best.filter(|best| best.step != last).map(|best| self.best_net(best.step)) {
+            None => (last, last_net),
+            Some(Ok(found)) => found,
+            Some(Err(error)) => {
+                let text = format!("{error:#}; the test set is measured with the last net");
+                say(&text);
+                self.writer.event(Some(last), "alarm", text);
+                (last, last_net)
+            }
+        };
+        self.measure(&net, EvalSplit::Test, step)?;
+        if self.best.is_some_and(|best| best.step == step) {
+            let text =
+                format!("the net of step {step} is the best by the held-out images; the test set is measured with it");
+            self.writer.event(Some(last), "eval", text);
+        }
+        Ok((step, net))
+    }
+
+    /// The net of a checkpoint with the means it was measured with.
+    fn best_net(&mut self, step: u64) -> anyhow::Result<(u64, NetState)> {
+        self.writer.flush().context("writing down the checkpoints")?;
+        let rows = Past::read(&self.folder)?.checkpoints;
+        let row = rows.iter().find(|row| row.step == step).context("the checkpoint of the best net is not there")?;
+        let path = checkpoint::file(&self.folder, &row.file);
+        let loaded = checkpoint::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let mut net = self.engine.state()?.clone();
+        net.restore_measured(step, |name| loaded.tensors.get(name).and_then(|tensor| tensor.f32()))
+            .with_context(|| format!("{} is not of this net", path.display()))?;
+        Ok((step, net))
+    }
+}
