@@ -226,9 +226,9 @@ impl<'a> Dispatcher<'a> {
                 }
                 self.copy_figures(id, COPY).await?;
             }
-            Sight::Gone { nonce, began_ms, how } => {
+            Sight::Gone { nonce, how } => {
                 self.copy_figures(id, Duration::ZERO).await?;
-                let event = self.ending(id, nonce.as_deref(), began_ms, how).await?;
+                let event = self.ending(id, nonce.as_deref(), how).await?;
                 // A worker may have heard of a wish, and obeyed, before we did.
                 self.read_again(id).await?;
                 self.heed_the_wish(id).await?;
@@ -285,13 +285,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// What became of an attempt that is over.
-    async fn ending(
-        &mut self,
-        id: RunId,
-        nonce: Option<&str>,
-        began_ms: Option<i64>,
-        reason: LostReason,
-    ) -> Result<Event, DispatchError> {
+    async fn ending(&mut self, id: RunId, nonce: Option<&str>, reason: LostReason) -> Result<Event, DispatchError> {
         let file = &mut self.watches.entry(id).or_default().file;
         let words = match file.last_words(&self.store.run_dir(id), nonce).await {
             // A run file that cannot be read says nothing. The next worker will name what is wrong with it.
@@ -308,14 +302,9 @@ impl<'a> Dispatcher<'a> {
             }
             Some(outcome) => Event::Left(outcome),
             None => {
-                let now_ms = now_ms();
-                // A checkpoint from the future is from before a clock was set back.
-                let advanced = words
-                    .checkpoint_ms
-                    .zip(began_ms)
-                    .is_some_and(|(written, began)| (began..=now_ms).contains(&written));
                 let retries = self.runs.get(&id).map_or(0, |row| row.config.resources.retries);
-                Event::Vanished(Loss { reason, checkpoint: words.checkpoint, advanced, retries, now_ms })
+                let LastWords { checkpoint, advanced, .. } = words;
+                Event::Vanished(Loss { reason, checkpoint, advanced, retries, now_ms: now_ms() })
             }
         })
     }

@@ -22,8 +22,8 @@ pub struct LastWords {
     pub outcome: Option<Outcome>,
     /// The step of the run's last checkpoint.
     pub checkpoint: Option<u64>,
-    /// When that checkpoint was written, in milliseconds since the Unix epoch.
-    pub checkpoint_ms: Option<i64>,
+    /// Whether this attempt wrote a checkpoint.
+    pub advanced: bool,
 }
 
 impl RunFile {
@@ -54,13 +54,12 @@ impl RunFile {
     /// What the attempt of this nonce left behind. A file that cannot be read says nothing.
     pub async fn last_words(&mut self, run_dir: &Path, nonce: Option<&str>) -> Result<LastWords, StoreError> {
         let Some(reader) = self.reader(run_dir).await? else { return Ok(LastWords::default()) };
-        let outcome = match nonce {
-            Some(nonce) => reader.outcome(nonce).await?,
-            None => None,
+        let (outcome, advanced) = match nonce {
+            Some(nonce) => (reader.outcome(nonce).await?, reader.wrote_a_checkpoint(nonce).await?),
+            None => (None, false),
         };
-        let checkpoints = reader.checkpoints().await?;
-        let last = checkpoints.iter().max_by_key(|row| row.step);
-        Ok(LastWords { outcome, checkpoint: last.map(|row| row.step), checkpoint_ms: last.map(|row| row.time_ms) })
+        let checkpoint = reader.checkpoints().await?.last().map(|row| row.step);
+        Ok(LastWords { outcome, checkpoint, advanced })
     }
 
     async fn reader(&mut self, run_dir: &Path) -> Result<Option<&RunReader>, StoreError> {

@@ -21,8 +21,6 @@ pub enum Sight {
     Gone {
         /// Which attempt has ended; `None` where none ever began.
         nonce: Option<String>,
-        /// When that attempt took the run's lock, if it did. Milliseconds since the Unix epoch.
-        began_ms: Option<i64>,
         /// How the process ended, as far as that is known.
         how: LostReason,
     },
@@ -56,19 +54,18 @@ pub fn look(state: &RunState, run_dir: &Path, child: Option<&mut Child>, now_ms:
             if ended.is_none() && (own || identity::alive(expected)?) {
                 return Ok(Sight::Unsure);
             }
-            let began_ms = said.filter(|said| said.identity.nonce == expected.nonce).map(|said| said.began_ms);
-            Ok(Sight::Gone { nonce: Some(expected.nonce.clone()), began_ms, how: how(ended, expected)? })
+            Ok(Sight::Gone { nonce: Some(expected.nonce.clone()), how: how(ended, expected)? })
         }
         (None, RunState::Starting { since_ms, .. }) => Ok(match said {
             Some(said) if said.began_ms >= *since_ms => {
                 let how = how(ended, &said.identity)?;
-                Sight::Gone { nonce: Some(said.identity.nonce), began_ms: Some(said.began_ms), how }
+                Sight::Gone { nonce: Some(said.identity.nonce), how }
             }
             // A clock that was set back must not make anybody wait.
             _ if (0..UNKNOWN_MS).contains(&(now_ms - since_ms)) => Sight::Unsure,
-            _ => Sight::Gone { nonce: None, began_ms: None, how: LostReason::Vanished },
+            _ => Sight::Gone { nonce: None, how: LostReason::Vanished },
         }),
-        (None, _) => Ok(Sight::Gone { nonce: None, began_ms: None, how: LostReason::Vanished }),
+        (None, _) => Ok(Sight::Gone { nonce: None, how: LostReason::Vanished }),
     }
 }
 
@@ -99,8 +96,8 @@ mod tests {
         identity::own("mine").unwrap()
     }
 
-    fn gone(nonce: &str, began_ms: Option<i64>, how: LostReason) -> Sight {
-        Sight::Gone { nonce: Some(nonce.into()), began_ms, how }
+    fn gone(nonce: &str, how: LostReason) -> Sight {
+        Sight::Gone { nonce: Some(nonce.into()), how }
     }
 
     #[test]
@@ -123,14 +120,14 @@ mod tests {
         let before = WorkerIdentity { start_ticks: me().start_ticks - 1, ..me() };
         WorkerFile { identity: before.clone(), began_ms: 5 }.write(dir.path()).unwrap();
         let seen = look(&running(before), dir.path(), None, 0).unwrap();
-        assert_eq!(seen, gone("mine", Some(5), LostReason::Vanished));
+        assert_eq!(seen, gone("mine", LostReason::Vanished));
     }
 
     #[test]
     fn a_worker_from_before_the_reboot_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let before = WorkerIdentity { boot_id: "before".into(), ..me() };
-        assert_eq!(look(&running(before), dir.path(), None, 0).unwrap(), gone("mine", None, LostReason::Reboot));
+        assert_eq!(look(&running(before), dir.path(), None, 0).unwrap(), gone("mine", LostReason::Reboot));
     }
 
     #[test]
@@ -146,14 +143,14 @@ mod tests {
                 seen => break seen,
             }
         };
-        assert_eq!(seen, gone("n", None, LostReason::Signal { signal: 9 }));
+        assert_eq!(seen, gone("n", LostReason::Signal { signal: 9 }));
     }
 
     #[test]
     fn a_spawn_that_nobody_wrote_down_is_given_some_time() {
         let dir = tempfile::tempdir().unwrap();
         let spawning = RunState::Starting { identity: None, since_ms: 1000, retry: 0 };
-        let nothing = Sight::Gone { nonce: None, began_ms: None, how: LostReason::Vanished };
+        let nothing = Sight::Gone { nonce: None, how: LostReason::Vanished };
         assert_eq!(look(&spawning, dir.path(), None, 1500).unwrap(), Sight::Unsure);
         assert_eq!(look(&spawning, dir.path(), None, 1000 + UNKNOWN_MS).unwrap(), nothing);
         assert_eq!(look(&spawning, dir.path(), None, 0).unwrap(), nothing, "the clock was set back");
@@ -163,6 +160,6 @@ mod tests {
         assert_eq!(look(&spawning, dir.path(), None, 1500).unwrap(), Sight::Unsure);
         WorkerFile { identity: dead, began_ms: 1001 }.write(dir.path()).unwrap();
         let seen = look(&spawning, dir.path(), None, 1500).unwrap();
-        assert_eq!(seen, gone("mine", Some(1001), LostReason::Vanished));
+        assert_eq!(seen, gone("mine", LostReason::Vanished));
     }
 }

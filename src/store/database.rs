@@ -52,7 +52,7 @@ pub(super) static CATALOG: Kind = Kind {
 pub(super) static RUN: Kind = Kind {
     name: "a run file of linf-tui",
     application_id: 0x4c4e_4652, // "LNFR"
-    schema: 4,
+    schema: 5,
     remedy: "Its checkpoints are files of their own: the next worker sets this file aside and trains on from them",
 };
 

@@ -19,6 +19,9 @@ use crate::experiment::{Config, Fate, Schedules, Steered};
 /// The first schema that holds attacks; an older file is read as it is.
 const ATTACKS_SINCE: i64 = 4;
 
+/// The first schema that says which attempt wrote a checkpoint.
+const WRITERS_SINCE: i64 = 5;
+
 /// A run file, open for reading beside the worker that writes it.
 #[derive(Debug)]
 pub struct RunReader {
@@ -238,6 +241,17 @@ impl RunReader {
             query.fetch_optional(&mut *self.connection.lock().await).await.map_err(self.error())?;
         let parse = |json: String| serde_json::from_str(&json).map_err(|error| self.unreadable("an outcome", &error));
         json.flatten().map(parse).transpose()
+    }
+
+    /// Whether the attempt with this nonce wrote one of the checkpoints that are there. One of an older program says nothing.
+    pub async fn wrote_a_checkpoint(&self, nonce: &str) -> Result<bool, StoreError> {
+        if self.schema < WRITERS_SINCE {
+            return Ok(false);
+        }
+        let query = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM checkpoint JOIN attempt ON attempt.id = checkpoint.attempt WHERE nonce = ?)",
+        );
+        query.bind(nonce).fetch_one(&mut *self.connection.lock().await).await.map_err(self.error())
     }
 
     /// The figures that a list shows. `schedules` are those of the config; what was changed on the way is heeded.

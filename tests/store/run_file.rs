@@ -61,6 +61,28 @@ async fn what_is_logged_is_read() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_is_of_the_attempt_that_wrote_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (nonce, step) in [("a", Some(20)), ("b", None), ("c", Some(40))] {
+        let writer = writer(dir.path(), nonce);
+        if let Some(step) = step {
+            writer.checkpoint(example::checkpoint(dir.path(), step, CheckpointKind::Phase));
+        }
+        writer.flush().unwrap();
+        let reader = reader(dir.path()).await;
+        assert_eq!(reader.wrote_a_checkpoint(nonce).await.unwrap(), step.is_some(), "{nonce}");
+        assert!(!reader.wrote_a_checkpoint("another").await.unwrap());
+    }
+    // The one who writes the same checkpoint again has written it.
+    let again = writer(dir.path(), "d");
+    again.checkpoint(example::checkpoint(dir.path(), 20, CheckpointKind::Phase));
+    again.flush().unwrap();
+    let reader = reader(dir.path()).await;
+    let found = [reader.wrote_a_checkpoint("a").await.unwrap(), reader.wrote_a_checkpoint("d").await.unwrap()];
+    assert_eq!(found, [false, true]);
+}
+
+#[tokio::test]
 async fn a_run_without_a_file_is_none() {
     let dir = tempfile::tempdir().unwrap();
     assert!(RunReader::open(dir.path()).await.unwrap().is_none());

@@ -44,7 +44,7 @@ async fn write_the_fixture() {
     pen.finish(Outcome::Stopped { checkpoint: Some(20) }).unwrap();
     drop(pen);
     store.catalog().close().await;
-    let path = fixture(4);
+    let path = fixture(5);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::best()));
     archive.append_dir_all("runs", &root).unwrap();
@@ -73,7 +73,7 @@ fn unpack(schema: u32, to: &Path) {
 
 #[tokio::test]
 async fn every_released_schema_opens() {
-    for schema in 1..=4 {
+    for schema in 1..=5 {
         let dir = tempfile::tempdir().unwrap();
         unpack(schema, dir.path());
         let root = dir.path().join("runs");
@@ -141,7 +141,7 @@ async fn a_later_schema_is_refused() {
     let refused = |error: StoreError| {
         let text = error.to_string();
         assert!(
-            matches!(error, StoreError::Newer { found: 99, known: 1..=4, .. }) && text.contains("newer linf-tui"),
+            matches!(error, StoreError::Newer { found: 99, known: 1..=5, .. }) && text.contains("newer linf-tui"),
             "{text}"
         );
     };

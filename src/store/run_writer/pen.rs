@@ -136,7 +136,7 @@ impl Pen {
                 Message::Attack(attack) => insert_attack(&mut transaction, &attack.0, &attack.1).await?,
                 Message::Event(row) => insert_event(&mut transaction, row).await?,
                 Message::Checkpoint(row) => {
-                    removed.extend(insert_checkpoint(&mut transaction, row, self.keep).await?);
+                    removed.extend(insert_checkpoint(&mut transaction, row, attempt, self.keep).await?);
                 }
                 Message::Finish(outcome, _) => set_outcome(&mut transaction, attempt, outcome).await?,
                 Message::TruncateAfter(step, _) => {
@@ -328,11 +328,12 @@ async fn insert_event(transaction: &mut Tx<'_>, row: &EventRow) -> Result<(), sq
 async fn insert_checkpoint(
     transaction: &mut Tx<'_>,
     row: &CheckpointRow,
+    attempt: i64,
     keep: usize,
 ) -> Result<Vec<CheckpointRow>, sqlx::Error> {
     sqlx::query(
-        "INSERT OR REPLACE INTO checkpoint (step, epoch, p, kind, file, bytes, hash, time_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO checkpoint (step, epoch, p, kind, file, bytes, hash, time_ms, attempt)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.step.cast_signed())
     .bind(storable(row.epoch))
@@ -342,6 +343,7 @@ async fn insert_checkpoint(
     .bind(row.bytes.cast_signed())
     .bind(&row.hash)
     .bind(row.time_ms)
+    .bind(attempt)
     .execute(&mut **transaction)
     .await?;
     let rows: Vec<CheckpointRow> = sqlx::query_as("SELECT * FROM checkpoint").fetch_all(&mut **transaction).await?;
