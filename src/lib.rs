@@ -4,6 +4,7 @@
 //! Dependencies run downwards: `bin → cli, tui → dispatch, report → store → experiment`, and `net → dist`;
 //! [`dist`] and [`experiment`] know nobody. libtorch is linked by the binary `linf-train` alone.
 
+pub mod certificate;
 pub mod cli;
 pub mod dataset;
 pub mod dispatch;

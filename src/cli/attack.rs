@@ -1,9 +1,6 @@
 //! `linf-tui attack`: tries to change the classes that a run's net gives, and holds its certificates against what it finds.
 
-use std::{
-    io::{IsTerminal, Write, stderr},
-    time::Instant,
-};
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
@@ -11,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Exit, Place,
-    measure::MeasureArgs,
+    measure::{MeasureArgs, passing},
     place::{json, line},
 };
 use crate::{
@@ -76,10 +73,7 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
         let (started, samples) = (Instant::now(), measured.samples);
         let (train, test) = (&measured.data.train, &measured.data.test);
         let mut progress = |done: usize| {
-            if stderr().is_terminal() {
-                // A line that goes away again is no result; where it cannot be written nothing is lost.
-                let _ = write!(stderr(), "\rε = {eps}: attacked {done} of {samples} \r");
-            }
+            passing(&format!("ε = {eps}: attacked {done} of {samples}"));
             true
         };
         let Some(found) = measured.evaluator.attack(&measured.net, train, test, &plan, eps, &mut progress) else {

@@ -1,22 +1,19 @@
 //! `linf-tui certify`: what a run's net provably withstands, image by image.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
 use super::{
     Exit, Place,
-    measure::MeasureArgs,
+    measure::{MeasureArgs, passing},
     place::{json, line},
+    samples::{Claims, Kind},
 };
 use crate::{
-    experiment::Epsilon,
+    experiment::{Epsilon, Neighbourhood, Radius, Threat},
     net::Evaluation,
     report::{
         figures::accuracy,
@@ -27,12 +24,19 @@ use crate::{
 /// Certify a run's net at p = ∞: the share of test images whose class no perturbation of at most ε can change.
 ///
 /// "certified" propagates intervals through the net with the very float32 operations of its forward pass, so that
-/// rounding is counted in; "by margin" is the share with margin > 2ε, which holds in real arithmetic.
+/// rounding is counted in (docs/soundness.md has the proof); "by margin" is the share with margin > 2ε, the papers' rule,
+/// which holds in real arithmetic and not always of a program.
 #[derive(Debug, Args)]
 pub struct CertifyArgs {
     #[command(flatten)]
     net: MeasureArgs,
-    /// Write what was found of each image, as .csv or .jsonl.
+    /// What ε means: real, any change of a pixel; or 8-bit, whole steps of 1/255.
+    #[arg(long, default_value_t, value_name = "READING")]
+    threat: Threat,
+    /// Find the largest certified radius of each image too.
+    #[arg(long)]
+    radius: bool,
+    /// Write what was found of each image, as .csv, .jsonl or .npz.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Print JSON.
@@ -43,30 +47,53 @@ pub struct CertifyArgs {
 #[derive(Serialize)]
 struct Certified {
     eps: Epsilon,
+    threat: Threat,
     samples: usize,
     clean: f64,
     certified: f64,
     by_margin: f64,
+    /// Of all images, misclassified ones counting as 0: by how many hundredths of them it is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    radius: Option<Quantiles>,
+}
+
+/// Radii that all but so many images in a hundred reach.
+#[derive(Clone, Copy, Serialize)]
+struct Quantiles {
+    p10: f64,
+    p25: f64,
+    p50: f64,
+    p75: f64,
+    p90: f64,
 }
 
 pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
-    let kind = args.save.as_deref().map(kind).transpose()?;
+    let kind = args.save.as_deref().map(Kind::of).transpose()?;
     let mut measured = args.net.prepare(place).await?;
+    let (net, test, threat) = (&measured.net, &measured.data.test, args.threat);
     let mut evaluations: Vec<(Epsilon, Evaluation)> = Vec::new();
     for &eps in &measured.radii {
-        let evaluation = measured.evaluator.certify(&measured.net, &measured.data.test, measured.samples, eps);
-        evaluations.push((eps, evaluation));
+        let around = Neighbourhood { eps, threat };
+        evaluations.push((eps, measured.evaluator.certify(net, test, measured.samples, around)));
     }
+    let radii = evaluations.first().filter(|_| args.radius).map(|(_, evaluation)| {
+        let mut progress = |done: usize| passing(&format!("radius found of {done} of {}", measured.samples));
+        measured.evaluator.radii(net, test, evaluation, threat, &mut progress)
+    });
     if let (Some(path), Some(kind)) = (&args.save, kind) {
-        save(path, kind, &evaluations).with_context(|| format!("writing {}", path.display()))?;
+        let claims = Claims { evaluations: &evaluations, radii: radii.as_deref(), threat };
+        claims.save(path, kind).with_context(|| format!("writing {}", path.display()))?;
     }
+    let radius = radii.as_deref().and_then(|radii| quantiles(radii, threat));
     let rows: Vec<Certified> = (evaluations.iter())
         .map(|(eps, evaluation)| Certified {
             eps: *eps,
+            threat,
             samples: evaluation.samples.len(),
             clean: evaluation.clean(),
             certified: evaluation.certified(),
             by_margin: evaluation.certified_by_margin(*eps),
+            radius,
         })
         .collect();
     if args.json {
@@ -80,54 +107,31 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
         let [clean, certified, by_margin] = shares;
         table.row([row.eps.to_string(), row.samples.to_string(), clean, certified, by_margin]);
     }
-    line(&format!("{}, step {}", measured.name, measured.step))?;
+    line(&format!("{}, step {}{}", measured.name, measured.step, reading(threat)))?;
     line(table.to_string().trim_end())?;
+    if let Some(radius) = radius {
+        let headings = ["certified radius", "p10", "p25", "median", "p75", "p90"];
+        let mut table = Table::new(headings.map(|heading| (heading, Side::Right)));
+        let figures = [radius.p10, radius.p25, radius.p50, radius.p75, radius.p90];
+        let [p10, p25, p50, p75, p90] = figures.map(|figure| format!("{figure:.4}"));
+        table.row(["of all images".into(), p10, p25, p50, p75, p90]);
+        line(table.to_string().trim_end())?;
+    }
     Ok(Exit::Done)
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Csv,
-    JsonLines,
-}
-
-fn kind(path: &Path) -> Result<Kind> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("csv") => Ok(Kind::Csv),
-        Some("jsonl") => Ok(Kind::JsonLines),
-        _ => bail!("{}: name a file that ends in .csv or .jsonl", path.display()),
+fn reading(threat: Threat) -> &'static str {
+    match threat {
+        Threat::Real => "",
+        Threat::EightBit => ", perturbed in whole steps of 1/255",
     }
 }
 
-/// One line an image: number, label, prediction, margin in pixels, and whether it is certified at each radius.
-fn save(path: &Path, kind: Kind, evaluations: &[(Epsilon, Evaluation)]) -> Result<()> {
-    let Some((_, first)) = evaluations.first() else { return Ok(()) };
-    let mut out = BufWriter::new(File::create(path)?);
-    if let Kind::Csv = kind {
-        let columns: String = evaluations.iter().map(|(eps, _)| format!(",certified at {eps}")).collect();
-        writeln!(out, "sample,label,prediction,margin{columns}")?;
-    }
-    for (number, sample) in first.samples.iter().enumerate() {
-        let certified = evaluations.iter().map(|(eps, evaluation)| (eps, evaluation.samples[number].certified));
-        match kind {
-            Kind::Csv => {
-                let certified: String = certified.map(|(_, certified)| format!(",{certified}")).collect();
-                writeln!(out, "{number},{},{},{}{certified}", sample.label, sample.prediction, sample.margin)?;
-            }
-            Kind::JsonLines => {
-                let certified: serde_json::Map<String, serde_json::Value> =
-                    certified.map(|(eps, certified)| (eps.to_string(), certified.into())).collect();
-                let record = serde_json::json!({
-                    "sample": number,
-                    "label": sample.label,
-                    "prediction": sample.prediction,
-                    "margin": sample.margin,
-                    "certified": certified,
-                });
-                writeln!(out, "{record}")?;
-            }
-        }
-    }
-    out.flush()?;
-    Ok(())
+/// `None` of no images. An image that is not even certified as it stands counts as 0.
+fn quantiles(radii: &[Option<Radius>], threat: Threat) -> Option<Quantiles> {
+    let mut sorted: Vec<f64> = radii.iter().map(|radius| radius.map_or(0.0, |radius| threat.pixels(radius))).collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    let at = |share: f64| sorted[(share * last as f64).round() as usize];
+    Some(Quantiles { p10: at(0.1), p25: at(0.25), p50: at(0.5), p75: at(0.75), p90: at(0.9) })
 }

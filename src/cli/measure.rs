@@ -1,5 +1,7 @@
 //! A net of a run, ready to be measured: what `certify` and `attack` begin with.
 
+use std::io::{IsTerminal, Write, stderr};
+
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
@@ -46,6 +48,14 @@ pub struct Measured {
     pub radii: Vec<Epsilon>,
     /// Of the test set.
     pub samples: usize,
+}
+
+/// Says on a terminal how far a long measurement is, on a line that the next one overwrites.
+pub fn passing(text: &str) {
+    if stderr().is_terminal() {
+        // A line that goes away again is no result; where it cannot be written nothing is lost.
+        let _ = write!(stderr(), "\r{text} \r");
+    }
 }
 
 impl MeasureArgs {

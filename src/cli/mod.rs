@@ -11,6 +11,7 @@ pub mod data;
 mod dispatch;
 mod doctor;
 mod exit;
+mod export;
 mod follow;
 mod fork;
 mod group;
@@ -27,6 +28,7 @@ mod queue;
 mod reindex;
 mod report;
 mod rm;
+mod samples;
 mod show;
 mod steer;
 mod turn;
@@ -92,6 +94,7 @@ enum Verb {
     Data(data::DataArgs),
     Certify(certify::CertifyArgs),
     Attack(attack::AttackArgs),
+    Export(export::ExportArgs),
     Report(report::ReportArgs),
     Config(config::ConfigArgs),
     Dispatch(dispatch::DispatchArgs),
@@ -156,6 +159,7 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Data(args)) => data::run(&args).map(|()| Exit::Done)?,
         Some(Verb::Certify(args)) => certify::run(args, place).await?,
         Some(Verb::Attack(args)) => attack::run(args, place).await?,
+        Some(Verb::Export(args)) => export::run(args, place).await?,
         Some(Verb::Report(args)) => report::run(args, place).await?,
         Some(Verb::Config(args)) => config::run(args, place).await?,
         Some(Verb::Dispatch(args)) => dispatch::run(args, place).await?,

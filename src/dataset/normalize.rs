@@ -40,6 +40,11 @@ impl Normalizer {
         (0..self.mean.len()).map(|channel| (self.normalize(channel, 0.0), self.normalize(channel, 1.0))).collect()
     }
 
+    /// The mean of each channel.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
     /// `fl(1 / std)`: the factor from pixel units to normalised units.
     pub fn scale(&self) -> f32 {
         self.scale

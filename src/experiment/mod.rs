@@ -14,6 +14,7 @@ mod run_state;
 mod schedule;
 mod steering;
 mod sweep;
+mod threat;
 mod turn;
 
 pub use config::{
@@ -31,6 +32,7 @@ pub use run_state::{Desired, FailReason, LostReason, Progress, RunState, WaitRea
 pub use schedule::{Phase, Point, Schedules};
 pub use steering::{Order, Steered, Steering};
 pub use sweep::{SweepError, expand};
+pub use threat::{Neighbourhood, Radius, Threat, UnknownThreat};
 pub use turn::{After, Need, Parent, Turn};
 
 #[cfg(test)]

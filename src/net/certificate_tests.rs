@@ -2,7 +2,7 @@
 
 use crate::dataset::{DatasetId, Normalizer, Split, random};
 use crate::dist::Simd;
-use crate::experiment::{Adam, Epsilon, PNorm, parse};
+use crate::experiment::{Adam, Epsilon, Neighbourhood, PNorm, Radius, Threat, parse};
 
 use super::{Batch, CpuEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint};
 
@@ -159,5 +159,48 @@ fn the_whole_net_moves_no_more_than_its_input() {
         for (da, db) in distances(&net, &a).iter().zip(distances(&net, &b)) {
             assert!((da - db).abs() <= apart + 1e-5);
         }
+    }
+}
+
+#[test]
+fn radii_are_the_largest_at_which_the_certificate_holds() {
+    let (net, split) = trained();
+    let mut evaluator = evaluator();
+    for threat in [Threat::Real, Threat::EightBit] {
+        let evaluation = evaluator.certify(&net, &split, 40, eps("0.1"));
+        let radii = evaluator.radii(&net, &split, &evaluation, threat, &mut |_| ());
+        let mut certified_at = |radius: u32, sample: usize| {
+            let around = Neighbourhood { eps: threat.eps(Radius(radius)), threat };
+            let one = Split {
+                images: split.images[sample * ID.pixels()..(sample + 1) * ID.pixels()].to_vec(),
+                labels: vec![split.labels[sample]],
+            };
+            evaluator.certify(&net, &one, 1, around).samples[0].certified
+        };
+        let mut positive = 0;
+        for (sample, radius) in radii.into_iter().enumerate() {
+            let found = evaluation.samples[sample];
+            match radius {
+                None => assert!(!certified_at(0, sample) && (found.prediction != found.label || found.margin <= 0.0)),
+                Some(Radius(steps)) => {
+                    assert!(certified_at(steps, sample), "sample {sample}, {threat}");
+                    assert!(steps == threat.steps() || !certified_at(steps + 1, sample), "sample {sample}, {threat}");
+                    positive += usize::from(steps > 0);
+                }
+            }
+        }
+        assert!(positive > 10, "{positive}: the test shows nothing");
+    }
+}
+
+#[test]
+fn whole_steps_of_the_image_are_certified_wherever_real_changes_are() {
+    let (net, split) = trained();
+    let mut evaluator = evaluator();
+    for text in ["0.03", "8/255", "0.05"] {
+        let real = evaluator.certify(&net, &split, 200, eps(text));
+        let steps = evaluator.certify(&net, &split, 200, Neighbourhood { eps: eps(text), threat: Threat::EightBit });
+        assert!(real.samples.iter().zip(&steps.samples).all(|(real, steps)| steps.certified || !real.certified));
+        assert!(steps.certified() >= real.certified() && real.certified() > 0.0);
     }
 }

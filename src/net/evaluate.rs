@@ -2,7 +2,7 @@
 
 use crate::dataset::{DatasetId, Normalizer, Split, fill_batch};
 use crate::dist::{Pool, Simd};
-use crate::experiment::{Epsilon, PNorm};
+use crate::experiment::{Epsilon, Neighbourhood, PNorm};
 
 use super::trunk::{add_bias, bound, evaluate, subtract, turn};
 use super::{InputBox, LayerState, NetState};
@@ -33,7 +33,7 @@ pub struct SampleResult {
     pub label: u8,
     /// The class the program gives: the first of the smallest distances, or of the largest logits.
     pub prediction: u8,
-    /// Whether interval propagation proves the class for every float32 input of the box of radius ε.
+    /// Whether interval propagation proves the class for every float32 input of the box.
     pub certified: bool,
 }
 
@@ -123,10 +123,16 @@ impl Evaluator {
         net
     }
 
-    /// Clean prediction, margin, and interval certificate at `eps` of the first `samples` images of `split`, at p = ∞
-    /// with the net's means as they are.
-    pub fn certify(&mut self, net: &NetState, split: &Split, samples: usize, eps: Epsilon) -> Evaluation {
-        let input_box = InputBox::new(self.id, eps);
+    /// Clean prediction, margin, and interval certificate of the first `samples` images of `split` and what lies `around`
+    /// them, at p = ∞ with the net's means as they are.
+    pub fn certify(
+        &mut self,
+        net: &NetState,
+        split: &Split,
+        samples: usize,
+        around: impl Into<Neighbourhood>,
+    ) -> Evaluation {
+        let input_box = InputBox::new(self.id, around);
         let size = self.id.pixels();
         let std = self.id.std();
         let mut evaluation = Evaluation::default();
@@ -208,7 +214,7 @@ impl Evaluator {
     }
 
     /// Whether each box is proved to have its label, at p = ∞ (arXiv 2102.05363 §4).
-    fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[u8]) -> Vec<bool> {
+    pub(super) fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[u8]) -> Vec<bool> {
         let (low, high) = self.bounds(net, low, high);
         let Some((turned, head)) = &net.head else {
             let rows = low.chunks_exact(net.classes()).zip(high.chunks_exact(net.classes()));
@@ -225,7 +231,7 @@ impl Evaluator {
     ///
     /// They are computed with the same float32 operations as [`Self::answers`], each of which is monotone, so they
     /// enclose every value that the program itself can compute on the box, rounding included.
-    fn bounds(&self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
+    pub(super) fn bounds(&self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
         for layer in &net.layers {
             (low, high) = bound(&self.pool, self.simd, layer, &low, &high);
             subtract(&mut low, &layer.mean);

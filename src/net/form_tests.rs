@@ -324,7 +324,7 @@ fn no_point_of_a_certified_box_changes_the_class_of_any_kind_of_net() {
                 assert_eq!(answer.prediction, sample.label, "{model}: sample {index}");
             }
         }
-        let at_zero = evaluator.certify(&net, &split, 60, "0".parse().unwrap());
+        let at_zero = evaluator.certify(&net, &split, 60, "0".parse::<crate::experiment::Epsilon>().unwrap());
         assert!(at_zero.certified() >= evaluation.certified() && at_zero.clean() == evaluation.clean());
     }
 }

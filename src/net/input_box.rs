@@ -1,13 +1,14 @@
 //! The set of inputs a certificate speaks of.
 
 use crate::dataset::{DatasetId, Normalizer};
-use crate::experiment::Epsilon;
+use crate::experiment::{Epsilon, Neighbourhood, Threat};
 
 /// The ends of the box of allowed inputs around a pixel, per channel and raw pixel value, in normalised units.
 ///
-/// Threat model: any real perturbation of at most ε in pixel units, clipped to [0, 1], then rounded to float32. The lower
-/// end is rounded down and the upper one up, from exact fractions, so every float32 the perturbed pixel can round to
-/// lies between them; the normalisation is monotone, so the normalised pixel lies between the normalised ends.
+/// Of real perturbations, clipped to [0, 1] and then rounded to float32, the lower end is rounded down and the upper one
+/// up, from exact fractions, so every float32 the perturbed pixel can round to lies between them; of whole steps of an
+/// 8-bit image the ends are pixels themselves. The normalisation is monotone, so the normalised pixel lies between the
+/// normalised ends.
 #[derive(Clone, Debug)]
 pub struct InputBox {
     /// `[C][256]`: (low, high).
@@ -15,13 +16,17 @@ pub struct InputBox {
 }
 
 impl InputBox {
-    /// The box of radius `eps` for the images of a data set.
-    pub fn new(id: DatasetId, eps: Epsilon) -> InputBox {
+    /// The box for the images of a data set.
+    pub fn new(id: DatasetId, around: impl Into<Neighbourhood>) -> InputBox {
+        let Neighbourhood { eps, threat } = around.into();
         let normalizer = Normalizer::new(id);
         let ends = (0..id.channels())
             .map(|channel| {
                 std::array::from_fn(|raw| {
-                    let (low, high) = pixel_ends(raw as u64, eps);
+                    let (low, high) = match threat {
+                        Threat::Real => pixel_ends(raw as u64, eps),
+                        Threat::EightBit => byte_ends(raw as u8, eps),
+                    };
                     (normalizer.normalize(channel, low), normalizer.normalize(channel, high))
                 })
             })
@@ -51,6 +56,14 @@ fn pixel_ends(raw: u64, eps: Epsilon) -> (f32, f32) {
     let low = if a >= centre { 0.0 } else { outwards(centre - a, below).0 };
     let high = if centre + a >= below { 1.0 } else { outwards(centre + a, below).1 };
     (low, high)
+}
+
+/// The pixels of the bytes [raw − k, raw + k] ∩ [0, 255], as the program reads them, with k = ⌊255·ε⌋.
+fn byte_ends(raw: u8, eps: Epsilon) -> (f32, f32) {
+    // ε ≤ 1, so k ≤ 255.
+    let steps = (u128::from(eps.numerator()) * 255 / u128::from(eps.denominator())) as u8;
+    let pixel = |byte: u8| f32::from(byte) / 255.0;
+    (pixel(raw.saturating_sub(steps)), pixel(raw.saturating_add(steps)))
 }
 
 /// The largest float32 not above n/d, and one not below it by more than two steps. 0 < n < d.
@@ -109,11 +122,26 @@ mod tests {
     }
 
     #[test]
+    fn the_ends_of_an_8_bit_image_are_pixels_inside_the_real_box() {
+        for (text, steps) in [("8/255", 8), ("0.3", 76), ("1/256", 0), ("0.1", 25), ("1", 255), ("0", 0)] {
+            let eps: Epsilon = text.parse().unwrap();
+            for raw in 0..=255u8 {
+                let (low, high) = byte_ends(raw, eps);
+                let ends =
+                    [i32::from(raw) - steps, i32::from(raw) + steps].map(|byte| byte.clamp(0, 255) as f32 / 255.0);
+                assert_eq!([low, high], ends, "{text} {raw}");
+                let (real_low, real_high) = pixel_ends(raw.into(), eps);
+                assert!(real_low <= low && high <= real_high, "{text} {raw}");
+            }
+        }
+    }
+
+    #[test]
     fn the_pixel_itself_is_inside_even_at_radius_zero() {
         for id in [DatasetId::Mnist, DatasetId::Cifar10] {
             let image: Vec<u8> = (0..id.pixels()).map(|i| (i % 256) as u8).collect();
             let (mut low, mut high) = (vec![0.0; image.len()], vec![0.0; image.len()]);
-            InputBox::new(id, "0".parse().unwrap()).around(&image, &mut low, &mut high);
+            InputBox::new(id, "0".parse::<Epsilon>().unwrap()).around(&image, &mut low, &mut high);
             let normalizer = Normalizer::new(id);
             let plane = id.height() * id.width();
             for (i, &raw) in image.iter().enumerate() {

@@ -12,6 +12,7 @@ mod evaluate;
 mod head;
 mod input_box;
 mod loss;
+mod radii;
 mod shape;
 mod state;
 mod tanh;
@@ -34,3 +35,5 @@ mod certificate_tests;
 mod form_tests;
 #[cfg(test)]
 mod gradient_tests;
+#[cfg(test)]
+mod soundness_tests;

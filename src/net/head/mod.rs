@@ -50,7 +50,7 @@ impl Linear {
     }
 
     /// 1/√inputs, as the program has it.
-    fn scale(&self) -> f32 {
+    pub fn scale(&self) -> f32 {
         (1.0 / (self.inputs as f64).sqrt()) as f32
     }
 
