@@ -5,7 +5,7 @@ demo: libtorch
 	$(CARGO) build --release --quiet
 	@scripts/demo
 
-test: libtorch
+test: libtorch numpy
 	@scripts/test
 
 # The reliability battery in full: some minutes of kills, torn logs, crowds and signals. It ends with one line of counts.
@@ -15,4 +15,7 @@ battery: libtorch
 libtorch:
 	@scripts/fetch-libtorch
 
-.PHONY: demo test battery libtorch
+numpy:
+	@scripts/fetch-numpy
+
+.PHONY: demo test battery libtorch numpy

@@ -1,14 +1,17 @@
 //! `linf-tui attack`: tries to change the classes that a run's net gives, and holds its certificates against what it finds.
 
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Exit, Place,
-    measure::{MeasureArgs, passing},
+    Exit, Place, examples, gap,
+    measure::{MeasureArgs, Measured, passing},
     place::{json, line},
 };
 use crate::{
@@ -22,8 +25,14 @@ use crate::{
 /// Attack a run's net at p = ∞ and compare with its certificates.
 ///
 /// First the papers' PGD, whose gradient at p = ∞ sees one pixel a class; then APGD with gradients taken through the net
-/// at a finite p, towards any other class and towards the likeliest ones. Between "certified" and "under all" lies
-/// the truth. An image that was certified and is broken is an error of the program: it is named, and the exit code is 1.
+/// at a finite p, towards any other class and towards the likeliest ones; then a search pixel by pixel along the paths that
+/// the scores depend on, from the image and from corners of the box. Between "certified" and "under all" lies the truth. An
+/// image that was certified and is broken is an error of the program: it is named, the input is saved, and the exit code
+/// is 1.
+///
+/// With --gap each image that is classified right is attacked around its own certified radius instead: at it, where every
+/// attack must fail, just above it, and further out until its class changes. What lies between the radius that is certified and the
+/// one that is broken is what neither knows.
 #[derive(Debug, Args)]
 pub struct AttackArgs {
     #[command(flatten)]
@@ -31,7 +40,7 @@ pub struct AttackArgs {
     /// Steps of PGD; 0: none. By default the config's, else 20.
     #[arg(long, value_name = "N")]
     pgd_steps: Option<u32>,
-    /// Steps of each APGD. By default the config's, else 50.
+    /// Steps of each APGD, and moves of each search. By default the config's, else 50.
     #[arg(long, value_name = "N")]
     steps: Option<u32>,
     /// Random starts of each APGD. By default the config's, else 2.
@@ -40,6 +49,12 @@ pub struct AttackArgs {
     /// Rival classes tried one by one. By default the config's, else 3.
     #[arg(long, value_name = "N")]
     targets: Option<u32>,
+    /// Bound the robust radius of each image from below by certificate and from above by attack, instead of attacking at ε.
+    #[arg(long)]
+    gap: bool,
+    /// Write what became of each image, and the adversarial images, as .npz.
+    #[arg(long, value_name = "FILE", conflicts_with = "gap")]
+    save: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -59,6 +74,9 @@ struct Attacked {
 }
 
 pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
+    if let Some(path) = &args.save {
+        examples::is_npz(path)?;
+    }
     let mut measured = args.net.prepare(place).await?;
     let default = measured.config.eval.attack.unwrap_or_default();
     let plan = Attack {
@@ -66,21 +84,48 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
         steps: args.steps.unwrap_or(default.steps).max(1),
         restarts: args.restarts.unwrap_or(default.restarts),
         targets: args.targets.unwrap_or(default.targets),
-        samples: Some(measured.samples),
+        samples: None,
     };
-    let mut rows = Vec::new();
+    let (broken, written) = if args.gap {
+        let found = gap::measure(&mut measured, &plan);
+        (gap::print(&measured, &found, args.json)?, found.false_certificates)
+    } else {
+        at_each_radius(&mut measured, &plan, args.save.as_deref(), args.json)?
+    };
+    if !broken {
+        return Ok(Exit::Done);
+    }
+    let path = PathBuf::from(format!("false-certificates-{}-{}.npz", measured.name, measured.step));
+    examples::save(&path, &[], &written).with_context(|| format!("writing {}", path.display()))?;
+    line(&format!("the inputs that show it are in {}", path.display()))?;
+    Ok(Exit::Failed)
+}
+
+/// Examples by the test image's number.
+type Examples = Vec<(u32, Vec<f32>)>;
+
+/// Whether a certificate was false, and the inputs that show it.
+fn at_each_radius(
+    measured: &mut Measured,
+    plan: &Attack,
+    save: Option<&Path>,
+    as_json: bool,
+) -> Result<(bool, Examples)> {
+    let (mut rows, mut wrong) = (Vec::new(), Examples::new());
     for &eps in &measured.radii {
         let (started, samples) = (Instant::now(), measured.samples);
+        let plan = Attack { samples: Some(samples), ..*plan };
         let (train, test) = (&measured.data.train, &measured.data.test);
         let mut progress = |done: usize| {
             passing(&format!("ε = {eps}: attacked {done} of {samples}"));
             true
         };
-        let Some(found) = measured.evaluator.attack(&measured.net, train, test, &plan, eps, &mut progress) else {
-            continue;
-        };
+        let found = measured.evaluator.attack(&measured.net, train, test, &plan, eps.into(), &mut progress);
+        let Some(found) = found else { continue };
         let evaluation = measured.evaluator.certify(&measured.net, test, samples, eps);
-        let broken = found.examples.iter().map(|(sample, _)| *sample);
+        let is_false = |(sample, _): &&(u32, Vec<f32>)| evaluation.samples[*sample as usize].certified;
+        let false_certificates: Vec<u32> = found.examples.iter().filter(is_false).map(|(sample, _)| *sample).collect();
+        wrong.extend(found.examples.iter().filter(is_false).cloned());
         rows.push(Attacked {
             eps,
             samples,
@@ -88,28 +133,37 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
             under_pgd: found.under_pgd(),
             under_all: found.under_all(),
             certified: evaluation.certified(),
-            false_certificates: broken.filter(|sample| evaluation.samples[*sample as usize].certified).collect(),
+            false_certificates,
             seconds: started.elapsed().as_secs_f64(),
         });
+        if let Some(path) = save {
+            // Of several radii the last is kept.
+            examples::save(path, &found.fates, &found.examples)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
     }
-    let is_wrong = rows.iter().any(|row| !row.false_certificates.is_empty());
-    if args.json {
+    if as_json {
         json(&rows)?;
     } else {
-        let headings = ["ε", "test images", "clean", "under PGD", "under all", "certified", "took"];
-        let mut table = Table::new(headings.map(|heading| (heading, Side::Right)));
-        for row in &rows {
-            let shares = [row.clean, row.under_pgd, row.under_all, row.certified];
-            let [clean, under_pgd, under_all, certified] = shares.map(|share| accuracy(Some(share)));
-            let (eps, samples) = (row.eps.to_string(), row.samples.to_string());
-            table.row([eps, samples, clean, under_pgd, under_all, certified, duration(row.seconds)]);
-        }
-        line(&format!("{}, step {}", measured.name, measured.step))?;
-        line(table.to_string().trim_end())?;
-        for row in rows.iter().filter(|row| !row.false_certificates.is_empty()) {
-            let (eps, samples) = (row.eps, &row.false_certificates);
-            line(&format!("ERROR of the program: certified at ε = {eps} and broken: test images {samples:?}"))?;
-        }
+        print(measured, &rows)?;
     }
-    Ok(if is_wrong { Exit::Failed } else { Exit::Done })
+    Ok((!wrong.is_empty(), wrong))
+}
+
+fn print(measured: &Measured, rows: &[Attacked]) -> Result<()> {
+    let headings = ["ε", "test images", "clean", "under PGD", "under all", "certified", "took"];
+    let mut table = Table::new(headings.map(|heading| (heading, Side::Right)));
+    for row in rows {
+        let shares = [row.clean, row.under_pgd, row.under_all, row.certified];
+        let [clean, under_pgd, under_all, certified] = shares.map(|share| accuracy(Some(share)));
+        let (eps, samples) = (row.eps.to_string(), row.samples.to_string());
+        table.row([eps, samples, clean, under_pgd, under_all, certified, duration(row.seconds)]);
+    }
+    line(&format!("{}, step {}", measured.name, measured.step))?;
+    line(table.to_string().trim_end())?;
+    for row in rows.iter().filter(|row| !row.false_certificates.is_empty()) {
+        let (eps, samples) = (row.eps, &row.false_certificates);
+        line(&format!("ERROR of the program: certified at ε = {eps} and broken: test images {samples:?}"))?;
+    }
+    Ok(())
 }

@@ -117,14 +117,24 @@ impl Claims<'_> {
     }
 }
 
-fn array<T: AutoSerialize + npyz::Serialize>(
+/// Adds a vector to an archive.
+pub fn array<T: AutoSerialize>(
     archive: &mut NpzWriter<impl Write + io::Seek>,
     name: &str,
     values: impl Iterator<Item = T>,
 ) -> io::Result<()> {
     let values: Vec<T> = values.collect();
-    let mut writer =
-        archive.array(name, Default::default())?.default_dtype().shape(&[values.len() as u64]).begin_nd()?;
+    arrays(archive, name, &[values.len() as u64], values.into_iter())
+}
+
+/// Adds an array of this shape to an archive.
+pub fn arrays<T: AutoSerialize>(
+    archive: &mut NpzWriter<impl Write + io::Seek>,
+    name: &str,
+    shape: &[u64],
+    values: impl Iterator<Item = T>,
+) -> io::Result<()> {
+    let mut writer = archive.array(name, Default::default())?.default_dtype().shape(shape).begin_nd()?;
     writer.extend(values)?;
     writer.finish()
 }

@@ -14,10 +14,13 @@ pub enum Fate {
     Relaxed = 3,
     /// Only an attack towards one class did.
     Targeted = 4,
+    /// Only the search along the paths that the scores depend on did.
+    Greedy = 5,
 }
 
 impl Fate {
-    const ALL: [Fate; 5] = [Fate::Misclassified, Fate::Survived, Fate::Pgd, Fate::Relaxed, Fate::Targeted];
+    const ALL: [Fate; 6] =
+        [Fate::Misclassified, Fate::Survived, Fate::Pgd, Fate::Relaxed, Fate::Targeted, Fate::Greedy];
 
     /// Its byte in the run file.
     pub fn code(self) -> u8 {
@@ -31,7 +34,7 @@ impl Fate {
 
     /// Whether an attack changed the class.
     pub fn is_broken(self) -> bool {
-        matches!(self, Fate::Pgd | Fate::Relaxed | Fate::Targeted)
+        !matches!(self, Fate::Misclassified | Fate::Survived)
     }
 }
 
@@ -42,6 +45,6 @@ mod tests {
     #[test]
     fn codes_are_read_as_they_are_written() {
         assert!(Fate::ALL.iter().all(|fate| Fate::of_code(fate.code()) == Some(*fate)));
-        assert_eq!(Fate::of_code(5), None);
+        assert_eq!(Fate::of_code(6), None);
     }
 }

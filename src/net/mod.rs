@@ -18,7 +18,7 @@ mod state;
 mod tanh;
 mod trunk;
 
-pub use attack::Attacked;
+pub use attack::{Attacked, Reach};
 pub use average::Average;
 pub use cpu::CpuEngine;
 pub use engine::{Batch, Engine, StepError, StepPoint, StepStats};

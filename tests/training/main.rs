@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificate;
 mod limits;
 mod outcome;
 mod resume;

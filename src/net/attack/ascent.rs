@@ -5,6 +5,8 @@
 pub(super) struct Ball<'a> {
     pub low: &'a [f32],
     pub high: &'a [f32],
+    /// Half of its side where it is not clipped.
+    pub radius: f32,
 }
 
 impl Ball<'_> {

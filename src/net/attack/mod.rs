@@ -3,21 +3,28 @@
 //! The papers attack with PGD at p = ∞ (arXiv 2102.05363 §6), where each score depends on one pixel alone: a step moves
 //! as many pixels as there are classes, so little is found. The stronger attacks take their gradients through the same
 //! net at a finite p, where every pixel counts, with the step control of APGD (arXiv 2003.01690); first towards any
-//! other class, then towards each of the likeliest. What counts as found is judged by the net at p = ∞ alone. A net of
-//! sort neurons has no finite p: its own gradients reach the K largest differences of each neuron.
+//! other class, then towards each of the likeliest. Last comes a search along the paths that the scores at p = ∞ depend on.
+//! What counts as found is judged by the net at p = ∞ alone. A net of sort neurons has no finite p: its own gradients
+//! reach the K largest differences of each neuron.
 
 mod ascent;
+mod front;
 mod goal;
+mod greedy;
+mod nearer;
 mod slope;
 
 use crate::dataset::Split;
 use crate::dataset::random::{self, Purpose};
-use crate::experiment::{Attack, Epsilon, Fate, PNorm};
+use crate::experiment::{Attack, Fate, PNorm};
 
 use super::evaluate::{chunks, first_smallest};
-use super::{Evaluator, InputBox, NetState};
-use ascent::{Ascent, Ball, looks};
+use super::{Evaluator, NetState};
+use ascent::{Ascent, looks};
+use front::Front;
+pub use front::Reach;
 use goal::{Goal, rivals};
+use greedy::greedy;
 use slope::Slope;
 
 /// The finite p that gradients are taken at, one a restart, over and over.
@@ -52,34 +59,8 @@ impl Attacked {
     }
 }
 
-/// Samples of one chunk that have not been broken yet.
-struct Front {
-    /// Places in the chunk.
-    open: Vec<usize>,
-    pixels: usize,
-    images: Vec<f32>,
-    low: Vec<f32>,
-    high: Vec<f32>,
-    labels: Vec<u8>,
-}
-
-impl Front {
-    fn part<'a>(&self, values: &'a [f32], place: usize) -> &'a [f32] {
-        &values[place * self.pixels..(place + 1) * self.pixels]
-    }
-
-    fn ball(&self, place: usize) -> Ball<'_> {
-        Ball { low: self.part(&self.low, place), high: self.part(&self.high, place) }
-    }
-
-    /// The images of the open samples as they stand, in the order of `open`.
-    fn gather(&self) -> Vec<f32> {
-        self.open.iter().flat_map(|&place| self.part(&self.images, place)).copied().collect()
-    }
-}
-
 impl Evaluator {
-    /// Attacks the first samples of `split` inside the box of radius `eps`, as `plan` says. `train` gives the means at
+    /// Attacks the first samples of `split` inside their boxes, as `plan` says. `train` gives the means at
     /// finite p. Before each pass `go_on` is told how many samples are done; where it refuses, there is no result.
     pub fn attack(
         &mut self,
@@ -87,7 +68,7 @@ impl Evaluator {
         train: &Split,
         split: &Split,
         plan: &Attack,
-        eps: Epsilon,
+        reach: Reach<'_>,
         go_on: &mut dyn FnMut(usize) -> bool,
     ) -> Option<Attacked> {
         let powers: &[f64] = if net.sorts() { &[f64::INFINITY] } else { &POWERS };
@@ -98,11 +79,9 @@ impl Evaluator {
             .map(|p| (p, if p.is_infinite() { net.clone() } else { self.with_means_at(net, p, train, MEAN_SAMPLES) }))
             .collect();
         let samples = plan.samples.unwrap_or(split.len()).min(split.len());
-        let input_box = InputBox::new(self.id, eps);
-        let radius = (eps.to_f64() / self.id.std()) as f32;
         let mut found = Attacked::default();
         for chunk in chunks(samples) {
-            let mut front = self.front(split, chunk.clone(), &input_box);
+            let mut front = self.front(split, chunk.clone(), reach);
             let mut fates = vec![Fate::Misclassified; chunk.len()];
             let mut exact = Slope::new(&self.pool, self.simd, net, PNorm::INFINITY);
             let clean = exact.scores(&front.images, chunk.len(), false).to_vec();
@@ -122,7 +101,7 @@ impl Evaluator {
                 return None;
             }
             let goal = Goal::CrossEntropy { scale: net.scalar.value[0] };
-            let broken = pgd(&mut exact, &front, goal, plan.pgd_steps, radius, &start);
+            let broken = pgd(&mut exact, &front, goal, plan.pgd_steps, &start);
             hits(&mut front, Fate::Pgd, broken);
 
             let aims = |wanted: Option<usize>, front: &Front| -> Vec<Goal> {
@@ -148,26 +127,29 @@ impl Evaluator {
                     let round = rank.map_or(0, |rank| rank as u64 + 1);
                     let from = 1 + round * u64::from(plan.restarts) + u64::from(restart);
                     let begin = |place: usize| start(from, place);
-                    let broken = apgd(&mut slope, &mut exact, &front, &goals, plan.steps, radius, &begin);
+                    let broken = apgd(&mut slope, &mut exact, &front, &goals, plan.steps, &begin);
                     hits(&mut front, if rank.is_none() { Fate::Relaxed } else { Fate::Targeted }, broken);
+                }
+            }
+            for rank in 0..targets {
+                let corners = relaxed.iter().take(plan.restarts as usize);
+                for corner in std::iter::once(None).chain(corners.map(Some)) {
+                    if front.open.is_empty() {
+                        break;
+                    }
+                    if !go_on(chunk.start) {
+                        return None;
+                    }
+                    let goals = aims(Some(rank), &front);
+                    let mut slope = corner.map(|(p, net)| Slope::new(&self.pool, self.simd, net, *p));
+                    let broken = greedy(slope.as_mut(), &mut exact, &front, &goals, plan.steps);
+                    hits(&mut front, Fate::Greedy, broken);
                 }
             }
             found.fates.extend(fates);
         }
         found.examples.sort_by_key(|(sample, _)| *sample);
         Some(found)
-    }
-
-    fn front(&self, split: &Split, chunk: std::ops::Range<usize>, input_box: &InputBox) -> Front {
-        let (pixels, size) = (self.id.pixels(), chunk.len());
-        let (mut low, mut high) = (vec![0.0; size * pixels], vec![0.0; size * pixels]);
-        for (place, sample) in chunk.clone().enumerate() {
-            let at = place * pixels..(place + 1) * pixels;
-            let image = &split.images[sample * pixels..(sample + 1) * pixels];
-            input_box.around(image, &mut low[at.clone()], &mut high[at]);
-        }
-        let labels = split.labels[chunk.clone()].to_vec();
-        Front { open: (0..size).collect(), pixels, images: self.images(split, chunk), low, high, labels }
     }
 }
 
@@ -198,7 +180,6 @@ fn pgd(
     front: &Front,
     goal: Goal,
     steps: u32,
-    radius: f32,
     start: &dyn Fn(u64, usize) -> Start,
 ) -> Vec<(usize, Vec<f32>)> {
     if front.open.is_empty() || steps == 0 {
@@ -207,6 +188,7 @@ fn pgd(
     let mut images = front.gather();
     for (&place, image) in front.open.iter().zip(images.chunks_exact_mut(front.pixels)) {
         let (start, ball) = (start(0, place), front.ball(place));
+        let radius = ball.radius;
         for (i, x) in image.iter_mut().enumerate() {
             let noise = radius / 4.0 * random::normal(start.seed, start.stream(), start.index(i, front.pixels));
             *x = (*x + noise.clamp(-radius / 2.0, radius / 2.0)).clamp(ball.low[i], ball.high[i]);
@@ -224,7 +206,8 @@ fn pgd(
         let gradient = exact.gradient(&images, &of_scores);
         let rows = images.chunks_exact_mut(front.pixels).zip(gradient.chunks_exact(front.pixels));
         for (&place, (image, gradient)) in front.open.iter().zip(rows) {
-            front.ball(place).step(image, gradient, radius / 4.0);
+            let ball = front.ball(place);
+            ball.step(image, gradient, ball.radius / 4.0);
         }
     }
     broken.images
@@ -237,7 +220,6 @@ fn apgd(
     front: &Front,
     goals: &[Goal],
     steps: u32,
-    radius: f32,
     start: &dyn Fn(usize) -> Start,
 ) -> Vec<(usize, Vec<f32>)> {
     let mut images = front.gather();
@@ -248,8 +230,9 @@ fn apgd(
             *x = (ball.low[i] + share * (ball.high[i] - ball.low[i])).clamp(ball.low[i], ball.high[i]);
         }
     }
-    let mut ascents: Vec<Ascent> =
-        images.chunks_exact(front.pixels).map(|image| Ascent::new(image, 2.0 * radius)).collect();
+    let mut ascents: Vec<Ascent> = (front.open.iter().zip(images.chunks_exact(front.pixels)))
+        .map(|(&place, image)| Ascent::new(image, 2.0 * front.ball(place).radius))
+        .collect();
     let looks = looks(steps);
     let mut last_look = 0;
     let mut broken = Broken::new(front);

@@ -22,7 +22,11 @@ fn evaluator() -> Evaluator {
 }
 
 fn attack(net: &NetState, split: &Split, plan: Attack, eps: &str) -> Attacked {
-    evaluator().attack(net, split, split, &plan, eps.parse().unwrap(), &mut |_| true).unwrap()
+    evaluator().attack(net, split, split, &plan, eps.parse::<Epsilon>().unwrap().into(), &mut |_| true).unwrap()
+}
+
+fn eps(text: &str) -> Epsilon {
+    text.parse().unwrap()
 }
 
 /// Images that all hold one value.
@@ -121,7 +125,7 @@ fn every_example_lies_in_its_box_and_is_misclassified_and_was_not_certified() {
     let eps: Epsilon = "0.05".parse().unwrap();
     let certified = evaluator.certify(&net, &split, 150, eps);
     let plan = Attack { steps: 20, ..Attack::default() };
-    let found = evaluator.attack(&net, &split, &split, &plan, eps, &mut |_| true).unwrap();
+    let found = evaluator.attack(&net, &split, &split, &plan, eps.into(), &mut |_| true).unwrap();
     assert_eq!(found.fates[7], Fate::Misclassified);
     assert_eq!(found.fates.len(), 150);
     let broken = found.fates.iter().filter(|fate| !matches!(fate, Fate::Misclassified | Fate::Survived)).count();
@@ -139,7 +143,7 @@ fn every_example_lies_in_its_box_and_is_misclassified_and_was_not_certified() {
         assert!(!certified.samples[sample].certified, "sample {sample} was certified and broken");
     }
     // The same again, to the bit.
-    assert_eq!(evaluator.attack(&net, &split, &split, &plan, eps, &mut |_| true).unwrap(), found);
+    assert_eq!(evaluator.attack(&net, &split, &split, &plan, eps.into(), &mut |_| true).unwrap(), found);
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn it_stops_when_told() {
         calls += 1;
         calls < 2
     };
-    let found = evaluator().attack(&net, &split, &split, &Attack::default(), "0.07".parse().unwrap(), &mut go_on);
+    let found = evaluator().attack(&net, &split, &split, &Attack::default(), eps("0.07").into(), &mut go_on);
     assert_eq!((found, calls), (None, 2));
 }
 
@@ -179,4 +183,50 @@ fn looks_come_faster_towards_the_end() {
     assert_eq!(looks[..3], [22, 41, 57]);
     assert!(looks.windows(3).all(|three| three[2] - three[1] <= three[1] - three[0]));
     assert!(looks.iter().all(|&look| look <= 100));
+}
+
+/// A net whose class 0 is nearer by 0.16 in pixels, and whose score of class 1 lies with one pixel after the other: only
+/// when some of them have been moved by the whole radius, each seen only once those before it are out of the way.
+fn one_after_the_other(chain: usize) -> NetState {
+    let mut net = NetState::init(&NetShape::dense(&[ID.pixels(), 10]).unwrap(), 0, None);
+    let (centre, unit) = (pixel(128), 1.0 / ID.std() as f32);
+    for (class, row) in net.layers[0].weight.value.chunks_exact_mut(ID.pixels()).enumerate() {
+        match class {
+            0 => row.fill(centre - 2.0 * unit),
+            1 => {
+                row.fill(centre);
+                row[..chain].iter_mut().for_each(|w| *w = centre + 2.16 * unit);
+            }
+            _ => row.fill(1e3),
+        }
+    }
+    net
+}
+
+#[test]
+fn what_needs_one_pixel_after_the_other_is_found_along_the_paths() {
+    let plan = Attack { pgd_steps: 0, steps: 0, restarts: 0, targets: 1, samples: None };
+    let (chain, split) = (12, flat(128, 2));
+    let net = one_after_the_other(chain);
+    // Each move takes one pixel of the chain, and one that leads to class 0: d₀ is then 2.1 and d₁ 2.06.
+    let found = attack(&net, &split, Attack { steps: 2 * chain as u32, ..plan }, "0.1");
+    assert_eq!(found.fates, [Fate::Greedy; 2]);
+    let too_few = attack(&net, &split, Attack { steps: chain as u32 / 2, ..plan }, "0.1");
+    assert_eq!(too_few.fates, [Fate::Survived; 2]);
+    // Half of the lead is out of reach.
+    let small = attack(&net, &split, Attack { steps: 2 * chain as u32, ..plan }, "0.079");
+    assert_eq!(small.fates, [Fate::Survived; 2]);
+}
+
+#[test]
+fn each_sample_is_attacked_within_its_own_radius_and_brought_near_to_it() {
+    let (net, split) = (one_after_the_other(12), flat(128, 4));
+    let radii = ["0.1", "0.079", "0.2", "0.07"].map(eps);
+    let plan = Attack { pgd_steps: 5, steps: 30, restarts: 1, targets: 1, samples: None };
+    let mut evaluator = evaluator();
+    let found = evaluator.attack(&net, &split, &split, &plan, Reach::Each(&radii), &mut |_| true).unwrap();
+    assert_eq!(found.fates.iter().map(|fate| fate.is_broken()).collect::<Vec<_>>(), [true, false, true, false]);
+    // No class changes before every pixel of the chain has moved by 0.08; a wide ball has other examples, further away.
+    let near = evaluator.nearer(&net, &split, &found.examples);
+    assert!(matches!(near[..], [a, b] if (0.08..0.0801).contains(&a) && (0.08..0.2).contains(&b)), "{near:?}");
 }

@@ -102,7 +102,7 @@ impl Training<'_> {
         let samples = plan.samples.unwrap_or(test.len()).min(test.len());
         say(&format!("attacks the net of step {step} on {samples} test images"));
         let (mut order, mut said, session, writer) = (None, Instant::now(), &mut *self.session, self.writer);
-        let found = self.evaluator.attack(net, train, test, plan, eps, &mut |done| {
+        let found = self.evaluator.attack(net, train, test, plan, eps.into(), &mut |done| {
             writer.heartbeat();
             if said.elapsed() > SAY_EVERY {
                 say(&format!("attacked {done} of {samples}"));

@@ -1,0 +1,87 @@
+//! What a run exports, judged by the checker that shares no code with us.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use linf::dataset::{self, DatasetId};
+use npyz::{WriterBuilder, npz::NpzWriter};
+
+use crate::{add, place};
+
+/// Runs `tools/verify_certificate.py`; gives whether it was content, and all it said.
+fn verify(args: &[&Path]) -> (bool, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = Command::new(&python)
+        .arg(root.join("tools/verify_certificate.py"))
+        .args(args)
+        .env("PYTHONPATH", root.join(".numpy"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("No module named 'numpy'"), "numpy is missing: scripts/fetch-numpy gets it");
+    assert!(!said.contains("Traceback"), "{said}");
+    (output.status.success(), said)
+}
+
+/// The synthetic test images, in the form the checker reads.
+fn images(to: &Path) {
+    let test = dataset::load(DatasetId::Synthetic, Path::new("")).unwrap().test;
+    let mut archive = NpzWriter::new(File::create(to).unwrap());
+    let count = test.len() as u64;
+    for (name, shape, values) in
+        [("images", vec![count, 1, 28, 28], &test.images), ("labels", vec![count], &test.labels)]
+    {
+        let mut array =
+            archive.array(name, Default::default()).unwrap().default_dtype().shape(&shape).begin_nd().unwrap();
+        array.extend(values.iter().copied()).unwrap();
+        array.finish().unwrap();
+    }
+}
+
+/// What differs from the small dense net.
+const KINDS: [&[&str]; 3] = [
+    &[],
+    &["model.kind=sort-net", "model.keep=0.7", "train.epochs=12", "schedule.ramp_start=2", "schedule.ramp_end=10"],
+    &["model.hidden=16", "model.groups=2", "train.epochs=12", "schedule.ramp_start=2", "schedule.ramp_end=10"],
+];
+
+#[test]
+fn a_certificate_holds_before_a_stranger_and_a_changed_one_does_not() {
+    let place = place();
+    let file = |name: &str| -> PathBuf { place.dir().join(name) };
+    images(&file("images.npz"));
+    let runs = KINDS.map(|kind| add(&place, kind).to_string());
+    for (run, threat) in runs.iter().zip(["real", "8-bit", "real"]) {
+        place.until_word(run.parse().unwrap(), "completed");
+        let to = file(&format!("{run}.certificate"));
+        let said = place.good(&["export", run, "--certificate", to.to_str().unwrap(), "--threat", threat]);
+        assert!(said.contains("200 test images") && said.contains(threat), "{said}");
+        let (holds, said) = verify(&[&to, Path::new("--images"), &file("images.npz")]);
+        assert!(holds && said.contains("the certificate holds"), "{said}");
+
+        // One bit of the last claim's radius.
+        let mut bytes = fs::read(&to).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let text = String::from_utf8(bytes[8..8 + header].to_vec()).unwrap();
+        let names: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let from = names["claim.radius"]["data_offsets"][0].as_u64().unwrap() as usize;
+        let right = (0..200).find(|&sample| bytes[8 + header + from + 4 * sample + 3] == 0).unwrap();
+        bytes[8 + header + from + 4 * right + 1] ^= 0x80;
+        let changed = file("changed.certificate");
+        fs::write(&changed, bytes).unwrap();
+        let (holds, said) = verify(&[&changed, Path::new("--images"), &file("images.npz")]);
+        assert!(!holds && said.contains("radius"), "{said}");
+    }
+    // What was asked for is checked before anything is computed.
+    let run = &runs[0];
+    let nowhere = file("nowhere/x");
+    let wrong = place.bad(1, &["export", run, "--certificate", nowhere.to_str().unwrap()]);
+    assert!(wrong.contains("no folder"), "{wrong}");
+    let to = file("x");
+    let wrong = place.bad(1, &["export", run, "--certificate", to.to_str().unwrap(), "--eps", "0.1,0.2"]);
+    assert!(wrong.contains("one ε"), "{wrong}");
+}
