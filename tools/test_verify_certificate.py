@@ -6,6 +6,7 @@ bisection. The verifier must accept these claims, and must reject what is change
 """
 import contextlib
 import copy
+import functools
 import gzip
 import hashlib
 import io
@@ -18,7 +19,6 @@ import tempfile
 import unittest
 from fractions import Fraction
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
@@ -215,7 +215,7 @@ class Made:
             if n in sort:
                 q = 0.6
                 self.tensors[f"layer.{n}.profile"] = F([q * (1 - q) ** k for k in range(min(4, patch))])
-        classes = 3
+        classes = layers[-1]["outputs"] if not head else 3
         if head:
             sides = [(layers[-1]["input"][1 + i] + 2 * layers[-1]["pad"] - layers[-1]["dilation"] *
                       (layers[-1]["kernel"] - 1) - 1) // layers[-1]["stride"] + 1 for i in (0, 1)]
@@ -310,8 +310,13 @@ SEEDS = {"dense": (1, 9), "grouped": (3, 12), "conv": (22, 10), "conv to flat": 
          "conv, sort, head": (3, 34), "8-bit": (19, 24)}
 
 
-def kind(name, turn=0):
+@functools.lru_cache(maxsize=None)
+def made_once(name, turn):
     return Made(SEEDS[name][turn], **copy.deepcopy(KINDS[name]))
+
+
+def kind(name, turn=0):
+    return copy.deepcopy(made_once(name, turn))
 
 
 class Case(unittest.TestCase):
@@ -502,6 +507,7 @@ TAMPERED = [
     ("sample count 0", "'samples' is 0", state("dataset", "samples", value=0)),
     ("sample count true", "'samples' is not a whole number", state("dataset", "samples", value=True)),
     ("format", "its format is not 1", state("format", value=2)),
+    ("format true", "its format is not 1", state("format", value=True)),
     ("an unknown entry", "has an unknown entry 'extra'", state("extra", value=2)),
     ("threat", "the threat 'none' is not", state("threat", value="none")),
     ("split", "is not the test images", state("dataset", "split", value="train")),
@@ -558,6 +564,18 @@ class Tampered(Case):
         made.stated["threat"] = "real"
         self.rejected(f"claims at eps = .* hold in float32 as executed: not of sample {sample}\n", made)
 
+    def test_the_normalisation_of_a_known_data_set_is_the_one_everybody_uses(self):
+        made = Made(3, [layer((1, 28, 28), 2, kernel=2, stride=14), layer((8, 1, 1), 10)], images=(1, 28, 28))
+        made.stated["dataset"]["name"] = "synthetic"
+        for mean, scale, right in ((0.1307, F(1) / F(0.3081), True), (step(0.1307, 1, 1), F(1) / F(0.3081), False),
+                                   (0.1307, step(F(1) / F(0.3081), 0, 1), False)):
+            made.tensors.update({"normalize.mean": F([mean]), "normalize.scale": F([scale])})
+            made.claim()
+            if right:
+                self.assertIn("ok      the normalisation is that of synthetic", self.accepted(made, images=None))
+            else:
+                self.rejected("the normalisation is that of synthetic: mean", made)
+
     def test_damaged_files_are_rejected(self):
         made = kind("dense")
         good, header = made.bytes(), made.header()
@@ -598,7 +616,7 @@ class Tampered(Case):
         for name in ("dense", "conv", "sort"):
             made, verdicts = kind(name), []
             names = [n for n in made.tensors if n.startswith("layer") and not n.endswith("profile") or n == "bias"]
-            for _ in range(25):
+            for _ in range(14):
                 changed = copy.deepcopy(made)
                 values = changed.tensors[random_.choice(names)].reshape(-1).view(np.uint32)
                 values[random_.randrange(len(values))] ^= np.uint32(1 << random_.randrange(10, 32))
@@ -698,8 +716,8 @@ class Proofs(unittest.TestCase):
                 of, _, real = self.boxes(made, tmp)
             bounds = v.features(of, real)
             mean, scale = [Fraction(float(m)) for m in of.mean], Fraction(float(of.scale))
-            for sample in range(len(made.images)):
-                for corner in (True, False, False):
+            for sample in range(5):
+                for corner in (True, False):
                     x = {}
                     for at, u in np.ndenumerate(made.images[sample]):
                         low, high = v.exact_ends(int(u), of.eps, of.threat)
@@ -718,6 +736,12 @@ class Proofs(unittest.TestCase):
                         value = Fraction(float(part.scale)) * sum(Fraction(float(w)) * f for w, f in zip(row, exact))
                         value += Fraction(float(part.bias[o]))
                         self.assertTrue(Fraction(float(sums[0, o])) <= value <= Fraction(float(sums[1, o])))
+
+    def test_a_box_around_the_weight_has_distance_0(self):
+        for kind in (F, float):
+            ends, weight = np.array([[[-1, -1]], [[2, 3]]], kind), np.array([[0.5, 1]], kind)
+            for found, high in ((v.distances(ends, weight), 2), (v.sorted_sums(ends, weight, np.array([0.5, 0.25], kind)), 1.375)):
+                self.assertTrue(abs(found[0, 0, 0]) < 1e-300 and abs(found[1, 0, 0] - high) < 1e-14)
 
     def test_real_bounds_are_tight(self):
         made = kind("dense")

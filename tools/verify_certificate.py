@@ -57,10 +57,11 @@ TYPES = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
 
 def parse_json(text: bytes, what: str) -> Any:
     def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        names = [name for name, _ in pairs]
-        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        need(not repeated, f"{what} names {', '.join(map(ascii, repeated))} twice")
-        return dict(pairs)
+        found: Dict[str, Any] = {}
+        for name, value in pairs:
+            need(name not in found, f"{what} names {name!a} twice")
+            found[name] = value
+        return found
 
     def short(digits: str) -> int:
         need(len(digits) <= 20, f"{what} holds a number of {len(digits)} digits")
@@ -188,7 +189,8 @@ class Certificate:
 def read_certificate(path: Path) -> Certificate:
     tensors, text = read_tensors(path)
     stated = parse_json(text, "the certificate")
-    need(type(stated) is dict and stated.get("format") == 1, "its format is not 1, the one that this verifier knows")
+    known = type(stated) is dict and repr(stated.get("format")) == "1"
+    need(known, "its format is not 1, the one that this verifier knows")
     (_, program, run, step, data, net, threat, eps, denominator, counts, weights_sha256) = fields(
         stated, "the certificate", "format", "program", "run", "step", "dataset", "net", "threat", "eps",
         "radius_denominator", "counts", "weights_sha256")
@@ -204,7 +206,9 @@ def read_certificate(path: Path) -> Certificate:
     whole(samples, "'samples'", 1, 1 << 31)
     whole(denominator, "'radius_denominator'", 1, 1 << 31)
     clean, certified = fields(counts, "'counts'", "clean", "certified")
-    weights = b"".join(tensors[key].tobytes() for key in sorted(tensors) if not key.startswith("claim."))
+    weights = hashlib.sha256()
+    for key in sorted(key for key in tensors if not key.startswith("claim.")):
+        weights.update(tensors[key].astype(tensors[key].dtype.newbyteorder("<"), copy=False))
 
     def take(key: str, kind: str, *shape: int) -> np.ndarray:
         need(key in tensors, f"tensor {key!r} is missing")
@@ -255,7 +259,7 @@ def read_certificate(path: Path) -> Certificate:
         labels_sha256=sums[1], layers=layers, bias=bias, head=head, mean=mean, scale=scale, threat=threat,
         eps=Fraction(eps), denominator=denominator, counts=(whole(clean, "counts.clean", 0, samples),
         whole(certified, "counts.certified", 0, samples)), classes=classes, label=label, prediction=prediction,
-        certified=flags, radius=radius, weights_sha256=(weights_sha256, hashlib.sha256(weights).hexdigest()))
+        certified=flags, radius=radius, weights_sha256=(weights_sha256, weights.hexdigest()))
 
 
 def read_layer(index: int, entry: Any, before: Optional[tuple], take: Any, length: Any, has_mean: bool) -> Layer:
@@ -493,8 +497,9 @@ def features(of: Certificate, ends: np.ndarray) -> np.ndarray:
     """What the distance layers make of boxes of normalised images [E, B, C, H, W]: [E, B, values], a bias included."""
     count, batch, kind = len(ends), ends.shape[1], ends.dtype
     for layer in of.layers:
-        rows = patches(ends.reshape(count * batch, *layer.input), layer).reshape(layer.groups, count, -1, layer.weight.shape[1])
-        weights = layer.weight.astype(kind).reshape(layer.groups, -1, layer.weight.shape[1])
+        patch = layer.weight.shape[1]
+        rows = patches(ends.reshape(count * batch, *layer.input), layer).reshape(layer.groups, count, -1, patch)
+        weights = layer.weight.astype(kind).reshape(layer.groups, -1, patch)
         if layer.profile is None:
             parts = [widen(distances(x, w)) for x, w in zip(rows, weights)]
         else:
@@ -591,16 +596,6 @@ def leads(hidden: np.ndarray, part: Linear, label: np.ndarray) -> np.ndarray:
 # ----------------------------------------------------------------------------------------------------------------- checks
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was found of some consecutive samples; of the last three, NaN where nothing is claimed or asked."""
-
-    prediction: np.ndarray  # 1 as claimed, 0 another, NaN undecided
-    certified: np.ndarray
-    radius: np.ndarray
-    real: np.ndarray
-
-
 def proves(of: Certificate, ends: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Whether the class is `label` all over each box of normalised images [E, B, C, H, W]."""
     values = features(of, ends)
@@ -628,7 +623,11 @@ def predicts(of: Certificate, ends: np.ndarray, claim: np.ndarray) -> np.ndarray
     return np.where(wrong, 0, np.where(sure, 1, np.nan if of.head else 0))
 
 
-def examine(of: Certificate, images: np.ndarray, block: slice, radii: bool, tables: Optional[np.ndarray]) -> Found:
+def examine(of: Certificate, images: np.ndarray, block: slice, radii: bool, tables: Optional[np.ndarray]) -> np.ndarray:
+    """Of each sample: is its class as claimed, and do the claims at eps, at its radius, at eps in real arithmetic hold?
+
+    [4, B]: 1 yes, 0 no, NaN where nothing is claimed or asked, or where the class is undecided.
+    """
     images, label, radius = images[block], of.label[block], of.radius[block]
 
     def ask(chosen: np.ndarray, ends_of: Any) -> np.ndarray:
@@ -642,26 +641,27 @@ def examine(of: Certificate, images: np.ndarray, block: slice, radii: bool, tabl
     with np.errstate(all="ignore"):  # infinities and NaN prove nothing
         points = np.stack([program_ends(of, image, Fraction(0))[:1] for image in images], axis=1)
         channel = np.arange(len(of.mean))[:, None, None]
-        return Found(
+        return np.stack([
             predicts(of, points, of.prediction[block]),
             ask(certified, lambda s: program_ends(of, images[s], of.eps)),
             ask((radius >= 0) & radii, lambda s: program_ends(of, images[s], Fraction(int(radius[s]), of.denominator))),
-            ask(certified & (tables is not None), lambda s: tables[:, channel, images[s]]))
+            ask(certified & (tables is not None), lambda s: tables[:, channel, images[s]])])
 
 
-def examine_all(of: Certificate, images: np.ndarray, radii: bool, real: bool) -> Found:
+def examine_all(of: Certificate, images: np.ndarray, radii: bool, real: bool) -> np.ndarray:
     """Blocks of images on all cores: numpy lets go of Python's lock while it computes."""
-    widest = max(math.prod(layer.output[1:]) * max(layer.groups * layer.weight.shape[1], layer.output[0]) for layer in of.layers)
+    widest = max(math.prod(layer.output[1:]) * max(layer.groups * layer.weight.shape[1], layer.output[0])
+                 for layer in of.layers)
     size = max(1, min(64, (1 << 21) // widest))
     tables = real_tables(of) if real else None
     blocks = [slice(start, min(start + size, len(images))) for start in range(0, len(images), size)]
-    found = []
+    found: List[np.ndarray] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for result in pool.map(lambda block: examine(of, images, block, radii, tables), blocks):
-            found.append(result)
+        for answers in pool.map(lambda block: examine(of, images, block, radii, tables), blocks):
+            found.append(answers)
             if sys.stderr.isatty():
-                print(f"\r{blocks[len(found) - 1].stop} of {len(images)} images", end="\r", file=sys.stderr, flush=True)
-    return Found(*(np.concatenate([getattr(part, key) for part in found]) for key in Found.__dataclass_fields__))
+                print(f"{blocks[len(found) - 1].stop} of {len(images)} images", end="\r", file=sys.stderr, flush=True)
+    return np.concatenate(found, axis=1)
 
 
 class Report:
@@ -720,25 +720,22 @@ def verify(args: argparse.Namespace) -> int:
     check_claims(of, labels[:of.samples], report)
 
     count = min(of.samples, args.samples or of.samples)
-    found = examine_all(of, images[:count], not args.skip_radius, not args.skip_real)
-    report.check("the net gives the classes claimed", np.flatnonzero(found.prediction == 0))
+    prediction, certified, radius, real = examine_all(of, images[:count], not args.skip_radius, not args.skip_real)
+    report.check("the net gives the classes claimed", np.flatnonzero(prediction == 0))
     if of.head is not None:
-        hinges = np.flatnonzero(np.isnan(found.prediction))
-        report.check("no class hinges on the last bits of tanh", hinges, note=True)
-    report.check(f"claims at eps = {of.eps} hold in float32 as executed", np.flatnonzero(found.certified == 0))
+        report.check("no class hinges on the last bits of tanh", np.flatnonzero(np.isnan(prediction)), note=True)
+    report.check(f"claims at eps = {of.eps} hold in float32 as executed", np.flatnonzero(certified == 0))
     if not args.skip_radius:
-        report.check("radii hold in float32 as executed", np.flatnonzero(found.radius == 0))
+        report.check("radii hold in float32 as executed", np.flatnonzero(radius == 0))
     if not args.skip_real:
-        report.check("claims at eps hold in real arithmetic too", np.flatnonzero(found.real == 0), note=True)
+        report.check("claims at eps hold in real arithmetic too", np.flatnonzero(real == 0), note=True)
 
-    def of_all(answers: np.ndarray) -> Tuple[int, int]:
-        return int((answers == 1).sum()), int((~np.isnan(answers)).sum())
+    def tally(answers: np.ndarray) -> str:
+        return f"{(answers == 1).sum()} of {(~np.isnan(answers)).sum()}"
 
-    holding, claims = of_all(found.certified)
-    real = "" if args.skip_real else f" ({of_all(found.real)[0]} in real arithmetic)"
-    good, radii = of_all(found.radius)
-    tail = "radii not checked" if args.skip_radius else f"{good} of {radii} radii hold"
-    print(f"{holding} of {claims} certified claims hold at eps = {of.eps} in float32 as executed{real}; {tail}")
+    in_real = "" if args.skip_real else f" ({(real == 1).sum()} in real arithmetic)"
+    radii = "radii not checked" if args.skip_radius else f"{tally(radius)} radii hold"
+    print(f"{tally(certified)} certified claims hold at eps = {of.eps} in float32 as executed{in_real}; {radii}")
     if report.wrong:
         print(f"the certificate does NOT hold: {len(report.wrong)} of the checks failed: {'; '.join(report.wrong)}")
         return 1
@@ -769,8 +766,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except Rejected as error:
         print(f"the certificate does NOT hold: {error}")
         return 1
-    except (Unusable, MemoryError) as error:
-        print(f"nothing was checked: {error or 'out of memory'}", file=sys.stderr)
+    except (Unusable, MemoryError, KeyboardInterrupt) as error:
+        print(f"nothing was checked: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2
 
 

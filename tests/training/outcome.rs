@@ -67,7 +67,32 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         let (head, rows) = lines.split_once('\n').unwrap();
         assert_eq!(head, "sample,label,prediction,margin,certified at 0.1,certified at 0,certified at 1");
         assert_eq!(rows.lines().count(), 200);
-        let attacked = value(&["attack", &run, "--samples", "150", "--json"]);
+        // With the radius of each image: certified at ε wherever that is reached.
+        for name in ["radii.jsonl", "radii.npz"] {
+            let file = place.dir().join(name);
+            let certify = ["certify", &run, "--radius", "--samples", "60", "--json", "--save", file.to_str().unwrap()];
+            assert!(value(&certify)[0]["radius"]["p50"].as_f64().unwrap() > 0.0);
+        }
+        let lines = std::fs::read_to_string(place.dir().join("radii.jsonl")).unwrap();
+        let records: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let radii: Vec<f64> = records.iter().map(|record| record["radius"].as_f64().unwrap()).collect();
+        for (record, radius) in records.iter().zip(&radii) {
+            assert_eq!(record["certified"]["0.1"].as_bool().unwrap(), *radius > 0.1, "{record}");
+        }
+        let file = std::fs::File::open(place.dir().join("radii.npz")).unwrap();
+        let mut arrays = npyz::npz::NpzArchive::new(file).unwrap();
+        assert_eq!(arrays.by_name("radius").unwrap().unwrap().into_vec::<f64>().unwrap(), radii);
+        assert!(arrays.by_name("certified at 0.1").unwrap().is_some());
+
+        let file = place.dir().join("broken.npz");
+        let attacked = value(&["attack", &run, "--samples", "150", "--json", "--save", file.to_str().unwrap()]);
+        let mut arrays = npyz::npz::NpzArchive::new(std::fs::File::open(&file).unwrap()).unwrap();
+        let broken = arrays.by_name("sample").unwrap().unwrap().into_vec::<u32>().unwrap();
+        assert_eq!(broken.len(), found.fates.iter().filter(|fate| fate.is_broken()).count());
+        assert_eq!(arrays.by_name("image").unwrap().unwrap().shape(), [broken.len() as u64, 784]);
+        let gap = value(&["attack", &run, "--samples", "40", "--gap", "--steps", "20", "--restarts", "1", "--json"]);
+        assert_eq!(gap["false_certificates"], serde_json::json!([]));
+        assert!(gap["broken"].as_u64().unwrap() > 10 && gap["ratio"][0].as_f64().unwrap() >= 1.0, "{gap}");
         assert_eq!(
             (&attacked[0]["under_pgd"], &attacked[0]["under_all"]),
             (&attack.under_pgd.into(), &attack.under_all.into())
@@ -76,7 +101,7 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         let wrong = place.bad(1, &["certify", &run, "--checkpoint", "7"]);
         assert!(wrong.contains("no checkpoint of step 7") && wrong.contains("linf-tui checkpoints"), "{wrong}");
         let wrong = place.bad(1, &["certify", &run, "--save", "images.txt"]);
-        assert!(wrong.contains(".csv or .jsonl"), "{wrong}");
+        assert!(wrong.contains(".csv, .jsonl or .npz"), "{wrong}");
     });
 }
 
