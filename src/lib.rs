@@ -9,6 +9,7 @@ pub mod cli;
 pub mod dataset;
 pub mod dispatch;
 pub mod experiment;
+pub mod import_torch;
 pub mod net;
 pub mod report;
 pub mod store;

@@ -16,6 +16,7 @@ import os
 import random
 import resource
 import tempfile
+import types
 import unittest
 from fractions import Fraction
 from pathlib import Path
@@ -265,11 +266,11 @@ class Made:
         self.stated["weights_sha256"] = hashlib.sha256(b"".join(self.tensors[n].tobytes() for n in names)).hexdigest()
 
     def header(self):
-        types = {"float32": "F32", "int32": "I32", "uint8": "U8", "float64": "F64"}
+        dtypes = {"float32": "F32", "int32": "I32", "uint8": "U8", "float64": "F64"}
         entries, at = {"__metadata__": {"certificate": json.dumps(self.stated)}}, 0
         for name in sorted(self.tensors, key=lambda name: (-self.tensors[name].itemsize, name)):
             value = self.tensors[name]
-            entries[name] = {"dtype": types[str(value.dtype)], "shape": list(value.shape),
+            entries[name] = {"dtype": dtypes[str(value.dtype)], "shape": list(value.shape),
                              "data_offsets": [at, at + value.nbytes]}
             at += value.nbytes
         return entries
@@ -459,6 +460,16 @@ def certify_one(made):
     made.stated["counts"]["certified"] += 1
 
 
+def less_radius(made):
+    sample = int(np.flatnonzero(made.tensors["claim.certified"])[0])
+    made.tensors["claim.radius"][sample] = int(Fraction(made.stated["eps"]) * 1024) - 1
+
+
+def uncertify_one(made):
+    made.tensors["claim.certified"][np.flatnonzero(made.tensors["claim.certified"])[0]] = 0
+    made.stated["counts"]["certified"] -= 1
+
+
 def swap_labels(made):
     a, b = 0, next(s for s in range(1, 10) if made.labels[s] != made.labels[0])
     made.tensors["claim.label"][[a, b]] = made.tensors["claim.label"][[b, a]]
@@ -487,6 +498,9 @@ TAMPERED = [
     ("a radius beyond 1", "a radius is not within -1 .. 1024", change("claim.radius")(0, 1025)),
     ("a radius of a wrong class", "what has a radius is classified right: not of sample 2\n", change("claim.radius")(2, 0)),
     ("one more certified", "claims at eps = .* hold in float32 as executed: not of sample", certify_one),
+    ("certified, but of less radius", "radii agree with what is certified at eps: not of sample", less_radius),
+    ("of more radius, but not certified", "radii agree with what is certified at eps: not of sample", uncertify_one),
+    ("certified of a wrong class", "what is certified is classified right: not of sample 2\\n", change("claim.certified")(2, 1)),
     ("a flag that is none", "neither 0 nor 1", change("claim.certified")(0, 2)),
     ("counts", r"the counts are the sums of the claims: \(9, 5\), not", state("counts", value={"clean": 9, "certified": 5})),
     ("another mean", "net does not|hold in float32|classes claimed", change("normalize.mean")(0, 0.9, seal=True)),
@@ -674,6 +688,28 @@ class Proofs(unittest.TestCase):
                     inside = np.nextafter(fine, -math.inf if end else math.inf)
                     self.assertTrue(sign * Fraction(float(fine)) >= sign * exact >= sign * Fraction(float(inside)) - 1 + abs(sign))
 
+    def test_the_box_of_the_program_is_the_tightest_around_the_rounded_perturbations(self):
+        image = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+        mean, scale = F([0.1307]), F(1) / F(0.3081)
+        for threat in ("real", "8-bit"):
+            for text in ("0", "8/255", "3/10", "2/255", "1/3", "1/65536", "1", "1/1000000000000", "76/255", "25499/65025"):
+                of = types.SimpleNamespace(threat=threat, mean=mean, scale=scale)
+                low, high = v.program_ends(of, image, Fraction(text)).reshape(2, 256)
+                for u in range(256):
+                    ends = [(end - mean[0]) * scale for end in pixel_box(u, Fraction(text), threat)]
+                    self.assertEqual(ends, [low[u], high[u]], (threat, text, u))
+
+    def test_sums_in_real_arithmetic_enclose_the_exact_ones(self):
+        draw = np.random.default_rng(4)
+        for inputs in (1, 3, 30):
+            for _ in range(30):
+                weight, x = draw.standard_normal((1, inputs)).astype(F), draw.standard_normal(inputs)
+                part = v.Linear(weight, draw.standard_normal(1).astype(F), F(0.3))
+                low, high = v.linear(np.stack([x, x])[:, None], part).ravel()
+                exact = sum(Fraction(float(w)) * Fraction(float(value)) for w, value in zip(weight[0], x))
+                exact = Fraction(float(part.scale)) * exact + Fraction(float(part.bias[0]))
+                self.assertTrue(Fraction(float(low)) <= exact <= Fraction(float(high)) and high - low < 1e-12)
+
     def boxes(self, made, tmp):
         """The certificate as the verifier reads it, its boxes in float32 and in exact arithmetic."""
         path = Path(tmp) / "file"
@@ -740,8 +776,9 @@ class Proofs(unittest.TestCase):
     def test_a_box_around_the_weight_has_distance_0(self):
         for kind in (F, float):
             ends, weight = np.array([[[-1, -1]], [[2, 3]]], kind), np.array([[0.5, 1]], kind)
-            for found, high in ((v.distances(ends, weight), 2), (v.sorted_sums(ends, weight, np.array([0.5, 0.25], kind)), 1.375)):
-                self.assertTrue(abs(found[0, 0, 0]) < 1e-300 and abs(found[1, 0, 0] - high) < 1e-14)
+            sums = v.sorted_sums(ends, weight, np.array([0.5, 0.25], kind))
+            for found, high in ((v.distances(ends, weight), 2), (sums, 1.375)):
+                self.assertTrue(abs(float(found[0, 0, 0])) < 1e-300 and abs(float(found[1, 0, 0]) - high) < 1e-14)
 
     def test_real_bounds_are_tight(self):
         made = kind("dense")

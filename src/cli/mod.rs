@@ -18,6 +18,7 @@ mod fork;
 mod gap;
 mod group;
 mod import;
+mod import_net;
 mod label;
 mod logs;
 mod ls;

@@ -6,9 +6,11 @@ use std::{
 };
 
 use super::{
-    RunReader, Store, StoreError,
+    NewRun, RunReader, Store, StoreError,
+    about::About,
     catalog::Entry,
-    filesystem::{copy_private, create_private_dir, io_error},
+    clock::now_ms,
+    filesystem::{copy_private, create_private_dir, io_error, replace},
     folder, layout,
 };
 use crate::experiment::RunId;
@@ -24,19 +26,66 @@ impl Store {
         if !["run.db", "config.toml"].iter().any(|name| from.join(name).exists()) {
             return Err(StoreError::NoRunThere(from.to_owned()));
         }
+        let (id, part) = self.begin().await?;
+        let filled = copy(from, &part).await;
+        self.settle(id, &part, filled, from).await
+    }
+
+    /// Adds a run whose folder `fill` writes: one that was trained `from` elsewhere, by another program. The config is
+    /// there already; the run's state is what the run file that `fill` writes says.
+    pub async fn import_made<E: From<StoreError>>(
+        &self,
+        run: NewRun,
+        from: &Path,
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<RunId, E> {
+        if let Some(name) = &run.name {
+            self.catalog().check_free(name).await?;
+        }
+        let (id, part) = self.begin().await?;
+        let about = About {
+            name: run.name.unwrap_or_default(),
+            tags: run.tags,
+            note: run.note,
+            added_ms: now_ms(),
+            ..About::default()
+        };
+        let prepare = || -> Result<(), StoreError> {
+            create_private_dir(&layout::checkpoint_dir(&part))?;
+            replace(&layout::config_file(&part), run.config_text.as_bytes())?;
+            about.write(&part)
+        };
+        let filled = match prepare().map_err(E::from).and_then(|()| fill(&part)) {
+            Ok(()) => folder::read(&part, &|_| false).await.map_err(E::from),
+            Err(error) => Err(error),
+        };
+        self.settle(id, &part, filled, from).await
+    }
+
+    /// A number, and a folder of a name that no run's folder has: what a crash leaves half-made is never taken for a run.
+    async fn begin(&self) -> Result<(RunId, PathBuf), StoreError> {
         let id = self.catalog().reserve().await?;
-        let to = self.run_dir(id);
-        // A name that no run's folder has: what a crash leaves half-copied is never taken for a run.
-        let part = self.root().join(format!(".import-{id}"));
-        let row = match copy(from, &part).await {
+        Ok((id, self.root().join(format!(".import-{id}"))))
+    }
+
+    /// Gives a folder its place, and then the catalog its run.
+    async fn settle<E: From<StoreError>>(
+        &self,
+        id: RunId,
+        part: &Path,
+        filled: Result<Entry, E>,
+        from: &Path,
+    ) -> Result<RunId, E> {
+        let row = match filled {
             Ok(row) => row,
             Err(error) => {
                 // Best effort: the error that brought us here is what the user must hear of.
-                let _ = fs::remove_dir_all(&part);
+                let _ = fs::remove_dir_all(part);
                 return Err(error);
             }
         };
-        fs::rename(&part, &to).map_err(io_error("rename", &part))?;
+        let to = self.run_dir(id);
+        fs::rename(part, &to).map_err(io_error("rename", part))?;
         let mut about = row.about.clone();
         let names = self.catalog().adopt(vec![(id, row)], &format!("imported from {}", from.display())).await?;
         about.name = names.concat();

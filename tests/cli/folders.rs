@@ -17,6 +17,47 @@ fn a_run_from_elsewhere_is_taken_in_whole() {
 }
 
 #[test]
+fn a_net_of_the_papers_programs_becomes_a_run_that_can_be_measured() {
+    let place = Place::new();
+    let net = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torch_file/v215_whole_mnist_net.pth");
+    let config = place.dir().join("net.toml");
+    let text = |width: u32| {
+        format!(
+            "data = {{ dataset = 'synthetic', test_limit = 100 }}\nmodel = {{ depth = 3, width = {width} }}\n\
+             train = {{ epochs = 7, batch_size = 50, lr = 0.1 }}\nschedule = {{ ramp_start = 0, ramp_end = 1 }}\n\
+             loss = {{ lambda = 0.1, eps_train = 0.1 }}\neval.eps = 0.01\n"
+        )
+    };
+    std::fs::write(&config, text(6)).unwrap();
+    let config = config.to_str().unwrap();
+    let said = place.good(&["import", net, "--config", config, "--name", "theirs"]);
+    assert!(said.starts_with("#1 theirs: completed") && said.contains("at ε = 0.01"), "{said}");
+    let row = place.row(linf::experiment::RunId(1));
+    assert_eq!(row.state, RunState::Completed);
+    assert!(row.tags.contains(&"imported".to_owned()), "{:?}", row.tags);
+    let certified: serde_json::Value = serde_json::from_str(&place.good(&["certify", "theirs", "--json"])).unwrap();
+    assert_eq!(certified[0]["clean"], row.summary.clean.unwrap());
+    assert_eq!(certified[0]["certified"], row.summary.certified.unwrap());
+    let file = place.dir().join("theirs.certificate");
+    place.good(&["export", "theirs", "--certificate", file.to_str().unwrap()]);
+    assert!(file.is_file());
+    assert!(place.good(&["show", "theirs"]).contains("whole_mnist_net.pth"));
+
+    // What goes wrong leaves nothing behind.
+    let wrong = place.bad(1, &["import", net]);
+    assert!(wrong.contains("--config FILE.toml"), "{wrong}");
+    std::fs::write(config, text(5)).unwrap();
+    let wrong = place.bad(1, &["import", net, "--config", config]);
+    assert!(wrong.contains("fc_dist.0.weight is [6, 784]") && wrong.contains("784-5×2-10"), "{wrong}");
+    let evil = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torch_file/v215_evil_system.pth");
+    let wrong = place.bad(1, &["import", evil, "--config", config]);
+    assert!(wrong.contains("system") && wrong.contains("refused"), "{wrong}");
+    let left = std::fs::read_dir(place.root()).unwrap().filter_map(Result::ok).map(|entry| entry.file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn a_paused_run_stays_paused_when_it_is_taken_in() {
     let (here, there) = (Place::new(), Place::new());
     let id = there.add(30, "step-ms=10");

@@ -1,0 +1,159 @@
+//! `linf-tui import MODEL.pth --config FILE`: a run out of a net that another program trained.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::{
+    Exit, Place,
+    measure::passing,
+    place::{line, present},
+};
+use crate::{
+    dataset,
+    dispatch::{identity, nonce},
+    dist::Simd,
+    experiment::{Config, PNorm, parse_with},
+    import_torch::{net, torch_file},
+    net::{Evaluation, Evaluator, NetState},
+    report::standing::standing,
+    store::{
+        Attempt, CheckpointKind, CheckpointRow, EvalRow, EvalSplit, Margins, NewRun, Outcome, RunWriter,
+        checkpoint::{self, Tensor, TensorData},
+        now_ms,
+    },
+};
+
+/// What a file of another program does not say.
+#[derive(Debug, Args)]
+pub struct NetArgs {
+    /// FROM is a model.pth, and this config (TOML) describes its net.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override one key of the config.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    overrides: Vec<String>,
+    /// Name of the run.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    name: Option<String>,
+    /// CPU threads that measure it; 0 takes all cores.
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "config")]
+    threads: usize,
+}
+
+/// The net, measured.
+struct Made {
+    config: Config,
+    net: NetState,
+    evaluation: Evaluation,
+    steps_per_epoch: u64,
+    seconds: f64,
+}
+
+pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
+    let path = args.config.context("--config says what net it is")?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let name = path.display().to_string();
+    let config = parse_with(&text, &name, &args.overrides)?;
+    let config_text =
+        if args.overrides.is_empty() { text } else { super::add::resolved(&config, &name, &args.overrides)? };
+    let tensors = torch_file::read(file)?;
+    let mut net = net(&tensors, &config).with_context(|| format!("{} is not the net of {name}", file.display()))?;
+    drop(tensors);
+
+    let id = config.data.dataset;
+    let data = dataset::load(id, &dataset::default_root()).context("loading the images")?;
+    let (train, _) = data.train.for_training(&config.data);
+    let steps_per_epoch = (train.len() as u64).div_ceil(config.train.batch_size as u64);
+    net.step = steps_per_epoch * u64::from(config.train.epochs);
+    let samples = config.data.test_limit.unwrap_or(data.test.len()).min(data.test.len());
+    passing(&format!("measuring it on {samples} test images"));
+    let started = Instant::now();
+    let mut evaluator = Evaluator::new(id, args.threads, Simd::detect().context("choosing the kernels")?);
+    let evaluation = evaluator.certify(&net, &data.test, samples, config.eval.eps);
+    let seconds = started.elapsed().as_secs_f64();
+    let made = Made { config: config.clone(), net, evaluation, steps_per_epoch, seconds };
+
+    let store = place.open().await?;
+    let run = NewRun { name: args.name, tags: vec!["imported".into()], ..NewRun::new(config, config_text) };
+    let fill = |folder: &Path| write(folder, file, &made);
+    let id = store.import_made(run, file, fill).await?;
+    let row = present(&store, id).await?;
+    line(&format!(
+        "#{id} {}: {}, clean {:.4}, certified {:.4} at ε = {}",
+        row.name,
+        standing(&row, now_ms(), |_| None),
+        made.evaluation.clean(),
+        made.evaluation.certified(),
+        made.config.eval.eps,
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// Fills a run's folder: the net as its final checkpoint, what was measured of it, and where it comes from.
+fn write(folder: &Path, file: &Path, made: &Made) -> Result<()> {
+    let Made { config, net, .. } = made;
+    let (step, epoch) = (net.step, f64::from(config.train.epochs));
+    let nonce = nonce().context("read /dev/urandom")?;
+    let attempt = Attempt {
+        identity: identity::own(&nonce).context("find out who this process is")?,
+        nonce,
+        device: "elsewhere".into(),
+        threads: 0,
+        program: format!("linf-tui {} import", env!("CARGO_PKG_VERSION")),
+        steps_per_epoch: made.steps_per_epoch,
+    };
+    let writer = RunWriter::open(folder, config, attempt)?;
+
+    let mut named = net.tensors();
+    for (index, layer) in net.layers.iter().enumerate().filter(|(_, layer)| !layer.mean.is_empty()) {
+        named.push((NetState::mean_at_infinity(index), vec![layer.mean.len()], &layer.mean));
+    }
+    let tensors: Vec<Tensor<'_>> = named
+        .iter()
+        .map(|(name, shape, data)| Tensor { name, shape: shape.clone(), data: TensorData::F32(data) })
+        .collect();
+    let meta = serde_json::json!({ "imported_from": file.display().to_string(), "epoch": epoch, "p": PNorm::INFINITY });
+    let written = checkpoint::write(folder, step, &meta.to_string(), &tensors)?;
+    writer.checkpoint(CheckpointRow {
+        step,
+        epoch,
+        p: PNorm::INFINITY,
+        kind: CheckpointKind::Final,
+        file: written.file,
+        bytes: written.bytes,
+        hash: written.hash,
+        time_ms: now_ms(),
+    });
+    let found = &made.evaluation;
+    let row = EvalRow {
+        id: 0,
+        epoch,
+        step,
+        train_p: PNorm::INFINITY,
+        eps: config.eval.eps,
+        split: EvalSplit::Test,
+        samples: found.samples.len() as u32,
+        clean: found.clean(),
+        certified: found.certified(),
+        certified_margin: found.certified_by_margin(config.eval.eps),
+        surrogate_clean: None,
+        surrogate_certified: None,
+        seconds: made.seconds,
+        time_ms: now_ms(),
+    };
+    let margins = Margins {
+        margin: found.samples.iter().map(|sample| sample.margin).collect(),
+        label: found.samples.iter().map(|sample| sample.label).collect(),
+        prediction: found.samples.iter().map(|sample| sample.prediction).collect(),
+        certified: found.samples.iter().map(|sample| sample.certified).collect(),
+    };
+    writer.eval(row, margins);
+    writer.event(Some(step), "import", format!("taken in from {}, with its means as saved", file.display()));
+    writer.finish(Outcome::Completed)?;
+    Ok(())
+}
