@@ -228,7 +228,8 @@ impl Counter<'_> {
             seconds: 0.0,
             time_ms: now_ms(),
         };
-        let margins = Margins { margin: vec![0.1], label: vec![3], prediction: vec![3], certified: vec![true] };
+        let margins =
+            Margins { margin: vec![0.1], label: vec![3], prediction: vec![3], certified: vec![true], radius: vec![] };
         self.writer.eval(eval, margins);
     }
 

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Checks a robustness certificate of an l-infinity-distance net, with Python and numpy alone.
 
-    verify_certificate.py FILE [--data DIR | --images FILE.npz] [--samples N] [--skip-radius] [--skip-real] [--quiet]
+    verify_certificate.py FILE [--data DIR] [--images NPZ] [--samples N] [--skip-radius] [--skip-real] [--quiet]
 
-The file (docs/certificate.md) holds a net, the checksum of the images it speaks of, and claims: which class the net gives
-each image, and within which radius no perturbation changes that class. This program shares no code with the one that
-wrote the file; it recomputes every claim. Exit code: 0 the certificate holds, 1 it does not, 2 nothing could be checked.
+The file (docs/certificate.md) holds a net, the checksum of the images it speaks of, and claims: which class the net
+gives each image, and within which radius no perturbation changes that class. This program shares no code with the one
+that wrote the file; it recomputes every claim. Exit code: 0 the certificate holds, 1 it does not, 2 nothing could be
+checked.
 
-Why the bounds are proofs. The claims are about the net as it is executed, in float32, rounding included. IEEE rounding is
-monotone: a <= b implies fl(a) <= fl(b). All that a distance layer does is x - w (monotone in x), an absolute value and a
-maximum (both exact), and the subtraction of a mean; so the same float32 operations applied to the ends of an interval
-enclose what they give anywhere within it, with nothing to add. Sort neurons add float32 products with weights >= 0 in a
-fixed order: the same argument. Only the end of a net with a head needs error terms; see `tanh` and `leads`.
+Why the bounds are proofs. The claims are about the net as it is executed, in float32, rounding included. IEEE rounding
+is monotone: a <= b implies fl(a) <= fl(b). All that a distance layer does is x - w (monotone in x), an absolute value
+and a maximum (both exact), and the subtraction of a mean; so the same float32 operations applied to the ends of an
+interval enclose what they give anywhere within it, with nothing to add. Sort neurons add float32 products with weights
+>= 0 in a fixed order: the same argument. Only the end of a net with a head needs error terms; see `tanh` and `leads`.
+
+What to read: the proof is in the sections on the input boxes, the net on intervals and the head, and in `proves`; the
+rest reads files and compares.
 
 What is trusted: numpy's float32 and float64 +, -, *, / round correctly, as IEEE 754 demands; its float64 tanh is right
 within 2^-50; SHA-256. Samples are counted from 0.
@@ -48,11 +52,11 @@ def need(condition: Any, reason: str) -> None:
         raise Rejected(reason)
 
 
-# ---------------------------------------------------------------------------------------------------------------- the file
+# ------------------------------------------------------------------------------------------------------------- the file
 
 MOST_HEADER = 64 << 20
 MOST_SIZE = 1 << 24  # of anything a layer computes from one image: keeps the memory of a made-up net bounded
-TYPES = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
+TYPES: Dict[str, Any] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
 
 
 def parse_json(text: bytes, what: str) -> Any:
@@ -109,13 +113,14 @@ def read_tensors(path: Path) -> Tuple[Dict[str, np.ndarray], bytes]:
     places = []
     for name, entry in header.items():
         kind, shape, offsets = fields(entry, f"tensor {name!a}", "dtype", "shape", "data_offsets")
-        need(type(kind) is str and kind in TYPES, f"tensor {name!a}: its type {kind!a} is not one of {', '.join(TYPES)}")
-        need(type(shape) is list and len(shape) in (1, 2), f"tensor {name!a}: its shape is not one or two sizes")
-        need(type(offsets) is list and len(offsets) == 2, f"tensor {name!a}: its offsets are not two numbers")
-        shape = [whole(side, f"tensor {name!a}: a side of its shape", 1, len(body)) for side in shape]
-        begin, end = [whole(offset, f"tensor {name!a}: an offset", 0, len(body)) for offset in offsets]
+        what = f"tensor {name!a}"
+        need(type(kind) is str and kind in TYPES, f"{what}: its type {kind!a} is not one of {', '.join(TYPES)}")
+        need(type(shape) is list and len(shape) in (1, 2), f"{what}: its shape is not one or two sizes")
+        need(type(offsets) is list and len(offsets) == 2, f"{what}: its offsets are not two numbers")
+        shape = [whole(side, f"{what}: a side of its shape", 1, len(body)) for side in shape]
+        begin, end = [whole(offset, f"{what}: an offset", 0, len(body)) for offset in offsets]
         takes = math.prod(shape) * TYPES[kind].itemsize
-        need(end - begin == takes, f"tensor {name!a}: {kind} {shape} takes {takes} bytes, its offsets hold {end - begin}")
+        need(end - begin == takes, f"{what}: {kind} {shape} takes {takes} bytes, its offsets hold {end - begin}")
         places.append((begin, end, name, kind, shape))
     at, tensors = 0, {}
     for begin, end, name, kind, shape in sorted(places):
@@ -128,7 +133,7 @@ def read_tensors(path: Path) -> Tuple[Dict[str, np.ndarray], bytes]:
     return tensors, certificate.encode("utf-8", "surrogatepass")
 
 
-# --------------------------------------------------------------------------------------------------------- the certificate
+# ------------------------------------------------------------------------------------------------------ the certificate
 
 
 @dataclass(frozen=True)
@@ -195,7 +200,8 @@ def read_certificate(path: Path) -> Certificate:
         stated, "the certificate", "format", "program", "run", "step", "dataset", "net", "threat", "eps",
         "radius_denominator", "counts", "weights_sha256")
     need(type(program) is str and type(run) is str, "'program' or 'run' is not a text")
-    name, split, samples, *sums = fields(data, "'dataset'", "name", "split", "samples", "images_sha256", "labels_sha256")
+    name, split, samples, *sums = fields(
+        data, "'dataset'", "name", "split", "samples", "images_sha256", "labels_sha256")
     need(type(name) is str and split == "test", "'dataset' is not the test images of a named data set")
     for digest in (*sums, weights_sha256):
         need(type(digest) is str and re.fullmatch("[0-9a-f]{64}", digest), f"{digest!a} is not a SHA-256 in lower case")
@@ -208,7 +214,7 @@ def read_certificate(path: Path) -> Certificate:
     clean, certified = fields(counts, "'counts'", "clean", "certified")
     weights = hashlib.sha256()
     for key in sorted(key for key in tensors if not key.startswith("claim.")):
-        weights.update(tensors[key].astype(tensors[key].dtype.newbyteorder("<"), copy=False))
+        weights.update(tensors[key].astype(tensors[key].dtype.newbyteorder("<")).tobytes())
 
     def take(key: str, kind: str, *shape: int) -> np.ndarray:
         need(key in tensors, f"tensor {key!r} is missing")
@@ -218,7 +224,8 @@ def read_certificate(path: Path) -> Certificate:
         return value
 
     def length(key: str) -> int:
-        return len(tensors.get(key, ()))  # of a tensor whose size the metadata leaves open; `take` tells if it is missing
+        """Of a tensor whose size the metadata leaves open. If it is missing, `take` tells."""
+        return len(tensors.get(key, ()))
 
     def positive(key: str) -> np.float32:
         need((value := take(key, "F32", 1)[0]) > 0, f"{key} is not above 0")
@@ -279,18 +286,20 @@ def read_layer(index: int, entry: Any, before: Optional[tuple], take: Any, lengt
     need(min(room) >= 0, f"{what}: its window does not fit its input")
     output = (outputs, room[0] // stride + 1, room[1] // stride + 1)
     patch = channels // groups * kernel * kernel
-    values = max(channels * (height + 2 * pad) * (width + 2 * pad), output[1] * output[2] * max(groups * patch, outputs))
+    padded, positions = channels * (height + 2 * pad) * (width + 2 * pad), output[1] * output[2]
+    values = max(padded, positions * groups * patch, positions * outputs)
     need(values <= MOST_SIZE, f"{what} needs {values} values an image, above the {MOST_SIZE} allowed")
     weight = take(f"layer.{index}.weight", "F32", outputs, patch)
     mean = take(f"layer.{index}.mean", "F32", outputs) if has_mean else None
     profile = None
-    if 0 < length(f"layer.{index}.profile") <= patch:  # any other length stays behind, as a tensor that does not belong
-        profile = take(f"layer.{index}.profile", "F32", length(f"layer.{index}.profile"))
+    count = length(f"layer.{index}.profile")
+    if 0 < count <= patch:  # one of another length stays behind, as a tensor that does not belong to the net
+        profile = take(f"layer.{index}.profile", "F32", count)
         need((profile >= 0).all(), f"layer.{index}.profile has a weight below 0: nothing is known of such a neuron")
     return Layer((channels, height, width), output, groups, kernel, stride, pad, dilation, weight, mean, profile)
 
 
-# -------------------------------------------------------------------------------------------------------------- the images
+# ----------------------------------------------------------------------------------------------------------- the images
 
 
 @dataclass(frozen=True)
@@ -322,7 +331,9 @@ KNOWN = {
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """An IDX file of bytes, raw or gzipped: the magic number, a big-endian size for each dimension, the bytes."""
-    content = path.read_bytes() if path.is_file() else gzip.decompress(Path(f"{path}.gz").read_bytes())
+    packed = Path(f"{path}.gz")
+    raw = path.is_file() or not packed.is_file()  # neither: the error names the raw one
+    content = path.read_bytes() if raw else gzip.decompress(packed.read_bytes())
     sizes = [int.from_bytes(content[at:at + 4], "big") for at in range(4, 4 + 4 * dimensions, 4)]
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) != 4 + 4 * dimensions + math.prod(sizes):
         raise Unusable(f"{path} is not the IDX file it should be")
@@ -351,7 +362,7 @@ def read_images(name: str, data: Path, npz: Optional[Path]) -> Tuple[np.ndarray,
 
 
 def sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> None:
@@ -369,7 +380,7 @@ def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> Non
     need(len(of.mean) == shape[0], f"normalize.mean has {len(of.mean)} channels, the images {shape[0]}")
 
 
-# --------------------------------------------------------------------------------------------------------- the input boxes
+# ------------------------------------------------------------------------------------------------------ the input boxes
 
 
 def directed(n: int, d: int, up: bool, kind: Any = np.float32) -> Any:
@@ -392,8 +403,8 @@ def exact_ends(u: int, eps: Fraction, threat: str) -> Tuple[Fraction, Fraction]:
 def program_ends(of: Certificate, image: np.ndarray, eps: Fraction) -> np.ndarray:
     """The box around one image as the program reads it, normalised float32 [2, C, H, W].
 
-    A real perturbation is rounded to float32 before the program sees it: rounding the ends outwards leaves none out. The
-    normalisation is monotone, so it may be applied to the ends.
+    A real perturbation is rounded to float32 before the program sees it: rounding the ends outwards leaves none out.
+    The normalisation is monotone, so it may be applied to the ends.
     """
     pixels = np.arange(256, dtype=np.float32) / np.float32(255)
     table = np.stack([pixels, pixels])
@@ -420,12 +431,12 @@ def real_tables(of: Certificate) -> np.ndarray:
     return tables
 
 
-# ----------------------------------------------------------------------------------------------------- the net on intervals
+# ------------------------------------------------------------------------------------------------- the net on intervals
 #
-# `ends` is an array [2, ...]: the lower and the upper ends of intervals; or [1, ...]: single values. In float32 all of this
-# does what the program does, operation by operation. In float64 it encloses exact arithmetic over the same weights:
-# `widen` moves the ends outwards after each operation that rounds. A maximum may be taken of rounded values and widened
-# afterwards, as rounding is monotone.
+# `ends` is an array [2, ...]: the lower and the upper ends of intervals; or [1, ...]: single values. In float32 all of
+# this does what the program does, operation by operation. In float64 it encloses exact arithmetic over the same
+# weights: `widen` moves the ends outwards after each operation that rounds. A maximum may be taken of rounded values
+# and widened afterwards, as rounding is monotone.
 
 TILE = 1 << 16
 
@@ -494,7 +505,7 @@ def patches(x: np.ndarray, layer: Layer) -> np.ndarray:
 
 
 def features(of: Certificate, ends: np.ndarray) -> np.ndarray:
-    """What the distance layers make of boxes of normalised images [E, B, C, H, W]: [E, B, values], a bias included."""
+    """What the distance layers and the bias make of boxes of normalised images [E, B, C, H, W]: [E, B, values]."""
     count, batch, kind = len(ends), ends.shape[1], ends.dtype
     for layer in of.layers:
         patch = layer.weight.shape[1]
@@ -513,15 +524,15 @@ def features(of: Certificate, ends: np.ndarray) -> np.ndarray:
     return ends if of.bias is None else widen(ends + of.bias.astype(kind))
 
 
-# ---------------------------------------------------------------------------------------------------------------- the head
+# ------------------------------------------------------------------------------------------------------------- the head
 
 
 def linear(ends: np.ndarray, part: Linear) -> np.ndarray:
     """fl(fl(scale * s) + bias) with s <- fl(s + fl(w_k x_k)) in the order of k, [E, B, K] to [E, B, O].
 
     Each step is monotone in s and in x_k, in the direction of the sign of w_k. In float64 the error of all operations
-    together is added, by Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: gamma_n times the sum of the
-    magnitudes, with n the operations a term goes through.
+    together is added, by Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: gamma_n times the sum of
+    the magnitudes, with n the operations a term goes through.
     """
     kind, w = ends.dtype, np.ascontiguousarray(part.weight.T.astype(ends.dtype))
     sums = np.zeros((*ends.shape[:2], w.shape[1]), kind)
@@ -541,8 +552,8 @@ def linear(ends: np.ndarray, part: Linear) -> np.ndarray:
 def tanh(ends: np.ndarray) -> np.ndarray:
     """An enclosure [2, ...] of tanh.
 
-    In float32: of any implementation that errs by less than a unit in the last place, which the program says of its own.
-    The float64 value is rounded to float32 and moved by two steps; nothing is taken from the program's own function.
+    In float32: of any implementation that errs by less than a unit in the last place, which the program says of its
+    own. The float64 value is rounded to float32 and moved by two steps; the program's own function is not needed.
     """
     value = np.tanh(ends.astype(np.float64))
     value = np.stack([value[0], value[-1]])
@@ -550,7 +561,7 @@ def tanh(ends: np.ndarray) -> np.ndarray:
         value += np.array([-(2.0**-48), 2.0**-48]).reshape(2, *[1] * (value.ndim - 1))
     else:
         value = value.astype(np.float32)
-        for end, to in enumerate(np.float32([-np.inf, np.inf])):
+        for end, to in enumerate((np.float32(-np.inf), np.float32(np.inf))):
             value[end] = np.nextafter(np.nextafter(value[end], to), to)
     return np.clip(value, -1, 1)
 
@@ -564,10 +575,10 @@ def leads(hidden: np.ndarray, part: Linear, label: np.ndarray) -> np.ndarray:
 
         sum over k of scale w_k h_k (1 + t_k) + b (1 + t'),   |t_k| <= gamma_{n_k},  |t'| <= gamma_1,
 
-    where n_k counts the roundings on the way of term k: its product, the additions from its own on (the first one is to 0
-    and exact), the scale, the bias: n_k = 3 + H - max(k, 1). Products that underflow err by 2^-150 each besides. All of that
-    is computed in float64, whose own error is bounded in the same way, with twice its gamma. For hidden units in float64
-    the question is one of exact arithmetic, and nothing but that last error is taken off.
+    where n_k counts the roundings on the way of term k: its product, the additions from its own on (the first one is to
+    0 and exact), the scale, the bias: n_k = 3 + H - max(k, 1). Products that underflow err by 2^-150 each besides. All
+    of that is computed in float64, whose own error is bounded in the same way, with twice its gamma. For hidden units
+    in float64 the question is one of exact arithmetic, and nothing but that last error is taken off.
     """
     rows = np.arange(len(label))
     weight, bias, scale = part.weight.astype(np.float64), part.bias.astype(np.float64), float(part.scale)
@@ -593,7 +604,7 @@ def leads(hidden: np.ndarray, part: Linear, label: np.ndarray) -> np.ndarray:
     return proved
 
 
-# ----------------------------------------------------------------------------------------------------------------- checks
+# --------------------------------------------------------------------------------------------------------------- checks
 
 
 def proves(of: Certificate, ends: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -610,7 +621,7 @@ def proves(of: Certificate, ends: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def predicts(of: Certificate, ends: np.ndarray, claim: np.ndarray) -> np.ndarray:
-    """1 where the program gives class `claim`, 0 where it does not, NaN where that hinges on the last bits of its tanh."""
+    """1 where the program gives class `claim`, 0 where not, NaN where that hinges on the last bits of its tanh."""
     values = features(of, ends)
     logits = -values if of.head is None else linear(tanh(linear(values, of.head[0])), of.head[1])
     low, high, rows = logits[0], logits[-1], np.arange(len(claim))
@@ -623,7 +634,7 @@ def predicts(of: Certificate, ends: np.ndarray, claim: np.ndarray) -> np.ndarray
     return np.where(wrong, 0, np.where(sure, 1, np.nan if of.head else 0))
 
 
-def examine(of: Certificate, images: np.ndarray, block: slice, radii: bool, tables: Optional[np.ndarray]) -> np.ndarray:
+def examine(of: Certificate, images: np.ndarray, block: slice, radii: bool, tables: Optional[np.ndarray]) -> Any:
     """Of each sample: is its class as claimed, and do the claims at eps, at its radius, at eps in real arithmetic hold?
 
     [4, B]: 1 yes, 0 no, NaN where nothing is claimed or asked, or where the class is undecided.
@@ -645,7 +656,7 @@ def examine(of: Certificate, images: np.ndarray, block: slice, radii: bool, tabl
             predicts(of, points, of.prediction[block]),
             ask(certified, lambda s: program_ends(of, images[s], of.eps)),
             ask((radius >= 0) & radii, lambda s: program_ends(of, images[s], Fraction(int(radius[s]), of.denominator))),
-            ask(certified & (tables is not None), lambda s: tables[:, channel, images[s]])])
+            ask(certified & (tables is not None), lambda s: np.asarray(tables)[:, channel, images[s]])])
 
 
 def examine_all(of: Certificate, images: np.ndarray, radii: bool, real: bool) -> np.ndarray:
@@ -690,16 +701,17 @@ def check_claims(of: Certificate, labels: np.ndarray, report: Report) -> None:
     if (known := KNOWN.get(of.data)) is None:
         report.check("the data set's normalisation", "the set is not known: taken as the file has it", note=True)
     else:
-        means, scale = np.float32(known.mean), np.float32(1) / np.float32(known.std)
+        means, scale = np.array(known.mean, np.float32), np.float32(1) / np.float32(known.std)
         same = np.array_equal(of.mean, means) and of.scale == scale
         report.check(f"the normalisation is that of {of.data}", "" if same else f"mean {of.mean}, scale {of.scale}")
     right, certified = of.prediction == of.label, of.certified == 1
     report.check("the labels are the true ones", np.flatnonzero(of.label != labels))
     counts = (int(right.sum()), int(certified.sum()))
-    report.check("the counts are the sums of the claims", "" if counts == of.counts else f"{of.counts}, not {counts}")
+    wrong = "" if counts == of.counts else f"{of.counts}, not {counts}"
+    report.check("the counts are the sums of the claims", wrong)
     report.check("what is certified is classified right", np.flatnonzero(certified & ~right))
     report.check("what has a radius is classified right", np.flatnonzero((of.radius >= 0) & ~right))
-    # A box of radius eps holds the boxes of all lesser radii; the grid's largest radius up to eps is floor(eps * denominator).
+    # A box holds the boxes of all lesser radii; the grid's largest radius up to eps is floor(eps * denominator).
     steps = of.eps * of.denominator
     few, many = certified & (of.radius < math.floor(steps)), ~certified & (of.radius >= math.ceil(steps))
     report.check("radii agree with what is certified at eps", np.flatnonzero(few | many))
@@ -712,8 +724,8 @@ def verify(args: argparse.Namespace) -> int:
     report.say("file", f"{ascii(str(args.file))[1:-1]}: {of.by}")
     report.say("net", of.net())
     report.say("data", f"the first {of.samples} test images of {of.data!a}")
-    report.say("claims", f"eps = {of.eps}, threat {of.threat}; {of.counts[0]} right, {of.counts[1]} certified, radii in "
-               f"steps of 1/{of.denominator}")
+    report.say("claims", f"eps = {of.eps}, threat {of.threat}; {of.counts[0]} right, {of.counts[1]} certified; "
+               f"radii in steps of 1/{of.denominator}")
     images, labels = read_images(of.data, args.data, args.images)
     check_images(of, images, labels)
     report.check("the images and labels are those of the checksums", "")
@@ -747,9 +759,10 @@ def verify(args: argparse.Namespace) -> int:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description="Checks a robustness certificate of an l-infinity-distance net.")
     parser.add_argument("file", metavar="FILE", type=Path, help="the certificate")
-    parser.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="folder of the data sets' folders")
-    parser.add_argument("--images", metavar="FILE.npz", type=Path, help="test images from here: uint8 `images` "
-                        "[N, C, H, W] and `labels` [N]")
+    parser.add_argument("--data", metavar="DIR", type=Path, default=Path("data"),
+                        help="the folder of the data sets' folders (default: data)")
+    parser.add_argument("--images", metavar="NPZ", type=Path,
+                        help="take the test images from here: uint8 `images` [N, C, H, W] and `labels` [N]")
     parser.add_argument("--samples", metavar="N", type=int, help="replay the first N samples only")
     parser.add_argument("--skip-radius", action="store_true", help="leave out the radius of each sample")
     parser.add_argument("--skip-real", action="store_true", help="leave out the second opinion in real arithmetic")
@@ -758,7 +771,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         args = parser.parse_args(arguments)
         if args.samples is not None and args.samples < 1:
             parser.error("--samples must be 1 or more")
-        if np.float32(2.0**-127) * np.float32([0.5]) == 0:
+        if np.float32(2.0**-127) * np.float32(0.5) == 0:
             raise Unusable("this numpy flushes small numbers to 0; the program does not")
         return verify(args)
     except SystemExit as end:  # argparse has said why

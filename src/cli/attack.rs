@@ -13,6 +13,7 @@ use super::{
     Exit, Place, examples, gap,
     measure::{MeasureArgs, Measured, passing},
     place::{json, line},
+    samples,
 };
 use crate::{
     experiment::{Attack, Epsilon},
@@ -75,7 +76,7 @@ struct Attacked {
 
 pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
     if let Some(path) = &args.save {
-        examples::is_npz(path)?;
+        samples::is_npz(path)?;
     }
     let mut measured = args.net.prepare(place).await?;
     let default = measured.config.eval.attack.unwrap_or_default();

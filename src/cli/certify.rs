@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Exit, Place,
-    measure::{MeasureArgs, passing},
+    measure::{MeasureArgs, radius_found},
     place::{json, line},
     samples::{Claims, Kind},
 };
@@ -76,9 +76,8 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
         let around = Neighbourhood { eps, threat };
         evaluations.push((eps, measured.evaluator.certify(net, test, measured.samples, around)));
     }
-    let radii = evaluations.first().filter(|_| args.radius).map(|(_, evaluation)| {
-        let mut progress = |done: usize| passing(&format!("radius found of {done} of {}", measured.samples));
-        measured.evaluator.radii(net, test, evaluation, threat, &mut progress)
+    let radii = evaluations.first().filter(|_| args.radius).and_then(|(_, evaluation)| {
+        measured.evaluator.radii(net, test, evaluation, threat, &mut radius_found(measured.samples))
     });
     if let (Some(path), Some(kind)) = (&args.save, kind) {
         let claims = Claims { evaluations: &evaluations, radii: radii.as_deref(), threat };

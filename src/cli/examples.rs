@@ -8,16 +8,8 @@ use std::{
 
 use anyhow::Result;
 
-use super::samples::{Kind, array, arrays};
+use super::samples::{array, arrays};
 use crate::experiment::Fate;
-
-/// Refuses a name that [`save`] would not write to.
-pub fn is_npz(path: &Path) -> Result<()> {
-    if Kind::of(path).ok() != Some(Kind::Npz) {
-        anyhow::bail!("{}: adversarial images are written as .npz", path.display());
-    }
-    Ok(())
-}
 
 /// Writes `fate` (0 misclassified, 1 survived, 2 broken by PGD, 3 at finite p, 4 towards one class, 5 along the paths),
 /// `sample`, the numbers of the broken images, and `image`, `[broken, C·H·W]`: as the net reads them, normalised.

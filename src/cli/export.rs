@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
     Exit, Place,
-    measure::{MeasureArgs, passing},
+    measure::{MeasureArgs, radius_found},
     place::line,
+    samples,
 };
 use crate::{
     certificate::Certificate,
@@ -31,6 +32,9 @@ pub struct ExportArgs {
     /// The file to write.
     #[arg(long, value_name = "FILE", required = true)]
     certificate: PathBuf,
+    /// Write the test images too, as .npz: for data sets that the checker cannot read by itself.
+    #[arg(long, value_name = "FILE")]
+    images: Option<PathBuf>,
     /// What ε means: real, any change of a pixel; or 8-bit, whole steps of 1/255.
     #[arg(long, default_value_t, value_name = "READING")]
     threat: Threat,
@@ -39,24 +43,32 @@ pub struct ExportArgs {
 pub async fn run(args: ExportArgs, place: &Place) -> Result<Exit> {
     let path = args.certificate;
     writable(&path)?;
+    if let Some(images) = &args.images {
+        samples::is_npz(images)?;
+        writable(images)?;
+    }
     let mut measured = args.net.prepare(place).await?;
     let &[eps] = measured.radii.as_slice() else { bail!("a certificate is of one ε: give --eps once") };
+    let id = measured.config.data.dataset;
     let around = Neighbourhood { eps, threat: args.threat };
     let (net, test) = (&measured.net, &measured.data.test);
     let evaluation = measured.evaluator.certify(net, test, measured.samples, around);
-    let mut progress = |done: usize| passing(&format!("radius found of {done} of {}", evaluation.samples.len()));
-    let radii = measured.evaluator.radii(net, test, &evaluation, args.threat, &mut progress);
+    let radii = measured.evaluator.radii(net, test, &evaluation, args.threat, &mut radius_found(measured.samples));
+    let radii = radii.context("the search for radii was stopped")?;
     let certificate = Certificate {
         run: &measured.name,
         step: measured.step,
         net,
-        id: measured.config.data.dataset,
+        id,
         test,
         around,
         evaluation: &evaluation,
         radii: &radii,
     };
     certificate.write(&path)?;
+    if let Some(images) = &args.images {
+        samples::save_images(images, id, test).with_context(|| format!("writing {}", images.display()))?;
+    }
     line(&format!(
         "{}: {} at step {}, {} test images, clean {}, certified {} at ε = {eps} ({})",
         path.display(),
@@ -77,7 +89,7 @@ fn writable(path: &Path) -> Result<()> {
         bail!("{} is a folder: name the file to write", path.display());
     }
     if !folder.is_dir() {
-        bail!("there is no folder {} to write the certificate into", folder.display());
+        bail!("there is no folder {} to write {} into", folder.display(), path.display());
     }
     Ok(())
 }

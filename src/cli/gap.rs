@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{
-    measure::{Measured, passing},
+    measure::{Measured, passing, radius_found},
     place::{json, line},
 };
 use crate::{
@@ -70,8 +70,8 @@ struct Figures<'a> {
 pub fn measure(measured: &mut Measured, plan: &Attack) -> Gaps {
     let Measured { net, data, evaluator, samples, .. } = measured;
     let evaluation = evaluator.certify(net, &data.test, *samples, Threat::Real.eps(Radius(0)));
-    let mut progress = |done: usize| passing(&format!("radius found of {done} of {samples}"));
-    let radii = evaluator.radii(net, &data.test, &evaluation, Threat::Real, &mut progress);
+    let found = evaluator.radii(net, &data.test, &evaluation, Threat::Real, &mut radius_found(*samples));
+    let radii = found.unwrap_or_default();
     let right: Vec<(u32, Radius)> =
         (0u32..).zip(&radii).filter_map(|(sample, radius)| Some((sample, (*radius)?))).collect();
     let mut known: Vec<Known> = right.iter().map(|&(_, certified)| Known { certified, broken: None }).collect();

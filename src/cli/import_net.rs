@@ -10,14 +10,14 @@ use clap::Args;
 
 use super::{
     Exit, Place,
-    measure::passing,
+    measure::{passing, radius_found},
     place::{line, present},
 };
 use crate::{
     dataset,
     dispatch::{identity, nonce},
     dist::Simd,
-    experiment::{Config, PNorm, parse_with},
+    experiment::{Config, PNorm, Radius, Threat, parse_with},
     import_torch::{net, torch_file},
     net::{Evaluation, Evaluator, NetState},
     report::standing::standing,
@@ -50,6 +50,7 @@ struct Made {
     config: Config,
     net: NetState,
     evaluation: Evaluation,
+    radii: Vec<Option<Radius>>,
     steps_per_epoch: u64,
     seconds: f64,
 }
@@ -75,8 +76,9 @@ pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
     let started = Instant::now();
     let mut evaluator = Evaluator::new(id, args.threads, Simd::detect().context("choosing the kernels")?);
     let evaluation = evaluator.certify(&net, &data.test, samples, config.eval.eps);
-    let seconds = started.elapsed().as_secs_f64();
-    let made = Made { config: config.clone(), net, evaluation, steps_per_epoch, seconds };
+    let found = evaluator.radii(&net, &data.test, &evaluation, Threat::Real, &mut radius_found(samples));
+    let (radii, seconds) = (found.unwrap_or_default(), started.elapsed().as_secs_f64());
+    let made = Made { config: config.clone(), net, evaluation, radii, steps_per_epoch, seconds };
 
     let store = place.open().await?;
     let run = NewRun { name: args.name, tags: vec!["imported".into()], ..NewRun::new(config, config_text) };
@@ -151,6 +153,7 @@ fn write(folder: &Path, file: &Path, made: &Made) -> Result<()> {
         label: found.samples.iter().map(|sample| sample.label).collect(),
         prediction: found.samples.iter().map(|sample| sample.prediction).collect(),
         certified: found.samples.iter().map(|sample| sample.certified).collect(),
+        radius: Threat::Real.stored(&made.radii),
     };
     writer.eval(row, margins);
     writer.event(Some(step), "import", format!("taken in from {}, with its means as saved", file.display()));

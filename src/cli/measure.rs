@@ -58,6 +58,14 @@ pub fn passing(text: &str) {
     }
 }
 
+/// What [`Evaluator::radii`] is to say under way.
+pub fn radius_found(of: usize) -> impl FnMut(usize) -> bool {
+    move |done| {
+        passing(&format!("radius found of {done} of {of}"));
+        true
+    }
+}
+
 impl MeasureArgs {
     /// Reads the net and the images. A checkpoint that was written between evaluations has no means at p = ∞: they are
     /// computed from the training images, as at a run's end.

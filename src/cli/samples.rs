@@ -10,7 +10,8 @@ use anyhow::{Result, bail};
 use npyz::{AutoSerialize, WriterBuilder, npz::NpzWriter};
 
 use crate::{
-    experiment::{Epsilon, Radius, Threat},
+    dataset::Split,
+    experiment::{DatasetId, Epsilon, Radius, Threat},
     net::Evaluation,
 };
 
@@ -35,6 +36,25 @@ impl Kind {
             _ => bail!("{}: name a file that ends in .csv, .jsonl or .npz", path.display()),
         }
     }
+}
+
+/// Refuses a name that does not ask for an archive of arrays.
+pub fn is_npz(path: &Path) -> Result<()> {
+    if Kind::of(path).ok() != Some(Kind::Npz) {
+        bail!("{}: images are written as .npz", path.display());
+    }
+    Ok(())
+}
+
+/// Writes `images`, bytes [N, C, H, W], and `labels`, as `tools/verify_certificate.py --images` reads them.
+pub fn save_images(path: &Path, id: DatasetId, split: &Split) -> Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    let mut archive = NpzWriter::new(&mut out);
+    let shape = [split.len(), id.channels(), id.height(), id.width()].map(|side| side as u64);
+    arrays(&mut archive, "images", &shape, split.images.iter().copied())?;
+    array(&mut archive, "labels", split.labels.iter().copied())?;
+    drop(archive);
+    Ok(out.flush()?)
 }
 
 /// Evaluations of the same images at several radii.

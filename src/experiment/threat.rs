@@ -59,6 +59,12 @@ impl Threat {
         eps
     }
 
+    /// Radii as a run file keeps them: in pixel units, −1 where there is none. Of real perturbations float32 holds them
+    /// exactly.
+    pub fn stored(self, radii: &[Option<Radius>]) -> Vec<f32> {
+        radii.iter().map(|radius| radius.map_or(-1.0, |radius| self.pixels(radius) as f32)).collect()
+    }
+
     /// A radius in pixel units.
     pub fn pixels(self, radius: Radius) -> f64 {
         f64::from(radius.0) / f64::from(self.steps())

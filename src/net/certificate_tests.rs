@@ -168,7 +168,7 @@ fn radii_are_the_largest_at_which_the_certificate_holds() {
     let mut evaluator = evaluator();
     for threat in [Threat::Real, Threat::EightBit] {
         let evaluation = evaluator.certify(&net, &split, 40, eps("0.1"));
-        let radii = evaluator.radii(&net, &split, &evaluation, threat, &mut |_| ());
+        let radii = evaluator.radii(&net, &split, &evaluation, threat, &mut |_| true).unwrap();
         let mut certified_at = |radius: u32, sample: usize| {
             let around = Neighbourhood { eps: threat.eps(Radius(radius)), threat };
             let one = Split {

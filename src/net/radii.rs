@@ -10,16 +10,16 @@ impl Evaluator {
     /// The largest radius on the threat's grid at which the class of each sample of `evaluation`, the first of `split`, is
     /// proved; `None` where it is not even at 0, which is to say where the program is wrong or undecided.
     ///
-    /// The proof is that of [`Evaluator::certify`]; the margin only says where to begin. `go_on` is told before each pass
-    /// how many samples are done.
+    /// The proof is that of [`Evaluator::certify`]; the margin only says where to begin. Before each chunk `go_on` is told
+    /// how many samples are done; where it refuses, there is no result.
     pub fn radii(
         &mut self,
         net: &NetState,
         split: &Split,
         evaluation: &Evaluation,
         threat: Threat,
-        go_on: &mut dyn FnMut(usize),
-    ) -> Vec<Option<Radius>> {
+        go_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Option<Vec<Option<Radius>>> {
         let steps = threat.steps();
         let mut searches: Vec<Search> = (evaluation.samples.iter())
             .map(|sample| Search::new((f64::from(sample.margin) / 2.0 * f64::from(steps)) as u32, steps))
@@ -30,10 +30,13 @@ impl Evaluator {
                 .filter_map(|(sample, search)| search.question().map(|radius| (sample, radius)))
                 .collect();
             if open.is_empty() {
-                break searches.into_iter().map(|search| search.answer().map(Radius)).collect();
+                break Some(searches.into_iter().map(|search| search.answer().map(Radius)).collect());
             }
-            go_on(searches.len() - open.len());
+            let done = searches.len() - open.len();
             for chunk in chunks(open.len()) {
+                if !go_on(done) {
+                    return None;
+                }
                 let asked = &open[chunk];
                 let (mut low, mut high) = (vec![0.0; asked.len() * size], vec![0.0; asked.len() * size]);
                 for (row, &(sample, radius)) in asked.iter().enumerate() {

@@ -212,6 +212,28 @@ fn heads_that_round_are_claimed_only_where_they_hold() {
 }
 
 #[test]
+fn a_head_whose_sums_overflow_proves_nothing() {
+    let evaluator = evaluator();
+    let is_proved = |change: fn(&mut Head)| {
+        let mut net = dense(&[2, 3]);
+        net.layers[0].mean = vec![0.0; 3];
+        net.bias = Trained::new(Vec::new());
+        let mut head = Head::init(3, 4, 2, 1);
+        head.classes.bias.value = vec![9.0, -9.0];
+        change(&mut head);
+        net.head = Some((Turn::Stay, head));
+        evaluator.proofs(&net, vec![0.5; 2], vec![0.5; 2], &[0])[0]
+    };
+    assert!(is_proved(|_| ()));
+    // As large as a float32 can be, and just large enough.
+    assert!(!is_proved(|head| head.hidden.weight.value.fill(f32::MAX)));
+    assert!(!is_proved(|head| head.classes.weight.value.fill(f32::MAX)));
+    assert!(!is_proved(|head| head.classes.bias.value[0] = f32::MAX));
+    assert!(!is_proved(|head| head.classes.bias.value[0] = 2e38));
+    assert!(is_proved(|head| head.classes.bias.value[0] = 1e38));
+}
+
+#[test]
 fn pixels_that_round_fool_the_margin_and_not_the_intervals() {
     let (evaluator, normalizer) = (evaluator(), Normalizer::new(ID));
     let (mut fooled, mut proved) = (0, 0);

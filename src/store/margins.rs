@@ -13,13 +13,17 @@ pub(super) struct MarginBlobs {
     pub prediction: Vec<u8>,
     /// A bit each, lowest first.
     pub certified: Vec<u8>,
+    /// As `margin`, where it was looked for.
+    pub radius: Option<Vec<u8>>,
 }
 
 impl MarginBlobs {
     pub(super) fn pack(margins: Margins) -> MarginBlobs {
         let bits = |bits: &[bool]| bits.iter().enumerate().fold(0, |byte, (i, &bit)| byte | u8::from(bit) << i);
+        let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         MarginBlobs {
-            margin: margins.margin.iter().flat_map(|margin| margin.to_le_bytes()).collect(),
+            radius: Some(floats(&margins.radius)).filter(|bytes| !bytes.is_empty()),
+            margin: floats(&margins.margin),
             certified: margins.certified.chunks(8).map(bits).collect(),
             label: margins.label,
             prediction: margins.prediction,
@@ -30,12 +34,14 @@ impl MarginBlobs {
     pub(super) fn unpack(self) -> Result<Margins, String> {
         let samples = self.label.len();
         let lengths = (self.margin.len(), self.prediction.len(), self.certified.len());
-        if lengths != (4 * samples, samples, samples.div_ceil(8)) {
+        let radius = self.radius.unwrap_or_default();
+        if lengths != (4 * samples, samples, samples.div_ceil(8)) || ![0, 4 * samples].contains(&radius.len()) {
             return Err(format!("{samples} labels beside blobs of {lengths:?} bytes"));
         }
-        let (margin, _) = self.margin.as_chunks::<4>();
+        let floats = |bytes: &[u8]| bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
         Ok(Margins {
-            margin: margin.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            margin: floats(&self.margin),
+            radius: floats(&radius),
             label: self.label,
             prediction: self.prediction,
             certified: (0..samples).map(|i| self.certified[i / 8] >> (i % 8) & 1 == 1).collect(),
@@ -51,12 +57,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_is_unpacked(samples in prop::collection::vec((any::<f32>(), 0u8..10, 0u8..10, any::<bool>()), 0..40)) {
+        fn what_is_packed_is_unpacked(samples in prop::collection::vec((any::<f32>(), 0u8..10, 0u8..10, any::<bool>()), 0..40), looked in any::<bool>()) {
             let margins = Margins {
                 margin: samples.iter().map(|s| s.0).collect(),
                 label: samples.iter().map(|s| s.1).collect(),
                 prediction: samples.iter().map(|s| s.2).collect(),
                 certified: samples.iter().map(|s| s.3).collect(),
+                radius: samples.iter().filter(|_| looked).map(|s| s.0 / 2.0).collect(),
             };
             prop_assert_eq!(MarginBlobs::pack(margins.clone()).unpack().unwrap(), margins);
         }
@@ -64,10 +71,17 @@ mod tests {
 
     #[test]
     fn blobs_of_different_lengths_are_refused() {
-        let margins = Margins { margin: vec![0.5], label: vec![1], prediction: vec![1], certified: vec![true] };
+        let margins = Margins {
+            margin: vec![0.5],
+            label: vec![1],
+            prediction: vec![1],
+            certified: vec![true],
+            radius: vec![0.3],
+        };
         let blobs = || MarginBlobs::pack(margins.clone());
         assert!(MarginBlobs { margin: vec![0; 3], ..blobs() }.unpack().is_err());
         assert!(MarginBlobs { prediction: vec![], ..blobs() }.unpack().is_err());
         assert!(MarginBlobs { certified: vec![0; 2], ..blobs() }.unpack().is_err());
+        assert!(MarginBlobs { radius: Some(vec![0; 3]), ..blobs() }.unpack().is_err());
     }
 }

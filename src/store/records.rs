@@ -183,6 +183,9 @@ pub struct Margins {
     pub prediction: Vec<u8>,
     /// Certified at the config's ε by interval propagation.
     pub certified: Vec<bool>,
+    /// The largest radius in pixels at which interval propagation proves the class, below 0 where it proves none even of
+    /// the sample itself. Empty where it was not looked for: it is of a run's result alone.
+    pub radius: Vec<f32>,
 }
 
 /// What attacks made of the net of one step, inside the box of radius ε.

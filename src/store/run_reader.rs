@@ -19,8 +19,8 @@ use crate::experiment::{Config, Fate, Schedules, Steered};
 /// The first schema that holds attacks; an older file is read as it is.
 const ATTACKS_SINCE: i64 = 4;
 
-/// The first schema that says which attempt wrote a checkpoint.
-const WRITERS_SINCE: i64 = 5;
+/// The first schema that says which attempt wrote a checkpoint, and how far each sample is certified.
+const WRITERS_AND_RADII_SINCE: i64 = 5;
 
 /// A run file, open for reading beside the worker that writes it.
 #[derive(Debug)]
@@ -80,8 +80,12 @@ impl RunReader {
 
     /// What an evaluation found of each test sample.
     pub async fn margins(&self, eval: i64) -> Result<Option<Margins>, StoreError> {
-        let query =
-            sqlx::query_as("SELECT margin, label, prediction, certified FROM margins WHERE eval = ?").bind(eval);
+        let query = if self.schema < WRITERS_AND_RADII_SINCE {
+            "SELECT margin, label, prediction, certified, NULL AS radius FROM margins WHERE eval = ?"
+        } else {
+            "SELECT margin, label, prediction, certified, radius FROM margins WHERE eval = ?"
+        };
+        let query = sqlx::query_as(query).bind(eval);
         let blobs: Option<MarginBlobs> =
             query.fetch_optional(&mut *self.connection.lock().await).await.map_err(self.error())?;
         let unpack = |blobs: MarginBlobs| {
@@ -245,7 +249,7 @@ impl RunReader {
 
     /// Whether the attempt with this nonce wrote one of the checkpoints that are there. One of an older program says nothing.
     pub async fn wrote_a_checkpoint(&self, nonce: &str) -> Result<bool, StoreError> {
-        if self.schema < WRITERS_SINCE {
+        if self.schema < WRITERS_AND_RADII_SINCE {
             return Ok(false);
         }
         let query = sqlx::query_scalar(

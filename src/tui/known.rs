@@ -104,8 +104,8 @@ pub struct Certificates {
     pub eval: EvalRow,
     /// The samples, in the order of the test set.
     pub margins: Margins,
-    /// Sample numbers by margin, smallest first.
-    pub by_margin: Vec<u32>,
+    /// Sample numbers by radius, smallest first.
+    pub by_radius: Vec<u32>,
 }
 
 /// One row of the per-class table.
@@ -129,47 +129,66 @@ impl Certificates {
     /// Puts the margins in order. `None` where the columns differ in length.
     pub fn new(eval: EvalRow, margins: Margins) -> Option<Certificates> {
         let samples = margins.margin.len();
-        if [margins.label.len(), margins.prediction.len(), margins.certified.len()].iter().any(|len| *len != samples) {
+        let columns = [margins.label.len(), margins.prediction.len(), margins.certified.len()];
+        if columns.iter().any(|len| *len != samples) || ![0, samples].contains(&margins.radius.len()) {
             return None;
         }
-        let mut by_margin: Vec<u32> = (0..u32::try_from(samples).ok()?).collect();
-        by_margin.sort_by(|a, b| margins.margin[*a as usize].total_cmp(&margins.margin[*b as usize]));
-        Some(Certificates { eval, margins, by_margin })
+        let mut by_radius: Vec<u32> = (0..u32::try_from(samples).ok()?).collect();
+        let unordered = Certificates { eval, margins, by_radius: Vec::new() };
+        by_radius.sort_by(|a, b| unordered.radius(*a).total_cmp(&unordered.radius(*b)));
+        Some(Certificates { by_radius, ..unordered })
     }
 
     /// Samples.
     pub fn len(&self) -> usize {
-        self.by_margin.len()
+        self.by_radius.len()
     }
 
     /// Whether no sample was measured.
     pub fn is_empty(&self) -> bool {
-        self.by_margin.is_empty()
+        self.by_radius.is_empty()
     }
 
-    /// The certified radius of a sample: half its margin, and negative where it is misclassified.
+    /// Whether the radii are those that intervals prove; else they are halves of the margins.
+    pub fn by_intervals(&self) -> bool {
+        !self.margins.radius.is_empty()
+    }
+
+    /// The certified radius of a sample: the one that intervals prove where the evaluation looked for it, else half the
+    /// margin (arXiv 2102.05363 §3.2); negative where the sample is misclassified.
     pub fn radius(&self, sample: u32) -> f64 {
-        f64::from(self.margins.margin[sample as usize]) / 2.0
+        let at = sample as usize;
+        let half = f64::from(self.margins.margin[at]) / 2.0;
+        self.margins
+            .radius
+            .get(at)
+            .map_or(half, |radius| if *radius < 0.0 { half.min(-0.0) } else { f64::from(*radius) })
     }
 
-    /// The share of samples whose class provably holds within ε (margin > 2ε; arXiv 2102.05363 §3.2).
+    /// Whether a sample's class provably holds within ε. A proof by intervals reaches up to its radius; one by margin > 2ε
+    /// does not reach half the margin itself.
+    fn holds(&self, sample: u32, eps: f64) -> bool {
+        if self.by_intervals() { self.radius(sample) >= eps } else { self.radius(sample) > eps }
+    }
+
+    /// The share of samples whose class provably holds within ε.
     pub fn certified_at(&self, eps: f64) -> f64 {
         if self.is_empty() {
             return f64::NAN;
         }
-        let below = self.by_margin.partition_point(|sample| self.radius(*sample) <= eps);
+        let below = self.by_radius.partition_point(|sample| !self.holds(*sample, eps));
         (self.len() - below) as f64 / self.len() as f64
     }
 
     /// The largest certified radius.
     pub fn largest(&self) -> f64 {
-        self.by_margin.last().map_or(0.0, |sample| self.radius(*sample))
+        self.by_radius.last().map_or(0.0, |sample| self.radius(*sample))
     }
 
     /// How many samples have their radius in each of `bins` equal parts of `from..to`.
     pub fn histogram(&self, from: f64, to: f64, bins: usize) -> Vec<usize> {
         let mut counts = vec![0; bins];
-        for sample in &self.by_margin {
+        for sample in &self.by_radius {
             let place = (self.radius(*sample) - from) / (to - from) * bins as f64;
             if (0.0..bins as f64).contains(&place) {
                 counts[place as usize] += 1;
@@ -181,13 +200,13 @@ impl Certificates {
     /// The figures of every class that has samples.
     pub fn classes(&self, eps: f64) -> Vec<ClassFigures> {
         let mut tallies: BTreeMap<u8, Tally> = BTreeMap::new();
-        for sample in &self.by_margin {
+        for sample in &self.by_radius {
             let index = *sample as usize;
             let (label, prediction) = (self.margins.label[index], self.margins.prediction[index]);
             let tally = tallies.entry(label).or_default();
             tally.samples += 1;
             tally.clean += usize::from(label == prediction);
-            tally.certified += usize::from(self.radius(*sample) > eps);
+            tally.certified += usize::from(self.holds(*sample, eps));
             if label != prediction {
                 *tally.wrong.entry(prediction).or_default() += 1;
             } else if tally.weakest.is_none() {
@@ -250,7 +269,7 @@ mod tests {
             seconds: 0.0,
             time_ms: 0,
         };
-        Certificates::new(eval, Margins { margin, label, prediction, certified }).unwrap()
+        Certificates::new(eval, Margins { margin, label, prediction, certified, radius: Vec::new() }).unwrap()
     }
 
     #[test]
@@ -259,7 +278,19 @@ mod tests {
         assert_eq!(c.certified_at(0.25), 0.25);
         assert_eq!(c.certified_at(0.2499), 0.5);
         assert_eq!(c.certified_at(0.0), 0.75);
-        assert_eq!(c.by_margin, [2, 3, 0, 1]);
+        assert_eq!(c.by_radius, [2, 3, 0, 1]);
+    }
+
+    #[test]
+    fn a_radius_that_intervals_prove_is_reached_and_takes_the_place_of_the_margins() {
+        let halves = certificates(vec![0.5, 1.0, -0.2, 0.25], vec![0, 0, 1, 1], vec![0, 0, 0, 1]);
+        let margins = Margins { radius: vec![0.25, 0.625, -1.0, 0.375], ..halves.margins.clone() };
+        let c = Certificates::new(halves.eval.clone(), margins.clone()).unwrap();
+        assert!(c.by_intervals() && !halves.by_intervals());
+        assert_eq!(c.by_radius, [2, 0, 3, 1]);
+        assert_eq!((c.certified_at(0.25), c.certified_at(0.251), c.certified_at(0.0)), (0.75, 0.5, 0.75));
+        assert!(c.radius(2) < 0.0 && c.largest() == 0.625);
+        assert_eq!(Certificates::new(halves.eval, Margins { radius: vec![0.5], ..margins }), None);
     }
 
     #[test]

@@ -120,6 +120,7 @@ pub fn eval(step: u64, certified: f64) -> (EvalRow, Margins) {
         label: vec![3, 1, 4],
         prediction: vec![3, 5, 4],
         certified: vec![true, false, true],
+        radius: Vec::new(),
     };
     (row, margins)
 }

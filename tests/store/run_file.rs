@@ -83,6 +83,20 @@ async fn a_checkpoint_is_of_the_attempt_that_wrote_it() {
 }
 
 #[tokio::test]
+async fn radii_are_kept_where_they_were_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(dir.path(), "a");
+    let (row, margins) = eval(20, 0.75);
+    writer.eval(row.clone(), margins);
+    let with = linf::store::Margins { radius: vec![0.25, -1.0, 0.0625], ..eval(30, 0.75).1 };
+    writer.eval(linf::store::EvalRow { step: 30, ..row }, with.clone());
+    writer.flush().unwrap();
+    let reader = reader(dir.path()).await;
+    assert!(reader.margins(1).await.unwrap().unwrap().radius.is_empty());
+    assert_eq!(reader.margins(2).await.unwrap().unwrap(), with);
+}
+
+#[tokio::test]
 async fn a_run_without_a_file_is_none() {
     let dir = tempfile::tempdir().unwrap();
     assert!(RunReader::open(dir.path()).await.unwrap().is_none());

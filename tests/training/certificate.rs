@@ -1,13 +1,10 @@
 //! What a run exports, judged by the checker that shares no code with us.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
-
-use linf::dataset::{self, DatasetId};
-use npyz::{WriterBuilder, npz::NpzWriter};
 
 use crate::{add, place};
 
@@ -27,21 +24,6 @@ fn verify(args: &[&Path]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// The synthetic test images, in the form the checker reads.
-fn images(to: &Path) {
-    let test = dataset::load(DatasetId::Synthetic, Path::new("")).unwrap().test;
-    let mut archive = NpzWriter::new(File::create(to).unwrap());
-    let count = test.len() as u64;
-    for (name, shape, values) in
-        [("images", vec![count, 1, 28, 28], &test.images), ("labels", vec![count], &test.labels)]
-    {
-        let mut array =
-            archive.array(name, Default::default()).unwrap().default_dtype().shape(&shape).begin_nd().unwrap();
-        array.extend(values.iter().copied()).unwrap();
-        array.finish().unwrap();
-    }
-}
-
 /// What differs from the small dense net.
 const KINDS: [&[&str]; 3] = [
     &[],
@@ -53,12 +35,13 @@ const KINDS: [&[&str]; 3] = [
 fn a_certificate_holds_before_a_stranger_and_a_changed_one_does_not() {
     let place = place();
     let file = |name: &str| -> PathBuf { place.dir().join(name) };
-    images(&file("images.npz"));
     let runs = KINDS.map(|kind| add(&place, kind).to_string());
     for (run, threat) in runs.iter().zip(["real", "8-bit", "real"]) {
         place.until_word(run.parse().unwrap(), "completed");
         let to = file(&format!("{run}.certificate"));
-        let said = place.good(&["export", run, "--certificate", to.to_str().unwrap(), "--threat", threat]);
+        let images = file("images.npz");
+        let (certificate, images) = (to.to_str().unwrap(), images.to_str().unwrap());
+        let said = place.good(&["export", run, "--certificate", certificate, "--threat", threat, "--images", images]);
         assert!(said.contains("200 test images") && said.contains(threat), "{said}");
         let (holds, said) = verify(&[&to, Path::new("--images"), &file("images.npz")]);
         assert!(holds && said.contains("the certificate holds"), "{said}");

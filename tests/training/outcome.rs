@@ -30,6 +30,12 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert_eq!(share(&|i| margins.label[i] == margins.prediction[i]), last.clean);
         assert_eq!(share(&|i| margins.certified[i]), last.certified);
         assert_eq!(share(&|i| f64::from(margins.margin[i]) > 0.2), last.certified_margin);
+        // The result alone has the largest certified radius of each image.
+        assert!(reader.margins(evals[0].id).await.unwrap().unwrap().radius.is_empty());
+        assert_eq!(margins.radius.len(), 200);
+        for (radius, certified) in margins.radius.iter().zip(&margins.certified) {
+            assert_eq!(f64::from(*radius) > 0.1, *certified, "{radius}");
+        }
         let kinds: Vec<_> = reader.checkpoints().await.unwrap().into_iter().map(|row| row.kind).collect();
         assert_eq!(kinds.iter().filter(|&&kind| kind == CheckpointKind::Phase).count(), 2);
         assert_eq!(kinds.last(), Some(&CheckpointKind::Final));

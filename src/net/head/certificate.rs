@@ -17,14 +17,19 @@ pub struct HeadBounds<'a> {
     classes: &'a Linear,
     low: Vec<f32>,
     high: Vec<f32>,
+    /// Whether no sum of a row overflows anywhere in its box.
+    is_finite: Vec<bool>,
 }
 
 impl Head {
     /// Bounds of the hidden units over features with low ≤ f ≤ high, `[B, I]` each.
     pub fn bounds(&self, pool: &Pool, simd: Simd, low: &[f32], high: &[f32]) -> HeadBounds<'_> {
         let (mut low, mut high) = self.hidden.interval(pool, simd, low, high);
+        // An infinite sum stays infinite or becomes NaN, so where both ends are finite all sums between them are.
+        let ends = low.chunks_exact(self.hidden.outputs).zip(high.chunks_exact(self.hidden.outputs));
+        let is_finite = ends.map(|(low, high)| low.iter().chain(high).all(|end| end.is_finite())).collect();
         low.iter_mut().chain(&mut high).for_each(|value| *value = tanh(*value));
-        HeadBounds { classes: &self.classes, low, high }
+        HeadBounds { classes: &self.classes, low, high, is_finite }
     }
 
     /// Twice the largest ε for which intervals show that all features within ε of f keep the class that f has, or minus
@@ -92,7 +97,8 @@ impl Linear {
         f64::from(self.scale()) * sum + (f64::from(self.bias.value[class]) - f64::from(self.bias.value[other]))
     }
 
-    /// How far the program's output can be from the exact one on the box (see the head of this file), rounded up.
+    /// How far the program's output can be from the exact one on the box (see the head of this file), rounded up; infinite
+    /// where one of its sums may overflow.
     fn rounding(&self, output: usize, low: &[f32], high: &[f32]) -> f64 {
         let row = &self.weight.value[output * self.inputs..][..self.inputs];
         let size: f64 = row
@@ -100,7 +106,13 @@ impl Linear {
             .zip(low.iter().zip(high))
             .map(|(w, (low, high))| f64::from(w.abs()) * f64::from(low.abs().max(high.abs())))
             .sum();
-        let size = f64::from(self.scale()) * size + f64::from(self.bias.value[output].abs());
+        // Half of the range is more than rounding can add to a sum that stays within it.
+        let most = f64::from(f32::MAX) / 2.0;
+        let scaled = f64::from(self.scale()) * size + f64::from(self.bias.value[output].abs());
+        if size >= most || scaled >= most {
+            return f64::INFINITY;
+        }
+        let size = scaled;
         let roundings = (self.inputs + 2) as f64 * (-24f64).exp2();
         let underflow = (self.inputs + 1) as f64 * (-149f64).exp2();
         roundings / (1.0 - roundings) * size + underflow
@@ -112,6 +124,9 @@ impl HeadBounds<'_> {
     /// above what both logits can lose by rounding. All of that is summed in double precision, whose own errors are
     /// 2⁻²⁹ < 10⁻⁸ of float32's: so much is added.
     pub fn proves(&self, row: usize, label: u8) -> bool {
+        if !self.is_finite[row] {
+            return false;
+        }
         let at = row * self.classes.inputs..(row + 1) * self.classes.inputs;
         let (low, high, label) = (&self.low[at.clone()], &self.high[at], usize::from(label));
         let own = self.classes.rounding(label, low, high);

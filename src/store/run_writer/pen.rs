@@ -272,12 +272,13 @@ async fn insert_eval(transaction: &mut Tx<'_>, row: &EvalRow, margins: &Margins)
     .fetch_one(&mut **transaction)
     .await?;
     let blobs = MarginBlobs::pack(margins.clone());
-    sqlx::query("INSERT INTO margins (eval, margin, label, prediction, certified) VALUES (?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO margins (eval, margin, label, prediction, certified, radius) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(id)
         .bind(blobs.margin)
         .bind(blobs.label)
         .bind(blobs.prediction)
         .bind(blobs.certified)
+        .bind(blobs.radius)
         .execute(&mut **transaction)
         .await?;
     Ok(())

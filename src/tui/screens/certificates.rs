@@ -87,7 +87,8 @@ fn draw_headline(model: &Model, row: &RunRow, certificates: &Certificates, eps: 
         x = pen.text(x, 0, &format!(" ({:.2}/255)", eps * 255.0), look.style(Tone::Faint));
     }
     let words = format!(
-        "  by margins > 2ε · {} test images · epoch {:.0} · by intervals at ε = {}: {:.4}",
+        "  {} · {} test images · epoch {:.0} · by intervals at ε = {}: {:.4}",
+        if certificates.by_intervals() { "by intervals" } else { "by margins > 2ε" },
         wording::count(u64::from(eval.samples)),
         eval.epoch,
         eval.eps,

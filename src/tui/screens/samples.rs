@@ -103,7 +103,7 @@ impl SamplesTab {
     /// The samples in the order of the list.
     fn list(&self, certificates: &Certificates) -> Vec<u32> {
         let mut samples: Vec<u32> =
-            certificates.by_margin.iter().copied().filter(|sample| self.which.holds(certificates, *sample)).collect();
+            certificates.by_radius.iter().copied().filter(|sample| self.which.holds(certificates, *sample)).collect();
         let eps = certificates.eval.eps.to_f64();
         match self.order {
             Order::Weakest => {}
@@ -204,8 +204,11 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
     let mut x = pen.text(0, 0, &format!("#{sample} {} ", name(margins.label[at])), look.style(Tone::Strong));
     x = pen.text(x, 0, &verdict, look.style(tone));
     let radius = certificates.radius(sample);
-    let words =
-        format!("  margin {} · certified radius {}", wording::figure(radius * 2.0), wording::figure(radius.max(0.0)));
+    let words = format!(
+        "  margin {} · certified radius {}",
+        wording::figure(margins.margin[at].into()),
+        wording::figure(radius.max(0.0))
+    );
     pen.text(x, 0, &words, faint);
     let height = pen.height();
     match model.images.get(&row.config.data.dataset).map(AsRef::as_ref) {
