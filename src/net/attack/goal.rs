@@ -8,8 +8,10 @@ pub(super) enum Goal {
         /// s.
         scale: f32,
     },
-    /// The lead of the best other class over the true one; above 0 the sample is misclassified.
-    Lead,
+    /// The lead of the best other class over the true one, as a share of the distance from the first to the third score
+    /// ("DLR", arXiv 2003.01690 §4): its slope does not fade where scores are far apart. Above 0 the sample is
+    /// misclassified. Without a third class the lead itself.
+    Ratio,
     /// The lead of this class over the true one.
     LeadOf(u8),
 }
@@ -28,10 +30,21 @@ impl Goal {
                 }
                 sum.ln() + top - scale * scores[own]
             }
-            Goal::Lead => {
-                let others = scores.iter().enumerate().filter(|&(class, _)| class != own);
-                let Some((best, _)) = others.max_by(|a, b| a.1.total_cmp(b.1)) else { return f32::NEG_INFINITY };
-                lead(scores, own, best, gradient)
+            Goal::Ratio => {
+                let mut order: Vec<usize> = (0..scores.len()).collect();
+                order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+                let Some(&best) = order.iter().find(|&&class| class != own) else { return f32::NEG_INFINITY };
+                let value = lead(scores, own, best, gradient);
+                let Some(&third) = order.get(2) else { return value };
+                let span = scores[order[0]] - scores[third];
+                if span > 0.0 {
+                    gradient.iter_mut().for_each(|g| *g /= span);
+                    gradient[order[0]] -= value / (span * span);
+                    gradient[third] += value / (span * span);
+                    value / span
+                } else {
+                    value
+                }
             }
             Goal::LeadOf(class) => lead(scores, own, usize::from(class), gradient),
         }

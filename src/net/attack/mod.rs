@@ -3,9 +3,10 @@
 //! The papers attack with PGD at p = ∞ (arXiv 2102.05363 §6), where each score depends on one pixel alone: a step moves
 //! as many pixels as there are classes, so little is found. The stronger attacks take their gradients through the same
 //! net at a finite p, where every pixel counts, with the step control of APGD (arXiv 2003.01690); first towards any
-//! other class, then towards each of the likeliest. Last comes a search along the paths that the scores at p = ∞ depend on.
-//! What counts as found is judged by the net at p = ∞ alone. A net of sort neurons has no finite p: its own gradients
-//! reach the K largest differences of each neuron.
+//! other class, by the ratio of score differences and by the cross-entropy in turn, then towards each of the likeliest.
+//! Last comes a search along the paths that the scores at p = ∞ depend on. What counts as found is judged by the net at
+//! p = ∞ alone. A net of sort neurons has no finite p: its own gradients reach the K largest differences of each
+//! neuron.
 
 mod ascent;
 mod front;
@@ -104,9 +105,10 @@ impl Evaluator {
             let broken = pgd(&mut exact, &front, goal, plan.pgd_steps, &start);
             hits(&mut front, Fate::Pgd, broken);
 
-            let aims = |wanted: Option<usize>, front: &Front| -> Vec<Goal> {
+            let aims = |wanted: Option<usize>, restart: u32, front: &Front| -> Vec<Goal> {
                 let aim = |&place: &usize| match wanted {
-                    None => Goal::Lead,
+                    None if restart % 2 == 0 => Goal::Ratio,
+                    None => goal,
                     Some(rank) => Goal::LeadOf(rivals(rows[place], front.labels[place])[rank]),
                 };
                 front.open.iter().map(aim).collect()
@@ -122,7 +124,7 @@ impl Evaluator {
                     }
                     let (p, relaxed_net) = &relaxed[restart as usize % relaxed.len()];
                     let mut slope = Slope::new(&self.pool, self.simd, relaxed_net, *p);
-                    let goals = aims(rank, &front);
+                    let goals = aims(rank, restart, &front);
                     // 0 is PGD's.
                     let round = rank.map_or(0, |rank| rank as u64 + 1);
                     let from = 1 + round * u64::from(plan.restarts) + u64::from(restart);
@@ -140,7 +142,7 @@ impl Evaluator {
                     if !go_on(chunk.start) {
                         return None;
                     }
-                    let goals = aims(Some(rank), &front);
+                    let goals = aims(Some(rank), 0, &front);
                     let mut slope = corner.map(|(p, net)| Slope::new(&self.pool, self.simd, net, *p));
                     let broken = greedy(slope.as_mut(), &mut exact, &front, &goals, plan.steps);
                     hits(&mut front, Fate::Greedy, broken);

@@ -161,7 +161,7 @@ fn it_stops_when_told() {
 #[test]
 fn goals_have_the_gradients_of_their_values() {
     let scores = [0.3f32, -1.2, 0.9, 0.1];
-    for goal in [Goal::CrossEntropy { scale: 1.7 }, Goal::Lead, Goal::LeadOf(3)] {
+    for goal in [Goal::CrossEntropy { scale: 1.7 }, Goal::Ratio, Goal::LeadOf(3)] {
         let mut gradient = [0.0; 4];
         goal.measure(&scores, 1, &mut gradient);
         for class in 0..4 {
