@@ -73,6 +73,10 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         let (head, rows) = lines.split_once('\n').unwrap();
         assert_eq!(head, "sample,label,prediction,margin,certified at 0.1,certified at 0,certified at 1");
         assert_eq!(rows.lines().count(), 200);
+        let plain = value(&["certify", &run, "--plain", "--json"]);
+        assert_eq!((&plain[0]["by_margin"], plain[0].get("certified")), (&last.certified_margin.into(), None));
+        let sound = value(&["certify", &run, "--sound", "--json"]);
+        assert_eq!((&sound[0]["certified"], sound[0].get("by_margin")), (&last.certified.into(), None));
         // With the radius of each image: certified at ε wherever that is reached.
         for name in ["radii.jsonl", "radii.npz"] {
             let file = place.dir().join(name);
