@@ -224,12 +224,13 @@ impl Look {
     /// The nearest ASCII to a symbol that the screens use, for terminals that show nothing else.
     pub fn ascii(symbol: &str) -> &'static str {
         match symbol {
-            "─" | "┄" | "┈" | "╌" | "▱" | "–" | "—" | "━" => "-",
+            "─" | "┄" | "┈" | "╌" | "▱" | "–" | "—" => "-",
+            "━" => "=",
             "│" | "┊" | "┆" => "|",
             "┌" | "┐" | "└" | "┘" | "├" | "┤" | "┬" | "┴" | "┼" | "╭" | "╮" | "╰" | "╯" | "±" | "◆" => {
                 "+"
             }
-            "▰" | "█" | "▓" => "#",
+            "▰" | "█" | "▓" | "═" => "#",
             "▒" | "░" => ":",
             "×" => "x",
             "ε" => "e",

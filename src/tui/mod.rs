@@ -15,6 +15,7 @@ pub mod keys;
 pub mod known;
 pub mod look;
 pub mod machine;
+mod marks;
 pub mod message;
 pub mod model;
 mod orders;

@@ -555,6 +555,7 @@ fn group_chart(rows: &[&RunRow], known: &Known, look: &Look) -> Chart {
         curves,
         x: Axis::linear(0.0, epochs),
         bands: Vec::new(),
+        marks: Vec::new(),
         references: Vec::new(),
         cursor: None,
         figure: Figure::Share,
