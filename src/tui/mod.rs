@@ -24,6 +24,7 @@ mod pen;
 mod picture;
 pub mod run_list;
 mod screens;
+pub mod settings;
 pub mod terminal;
 pub mod update;
 pub mod view;

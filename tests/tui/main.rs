@@ -9,5 +9,6 @@ mod fixture;
 mod odd_terminals;
 mod program;
 mod screens;
+mod settings;
 mod update;
 mod wild;
