@@ -79,7 +79,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let parent = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     // Nearly every store is called runs; the folder it lies in says more.
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
-    let mut model = Model::new(Look::from_env(), jiff::tz::TimeZone::system(), name, size);
+    let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
     model.keys = Arc::new(settings.keys);
     let mut driver = Driver { store, messages, orders, canvas, model, start: Some(start), leaving: false };
     driver.run(inbox).await

@@ -26,6 +26,7 @@ pub mod run_list;
 mod screens;
 pub mod settings;
 pub mod terminal;
+pub mod theme;
 pub mod update;
 pub mod view;
 mod watcher;

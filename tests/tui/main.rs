@@ -10,5 +10,6 @@ mod odd_terminals;
 mod program;
 mod screens;
 mod settings;
+mod themes;
 mod update;
 mod wild;

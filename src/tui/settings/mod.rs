@@ -1,4 +1,4 @@
-//! The settings of the full-screen view: which key does what.
+//! The settings of the full-screen view: its colours, and which key does what.
 //!
 //! They belong to the person at the terminal, not to a store: one file for all stores, read once, when the view opens. What
 //! it leaves out is as it is without a file.
@@ -17,11 +17,13 @@ use anyhow::{Context, Result};
 pub use parse::parse;
 pub use print::print;
 
-use super::keys::Keymap;
+use super::{keys::Keymap, theme::Theme};
 
 /// What the settings say.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Which colours there are to be.
+    pub theme: Theme,
     /// What each key does.
     pub keys: Keymap,
 }

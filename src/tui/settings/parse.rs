@@ -10,11 +10,14 @@ use toml::{
 use super::Settings;
 use crate::{
     experiment::{ConfigError, nearest_of},
-    tui::keys::{Chord, Keymap},
+    tui::{
+        keys::{Chord, Keymap},
+        theme::Theme,
+    },
 };
 
 /// The keys of the file.
-const KEYS: [&str; 1] = ["keys"];
+const KEYS: [&str; 2] = ["theme", "keys"];
 
 /// Reads the settings in `text`, which errors call `name`.
 pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
@@ -26,11 +29,24 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
     let mut settings = Settings::default();
     for (key, value) in in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
+            "theme" => settings.theme = theme(value, &source)?,
             "keys" => settings.keys = keys(value, &source)?,
             other => return Err(source.error(&key.span(), Some(other), unknown(other, &KEYS, "key"))),
         }
     }
     Ok(settings)
+}
+
+fn theme(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Theme, ConfigError> {
+    let fault = |message: String| source.error(&value.span(), Some("theme"), message);
+    match value.get_ref() {
+        DeValue::String(word) => word.parse().map_err(fault),
+        other => {
+            let names = Theme::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+            let found = if matches!(other, DeValue::Integer(_)) { "a number" } else { "no text" };
+            Err(fault(format!("{found} is no theme; allowed: {names}, with the quotation marks")))
+        }
+    }
 }
 
 fn keys(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Keymap, ConfigError> {
@@ -153,6 +169,9 @@ mod tests {
         insta::assert_snapshot!(
             [
                 "keys = 3",
+                "theme = 16",
+                "\ntheme = 'neon'",
+                "color = 'dark'",
                 "[key]\npause = 'p'",
                 "[keys]\n\npuase = 'p'",
                 "[keys]\npause = 3",
@@ -171,14 +190,16 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_a_file_that_says_the_same() {
-        for text in ["", "[keys]\npause = ['\"', '\\', \"'\"]\nquit = 'ctrl-q'\nnote = []\n"] {
+        for text in
+            ["", "theme = '16'", "theme = 'none'\n[keys]\npause = ['\"', '\\', \"'\"]\nquit = 'ctrl-q'\nnote = []\n"]
+        {
             let settings = parse(text, "").unwrap();
             let printed = print(&settings);
             let again = parse(&printed, "printed").unwrap();
             for (one, other) in settings.keys.table().iter().zip(again.keys.table()) {
                 assert_eq!(one.keys, other.keys, "{}", one.name);
             }
-            assert_eq!(print(&again), printed);
+            assert_eq!((again.theme, print(&again)), (settings.theme, printed));
         }
     }
 

@@ -7,9 +7,13 @@ use crate::tui::keys::{Binding, Keymap};
 
 /// The settings as TOML: every key, with its meaning as a comment.
 pub fn print(settings: &Settings) -> String {
-    let mut text = String::from(
-        "# Which key does what: one key, or a list of them, the first of which is shown; an empty list takes the key away.\n\
+    let mut text = format!(
+        "# Colours: \"auto\" as the terminal says, for a \"dark\" or a \"light\" background, the \"16\" of the terminal's own\n\
+         # palette, or \"none\". LINF_THEME says the same for one start; with NO_COLOR there are none.\n\
+         theme = \"{}\"\n\n\
+         # Which key does what: one key, or a list of them, the first of which is shown; an empty list takes the key away.\n\
          [keys]\n",
+        settings.theme.name()
     );
     let table = settings.keys.table();
     let mut before = "";
