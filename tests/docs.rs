@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use linf::experiment::{LossKind, PSteps, PadMode, keys, parse_with};
 use linf::net::NetShape;
+use linf::tui::settings;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -46,6 +47,19 @@ fn the_page_of_config_keys_is_current() {
     }
     let found = std::fs::read_to_string(&path).unwrap();
     assert!(found == config_page(), "docs/config.md is not what the keys say: LINF_BLESS=1 cargo test --test docs");
+}
+
+#[test]
+fn the_page_of_settings_is_current() {
+    let path = root().join("docs/settings.md");
+    let found = std::fs::read_to_string(&path).unwrap();
+    let (words, _) = found.split_once("```toml\n").unwrap();
+    let page = format!("{words}```toml\n{}```\n", settings::print(&settings::Settings::default()));
+    if std::env::var_os("LINF_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    assert!(found == page, "docs/settings.md is not what the program says: LINF_BLESS=1 cargo test --test docs");
 }
 
 #[test]

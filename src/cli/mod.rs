@@ -32,6 +32,7 @@ mod reindex;
 mod report;
 mod rm;
 mod samples;
+mod settings;
 mod show;
 mod steer;
 mod turn;
@@ -103,6 +104,7 @@ enum Verb {
     Dispatch(dispatch::DispatchArgs),
     Import(import::ImportArgs),
     Reindex(reindex::ReindexArgs),
+    Settings(settings::SettingsArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -168,6 +170,7 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Dispatch(args)) => dispatch::run(args, place).await?,
         Some(Verb::Import(args)) => import::run(args, place).await?,
         Some(Verb::Reindex(args)) => reindex::run(args, place).await?,
+        Some(Verb::Settings(args)) => settings::run(args)?,
         Some(Verb::Doctor(args)) => doctor::run(args, place).await?,
         Some(Verb::Completions(args)) => completions::run(args)?,
         Some(Verb::Man(args)) => man::run(args)?,

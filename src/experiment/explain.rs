@@ -355,6 +355,13 @@ pub(super) fn nearest(key: &str) -> Option<&'static str> {
         .map(|(_, key)| key)
 }
 
+/// The one of `known` that was most likely meant by a word that is none of them.
+pub fn nearest_of<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let near = known.iter().map(|name| (edits(name, word), *name)).min();
+    // Of a short word nearly every letter would have to change.
+    near.filter(|&(distance, name)| distance <= 3 && distance * 2 <= name.len()).map(|(_, name)| name)
+}
+
 /// Levenshtein distance.
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -23,7 +23,7 @@ pub use config::{
 };
 pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
-pub use explain::{KeyDoc, explain, keys};
+pub use explain::{KeyDoc, explain, keys, nearest_of};
 pub use fate::Fate;
 pub use parse::{ConfigError, parse, parse_with};
 pub use pnorm::PNorm;

@@ -4,9 +4,10 @@
 //! axis is switched, and are the same in all charts.
 
 use super::{
-    chart::{Axis, Band, Chart, Curve, Figure, Line, Reference, Scale},
+    chart::{Axis, Band, Chart, Curve, Figure, Line, Reference, Rule, Scale},
     known::{Known, RunData},
     look::{Look, Tone},
+    marks::marks,
     wording,
 };
 use crate::{
@@ -244,15 +245,26 @@ impl Course {
         ticks
     }
 
-    /// The phases as bands.
-    pub fn bands(&self, axis: AxisX) -> Vec<Band> {
+    /// The phases as bands: where p stands at its first value, where it climbs, where it is ∞.
+    pub fn bands(&self, axis: AxisX, look: &Look) -> Vec<Band> {
         let starts = [Phase::Start, Phase::Ramp, Phase::End].map(|phase| self.schedules.phase_start(phase));
-        let last = if self.ends_at_infinity { "p = ∞".into() } else { format!("p = {:.0}", self.p_end) };
-        let labels = [format!("p = {:.0}", self.p_start), "ramp".into(), last];
+        let last = match self.ends_at_infinity {
+            true => look.exponent(PNorm::INFINITY),
+            false => format!("{:.0}", self.p_end),
+        };
+        let stands = |p: &str| vec![format!("p = {p}"), format!("p {p}")];
+        let mut labels =
+            [stands(&format!("{:.0}", self.p_start)), vec!["p climbs".into(), "ramp".into()], stands(&last)];
+        if self.ends_at_infinity {
+            labels[2].push(last);
+        }
         let ends = [starts[1], starts[2], self.epochs];
-        let band =
-            |((from, to), label): ((f64, f64), String)| Band { from: self.x(axis, from), to: self.x(axis, to), label };
-        starts.into_iter().zip(ends).zip(labels).filter(|((from, to), _)| to > from).map(band).collect()
+        let rules = [Rule::Light, Rule::Heavy, Rule::Double];
+        let bands = starts.into_iter().zip(ends).zip(labels.into_iter().zip(rules));
+        bands
+            .filter(|((from, to), _)| to > from)
+            .map(|((from, to), (labels, rule))| Band { from: self.x(axis, from), to: self.x(axis, to), labels, rule })
+            .collect()
     }
 }
 
@@ -312,7 +324,8 @@ pub fn chart(kind: Kind, row: &RunRow, known: &Known, lens: &Lens, look: &Look) 
         curves,
         x: course.axis(lens),
         y,
-        bands: course.bands(lens.x),
+        bands: course.bands(lens.x, look),
+        marks: marks(&data.events, look, |step| course.x(lens.x, course.epoch_of_step(step))),
         references,
         cursor: lens.cursor.map(|epoch| course.x(lens.x, epoch)),
         figure,

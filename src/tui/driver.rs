@@ -6,6 +6,7 @@
 use std::{
     io::{self, IsTerminal},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,7 +26,8 @@ use super::{
     look::Look,
     message::{Effect, Msg},
     model::Model,
-    orders, panic_report,
+    orders, panic_report, settings,
+    settings::Settings,
     terminal::Canvas,
     update,
     view::view,
@@ -51,19 +53,21 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Opens the full-screen view on the store at `root` and returns when the user leaves it.
 pub fn run(root: &Path, start: Start) -> Result<()> {
+    // First of all: a fault in them is said before anything is opened.
+    let settings = settings::read()?.settings;
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!("the full-screen view needs a terminal: `linf-tui ls` and `linf-tui watch` do not");
     }
     // One thread draws and thinks; the store's connections have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the asynchronous runtime")?;
-    let result = runtime.block_on(drive(root, start));
+    let result = runtime.block_on(drive(root, start, settings));
     // A dispatcher that is being started, or images that are being read, need not hold us up.
     runtime.shutdown_background();
     result
 }
 
-async fn drive(root: &Path, start: Start) -> Result<()> {
+async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let store = Store::open(root).await?;
     let (messages, inbox) = mpsc::unbounded_channel();
     let (orders, told) = watch::channel(Orders { focused: true, ..Orders::default() });
@@ -75,7 +79,8 @@ async fn drive(root: &Path, start: Start) -> Result<()> {
     let parent = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     // Nearly every store is called runs; the folder it lies in says more.
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
-    let model = Model::new(Look::from_env(), jiff::tz::TimeZone::system(), name, size);
+    let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
+    model.keys = Arc::new(settings.keys);
     let mut driver = Driver { store, messages, orders, canvas, model, start: Some(start), leaving: false };
     driver.run(inbox).await
 }

@@ -2,8 +2,9 @@
 //!
 //! Read from the environment alone: a query to the terminal can leave garbage on a slow line.
 
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 
+use super::theme::{Hue, Theme, selection};
 use crate::experiment::{PNorm, RunId, RunState};
 
 /// What the terminal can show.
@@ -80,52 +81,16 @@ pub enum Tone {
     Key,
 }
 
-/// The hues of Okabe and Ito, which colour-blind people tell apart too.
-#[derive(Clone, Copy)]
-enum Hue {
-    Sky,
-    Orange,
-    Green,
-    Purple,
-    Yellow,
-    Vermilion,
-    Blue,
-    Slate,
-    Grey,
-}
-
-impl Hue {
-    const RUNS: [Hue; 7] = [Hue::Sky, Hue::Orange, Hue::Green, Hue::Purple, Hue::Yellow, Hue::Vermilion, Hue::Blue];
-
-    fn colour(self, depth: Depth, light: bool) -> Color {
-        let (dark_rgb, light_rgb, dark_index, light_index, named) = match self {
-            Hue::Sky => (0x56B4E9, 0x0072B2, 74, 25, Color::Cyan),
-            Hue::Orange => (0xE69F00, 0xB36B00, 214, 130, Color::Yellow),
-            Hue::Green => (0x2DB88A, 0x007A59, 36, 29, Color::Green),
-            Hue::Purple => (0xCC79A7, 0x9C4878, 175, 132, Color::Magenta),
-            Hue::Yellow => (0xF0E442, 0x7A6E00, 227, 58, Color::LightYellow),
-            Hue::Vermilion => (0xF0743E, 0xC24A00, 209, 166, Color::LightRed),
-            Hue::Blue => (0x7C9BF2, 0x2F4FB3, 69, 26, Color::LightBlue),
-            Hue::Slate => (0x3F7FA8, 0x5A9CC8, 67, 67, Color::Blue),
-            Hue::Grey => (0x7D8590, 0x6A7078, 245, 242, Color::DarkGray),
-        };
-        match depth {
-            Depth::None => Color::Reset,
-            Depth::Sixteen => named,
-            Depth::Indexed => Color::Indexed(if light { light_index } else { dark_index }),
-            Depth::True => Color::from_u32(if light { light_rgb } else { dark_rgb }),
-        }
-    }
-}
-
 impl Look {
-    /// What this process's environment says.
-    pub fn from_env() -> Look {
-        Look::detect(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    /// What this process's environment says, with the theme that the settings ask for.
+    pub fn from_env(theme: Theme) -> Look {
+        Look::detect(|name| std::env::var(name).ok().filter(|value| !value.is_empty()), theme)
     }
 
     /// The same from any source of variables.
-    pub fn detect(var: impl Fn(&str) -> Option<String>) -> Look {
+    pub fn detect(var: impl Fn(&str) -> Option<String>, theme: Theme) -> Look {
+        // For one terminal among others: the variable has the last word.
+        let theme = var("LINF_THEME").and_then(|name| name.parse().ok()).unwrap_or(theme);
         let locale =
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name)).unwrap_or_default().to_lowercase();
         let unicode = match var("LINF_ASCII").as_deref() {
@@ -149,11 +114,18 @@ impl Look {
         } else {
             Depth::Sixteen
         };
-        let light = match var("LINF_THEME").as_deref() {
-            Some("light") => true,
-            Some(_) => false,
+        let depth = match theme {
+            Theme::None => Depth::None,
+            Theme::Sixteen if depth != Depth::None => Depth::Sixteen,
+            Theme::Auto | Theme::Dark | Theme::Light | Theme::Sixteen => depth,
+        };
+        let light = match theme {
+            Theme::Light => true,
+            Theme::Dark => false,
             // Set by some terminals as foreground;background.
-            None => var("COLORFGBG").is_some_and(|value| value.ends_with(";15") || value.ends_with(";7")),
+            Theme::Auto | Theme::Sixteen | Theme::None => {
+                var("COLORFGBG").is_some_and(|value| value.ends_with(";15") || value.ends_with(";7"))
+            }
         };
         Look { plot, unicode, depth, light }
     }
@@ -190,12 +162,9 @@ impl Look {
 
     /// What the line under the cursor is laid on.
     pub fn selection(&self) -> Style {
-        match (self.depth, self.light) {
-            (Depth::True, false) => Style::new().bg(Color::from_u32(0x2A3140)),
-            (Depth::True, true) => Style::new().bg(Color::from_u32(0xDDE6F2)),
-            (Depth::Indexed, false) => Style::new().bg(Color::Indexed(237)),
-            (Depth::Indexed, true) => Style::new().bg(Color::Indexed(253)),
-            (Depth::Sixteen | Depth::None, _) => Style::new().add_modifier(Modifier::REVERSED),
+        match selection(self.depth, self.light) {
+            Some(ground) => Style::new().bg(ground),
+            None => Style::new().add_modifier(Modifier::REVERSED),
         }
     }
 
@@ -224,12 +193,13 @@ impl Look {
     /// The nearest ASCII to a symbol that the screens use, for terminals that show nothing else.
     pub fn ascii(symbol: &str) -> &'static str {
         match symbol {
-            "─" | "┄" | "┈" | "╌" | "▱" | "–" | "—" | "━" => "-",
+            "─" | "┄" | "┈" | "╌" | "▱" | "–" | "—" => "-",
+            "━" => "=",
             "│" | "┊" | "┆" => "|",
             "┌" | "┐" | "└" | "┘" | "├" | "┤" | "┬" | "┴" | "┼" | "╭" | "╮" | "╰" | "╯" | "±" | "◆" => {
                 "+"
             }
-            "▰" | "█" | "▓" => "#",
+            "▰" | "█" | "▓" | "═" => "#",
             "▒" | "░" => ":",
             "×" => "x",
             "ε" => "e",
@@ -260,10 +230,16 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::style::Color;
+
     use super::*;
 
+    fn themed(vars: &[(&str, &str)], theme: Theme) -> Look {
+        Look::detect(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()), theme)
+    }
+
     fn look(vars: &[(&str, &str)]) -> Look {
-        Look::detect(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        themed(vars, Theme::Auto)
     }
 
     #[test]
@@ -273,6 +249,25 @@ mod tests {
         assert_eq!(look(&[("LANG", "C.utf8"), ("LINF_ASCII", "1")]).plot, Plot::Ascii);
         assert_eq!(look(&[("LINF_ASCII", "0")]).plot, Plot::Braille);
         assert_eq!(look(&[("LANG", "C.utf8"), ("TERM", "linux")]).plot, Plot::HalfBlock);
+    }
+
+    #[test]
+    fn a_theme_changes_what_the_terminal_says_and_no_more() {
+        let rich = [("COLORTERM", "truecolor"), ("COLORFGBG", "0;15")];
+        let is = |theme| (themed(&rich, theme).depth, themed(&rich, theme).light);
+        assert_eq!(is(Theme::Auto), (Depth::True, true));
+        assert_eq!(is(Theme::Dark), (Depth::True, false));
+        assert_eq!(is(Theme::Sixteen), (Depth::Sixteen, true));
+        assert_eq!(is(Theme::None).0, Depth::None);
+        assert_eq!(
+            themed(&[("TERM", "xterm-256color")], Theme::Light),
+            Look { light: true, depth: Depth::Indexed, ..look(&[]) }
+        );
+        for theme in [Theme::Light, Theme::Sixteen] {
+            assert_eq!(themed(&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")], theme).depth, Depth::None);
+        }
+        assert_eq!(themed(&[("LINF_THEME", "none")], Theme::Dark).depth, Depth::None, "the variable wins");
+        assert!(themed(&[("LINF_THEME", "neon")], Theme::Light).light, "no theme is no wish");
     }
 
     #[test]

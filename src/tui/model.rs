@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     dialogs::Dialog,
     images::Images,
-    keys::Place,
+    keys::{Action, Keymap, Place},
     known::Known,
     look::Look,
     machine::Machine,
@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub struct Model {
     /// What the terminal can show.
     pub look: Look,
+    /// What each key does.
+    pub keys: Arc<Keymap>,
     /// The time zone that moments are shown in.
     pub zone: jiff::tz::TimeZone,
     /// The store's name, for the header.
@@ -74,10 +76,11 @@ pub struct Notice {
 }
 
 impl Model {
-    /// Nothing is known yet.
+    /// Nothing is known yet; the keys are the default ones.
     pub fn new(look: Look, zone: jiff::tz::TimeZone, store_name: String, size: (u16, u16)) -> Model {
         Model {
             look,
+            keys: Arc::default(),
             zone,
             store_name,
             size,
@@ -109,6 +112,11 @@ impl Model {
         };
         places.push(Place::Everywhere);
         places
+    }
+
+    /// The first key of an action where the user is, as the screens write it; empty where it has none.
+    pub fn key_of(&self, action: Action) -> String {
+        self.keys.key_of(&self.places(), action)
     }
 
     /// The run that a command without marks is meant for.

@@ -2,7 +2,7 @@
 
 use super::{
     dialogs::{Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
-    keys::{self, Action, Chord},
+    keys::{Action, Chord},
     message::{Effect, Msg},
     model::{Model, Notice, Screen},
     screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen},
@@ -17,7 +17,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = match msg {
         Msg::Key(event) => match model.dialog.take() {
             Some(dialog) => dialog.key(model, &event),
-            None => keys::action(&model.places(), Chord::of(&event)).map_or_else(Vec::new, |action| act(model, action)),
+            None => {
+                let action = model.keys.action(&model.places(), Chord::of(&event));
+                action.map_or_else(Vec::new, |action| act(model, action))
+            }
         },
         Msg::Paste(text) => match model.dialog.take() {
             Some(dialog) => dialog.paste(model, &text),
@@ -301,7 +304,11 @@ fn cancel(model: &mut Model) -> Vec<Effect> {
 fn compare(model: &mut Model) -> Vec<Effect> {
     let runs = model.meant();
     if runs.len() < 2 {
-        return notice(model, "mark two runs or more with space, or choose a group; then compare".into(), true);
+        let how = match model.key_of(Action::Mark) {
+            key if key.is_empty() => String::new(),
+            key => format!(" with {key}"),
+        };
+        return notice(model, format!("mark two runs or more{how}, or choose a group; then compare"), true);
     }
     if runs.len() > CompareScreen::MOST {
         return notice(

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    keys::{self, Place},
+    keys::{Action, Place},
     look::{Look, Tone},
     model::{Model, Screen},
     pen::Pen,
@@ -74,18 +74,29 @@ fn draw_hints(model: &Model, pen: &mut Pen<'_>) {
     let look = &model.look;
     let (key, word) = (look.style(Tone::Key), look.style(Tone::Faint));
     let places = model.places();
-    let fixed = "? help  q quit";
-    let end = pen.width().saturating_sub(fixed.len() as u16 + 1);
+    let fixed: Vec<(String, &str)> = [(Action::Help, "help"), (Action::Quit, "quit")]
+        .into_iter()
+        .map(|(action, word)| (model.key_of(action), word))
+        .filter(|(name, _)| !name.is_empty())
+        .collect();
+    let room: usize = fixed.iter().map(|(name, word)| name.width() + word.len() + 3).sum();
+    let end = pen.width().saturating_sub((room as u16).saturating_sub(1));
     let mut x = 1;
-    let shown =
-        keys::bindings(&places).filter(|binding| !binding.hint.is_empty() && binding.place != Place::Everywhere);
+    let shown = model
+        .keys
+        .bindings(&places)
+        .filter(|binding| !binding.hint.is_empty() && !binding.keys.is_empty() && binding.place != Place::Everywhere);
     for binding in shown {
-        let name = match binding.hint {
-            // Pairs of keys that go two ways are shown as one.
-            "cursor" | "ε" => "← →".to_owned(),
-            "zoom" => "+ -".to_owned(),
-            _ => binding.keys[0].to_string(),
+        let mut name = binding.key();
+        // Pairs of keys that go two ways are shown as one.
+        let back = match binding.action {
+            Action::Left => model.key_of(Action::Right),
+            Action::ZoomIn => model.key_of(Action::ZoomOut),
+            _ => String::new(),
         };
+        if !back.is_empty() {
+            name = format!("{name} {back}");
+        }
         let width = (name.width() + binding.hint.width() + 3) as u16;
         if x + width > end {
             break;
@@ -93,7 +104,11 @@ fn draw_hints(model: &Model, pen: &mut Pen<'_>) {
         x = pen.text(x, 0, &name, key) + 1;
         x = pen.text(x, 0, binding.hint, word) + 2;
     }
-    pen.spans(end, 0, [("?", key), (" help  ", word), ("q", key), (" quit", word)]);
+    x = end;
+    for (name, what) in &fixed {
+        x = pen.text(x, 0, name, key) + 1;
+        x = pen.text(x, 0, what, word) + 2;
+    }
 }
 
 fn draw_notices(model: &Model, pen: &mut Pen<'_>) {

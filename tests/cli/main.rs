@@ -11,4 +11,5 @@ mod faults;
 mod folders;
 mod read;
 mod report;
+mod settings;
 mod shell;

@@ -76,10 +76,20 @@ impl Place {
             .env("LINF_STORE", "runs")
             .env("LINF_TRAIN", &self.worker)
             .env("LINF_TEST_CLOCK", self.clock())
+            .env("XDG_CONFIG_HOME", self.dir().join("home"))
             .env_remove("LINF_SLOTS")
             .env_remove("LINF_DATA")
             .stdin(Stdio::null());
         command
+    }
+
+    /// Writes the settings of whoever runs `linf-tui` here.
+    pub fn settings(&self, text: &str) -> PathBuf {
+        let folder = self.dir().join("home").join("linf-tui");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("config.toml");
+        fs::write(&path, text).unwrap();
+        path
     }
 
     fn clock(&self) -> PathBuf {

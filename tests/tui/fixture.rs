@@ -118,14 +118,20 @@ pub fn data(story: &Story) -> RunData {
     });
     let event =
         |time_ms, step, kind: &str, text: &str| EventRow { time_ms, step, kind: kind.into(), text: text.into() };
+    let mut events = vec![
+        event(START_MS, Some(0), "attempt", "starts: 784-512×4-10 on cpu (AVX-512, 2 threads), 28200 steps"),
+        event(START_MS + 90_000, Some(3384), "phase", "p begins to climb"),
+        event(START_MS + 95_000, Some(3525), "checkpoint", "checkpoint 3525.db, 17.5 MiB"),
+    ];
+    if epochs.len() > 60 {
+        let resumed = "resumes from the checkpoint of step 8225: 784-512×4-10 on cpu (AVX-512, 2 threads), 28200 steps";
+        events.push(event(START_MS + 200_000, Some(8225), "attempt", resumed));
+        events.push(event(START_MS + 300_000, Some(12_100), "steer", "lr-factor=0.5 from step 12101 on"));
+    }
     RunData {
         evals: story.evals(),
         loss: story.loss_bins(400),
-        events: vec![
-            event(START_MS, None, "attempt", "attempt 1 begins on cpu (AVX-512, 2 threads)"),
-            event(START_MS + 90_000, Some(3384), "phase", "p begins to climb"),
-            event(START_MS + 95_000, Some(3525), "checkpoint", "checkpoint 3525.db, 17.5 MiB"),
-        ],
+        events,
         checkpoints: checkpoints.collect(),
         config_text: String::new(),
         epochs,

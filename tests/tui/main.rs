@@ -9,5 +9,7 @@ mod fixture;
 mod odd_terminals;
 mod program;
 mod screens;
+mod settings;
+mod themes;
 mod update;
 mod wild;

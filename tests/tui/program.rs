@@ -118,6 +118,8 @@ pub fn linf_tui(store: &Path) -> CommandBuilder {
     command.env_remove("LC_ALL");
     command.env_remove("LINF_ASCII");
     command.env("TERM", "xterm-256color");
+    // Whatever the settings of whoever runs the tests.
+    command.env("XDG_CONFIG_HOME", store.join("no-settings"));
     command.cwd(env!("CARGO_MANIFEST_DIR"));
     command
 }
@@ -155,6 +157,30 @@ fn opens_helps_survives_any_size_and_gives_the_terminal_back() {
     terminal.wait_for_text("784-512×4-10");
     terminal.type_keys("q");
     assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn the_settings_decide_on_keys_and_a_fault_in_them_is_said_before_anything_is_opened() {
+    let store = store();
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    let file = folder.join("linf-tui/config.toml");
+    std::fs::write(&file, "[keys]\nquit = \"ctrl-q\"\nhelp = \"f1\"\n").unwrap();
+    let command = || {
+        let mut command = linf_tui(store.path());
+        command.env("XDG_CONFIG_HOME", &folder);
+        command
+    };
+    let mut terminal = Terminal::start(command(), 24, 80);
+    terminal.wait_for_text("^q quit");
+    terminal.type_keys("q?\x1bOP");
+    terminal.wait_for_text("Add a run or a sweep");
+    terminal.type_keys("\x03\x11");
+    assert_eq!(terminal.end(), 0);
+    std::fs::write(&file, "[keys]\nquit = \"p\"\n").unwrap();
+    let terminal = Terminal::start(command(), 24, 200);
+    terminal.wait_for_text("config.toml:2: keys.quit");
+    assert_eq!(terminal.end(), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A curve of any length costs one pass over its points ([`decimate`]) and one over its columns of dots ([`raster`]).
 
 mod axis;
+mod backdrop;
 mod decimate;
 mod raster;
 
@@ -10,6 +11,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 pub use axis::{Axis, Scale};
+pub use backdrop::{Band, Mark, Rule};
 pub use raster::Line;
 
 use super::{
@@ -43,17 +45,6 @@ impl Curve {
     }
 }
 
-/// A stretch of the x axis with a name.
-#[derive(Clone, Debug)]
-pub struct Band {
-    /// Where it begins.
-    pub from: f64,
-    /// Where it ends.
-    pub to: f64,
-    /// What it is called.
-    pub label: String,
-}
-
 /// A level to compare with.
 #[derive(Clone, Debug)]
 pub struct Reference {
@@ -80,6 +71,8 @@ pub struct Chart {
     pub y: Axis,
     /// The phases behind the curves.
     pub bands: Vec<Band>,
+    /// What happened on the way.
+    pub marks: Vec<Mark>,
     /// Levels to compare with.
     pub references: Vec<Reference>,
     /// Where the legend reads the curves; at their ends where there is none.
@@ -200,6 +193,7 @@ impl Chart {
             pen.symbol(x, rows, "─", faint);
         }
         let plot = width - left;
+        backdrop::draw_rules(&self.x, &self.bands, look, &mut pen.part(left, rows, plot, 1));
         let mut free = 0;
         for (value, text) in self.x.ticks(usize::from(plot / 9).max(2)) {
             let column = (self.x.place(value) * f64::from(plot.saturating_sub(1))).round();
@@ -216,10 +210,10 @@ impl Chart {
             pen.text(start, rows + 1, &text, faint);
             free = start + words + 1;
         }
+        backdrop::draw_marks(&self.x, &self.marks, &mut pen.part(left, rows, plot, 1));
     }
 
     fn draw_plot(&self, look: &Look, mut pen: Pen<'_>) {
-        let faint = look.style(Tone::Faint);
         let (width, height) = (pen.width(), pen.height());
         let mut raster = Raster::new(look.plot, width, height);
         let (dots_across, dots_up) = ((raster.width() - 1) as f64, (raster.height() - 1) as f64);
@@ -251,34 +245,7 @@ impl Chart {
                 pen.under(column, row, "│", look.style(Tone::Key));
             }
         }
-        for band in &self.bands {
-            let from = cell(self.x.place(band.from).max(0.0), width);
-            if let Some(column) = from {
-                for row in 0..height {
-                    if column > 0 {
-                        pen.under(column, row, "┊", faint);
-                    }
-                }
-            }
-            self.draw_band_label(&mut pen, band, faint);
-        }
-    }
-
-    /// The name of a band at the first row where it hides no curve.
-    fn draw_band_label(&self, pen: &mut Pen<'_>, band: &Band, style: Style) {
-        let last = f64::from(pen.width().saturating_sub(1));
-        let start = (self.x.place(band.from).max(0.0) * last).round() as u16 + 1;
-        let end = (self.x.place(band.to).min(1.0) * last).round() as u16;
-        let words = band.label.width() as u16;
-        if start + words > end.max(start) || pen.height() < 3 {
-            return;
-        }
-        for row in 0..pen.height() {
-            if pen.is_empty(start, row, words) {
-                pen.text(start, row, &band.label, style);
-                return;
-            }
-        }
+        backdrop::draw_behind(&self.x, &self.bands, &self.marks, look, &mut pen);
     }
 
     fn draw_legend(&self, mut pen: Pen<'_>, labels: &[Label]) {
@@ -328,8 +295,14 @@ mod tests {
             x: Axis::linear(0.0, 60.0),
             y: Axis::linear(0.0, 1.0),
             bands: vec![
-                Band { from: 0.0, to: 10.0, label: "p = 8".into() },
-                Band { from: 10.0, to: 55.0, label: "ramp".into() },
+                Band { from: 0.0, to: 10.0, labels: vec!["p = 8".into()], rule: Rule::Light },
+                Band { from: 10.0, to: 55.0, labels: vec!["ramp".into()], rule: Rule::Heavy },
+                Band { from: 55.0, to: 60.0, labels: vec!["p = ∞".into(), "∞".into()], rule: Rule::Double },
+            ],
+            marks: vec![
+                Mark { x: 30.0, symbol: "▲", label: "lr-factor=0.5".into(), style: Style::new() },
+                Mark { x: 59.0, symbol: "▶", label: "resumed".into(), style: Style::new() },
+                Mark { x: 90.0, symbol: "▶", label: "outside".into(), style: Style::new() },
             ],
             references: vec![Reference { y: 0.93, label: "published".into(), style: Style::new() }],
             cursor: None,
@@ -370,6 +343,8 @@ mod tests {
                     chart.x = Axis::linear(value, 3.0);
                     chart.y = Axis::log(0.0, value);
                     chart.bands[0].to = value;
+                    chart.bands[1].from = value;
+                    chart.marks[0].x = value;
                     chart.references[0].y = value;
                     drawn(&chart, Plot::Braille, width, height);
                 }

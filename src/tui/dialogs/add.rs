@@ -8,6 +8,7 @@ use crate::{
     experiment::{self, Config, Schedules},
     store::NewRun,
     tui::{
+        keys::{Action, Chord, Place},
         known::{ConfigFile, Known},
         look::Tone,
         message::Effect,
@@ -79,6 +80,12 @@ impl AddDialog {
     /// one; `^s` queues from everywhere; escape goes back.
     pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         let control = event.modifiers.contains(KeyModifiers::CONTROL);
+        // Where nothing is typed, the keys of the lists hold.
+        let meaning = match event.code {
+            KeyCode::Up => Some(Action::Up),
+            KeyCode::Down => Some(Action::Down),
+            _ => model.keys.action(&[Place::Everywhere], Chord::of(event)),
+        };
         let empty_line = self.lines[self.line].value().trim().is_empty();
         match event.code {
             KeyCode::Esc if self.editing => self.editing = false,
@@ -99,13 +106,15 @@ impl AddDialog {
                 self.line = self.line.saturating_sub(1);
             }
             _ if self.editing => edit(&mut self.lines[self.line], event),
-            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => {
-                let last = self.files.as_ref().map_or(0, |files| files.len().saturating_sub(1));
-                self.selected = (self.selected + 1).min(last);
-            }
-            KeyCode::Char('q') => return Vec::new(),
-            _ => {}
+            _ => match meaning {
+                Some(Action::Up) => self.selected = self.selected.saturating_sub(1),
+                Some(Action::Down) => {
+                    let last = self.files.as_ref().map_or(0, |files| files.len().saturating_sub(1));
+                    self.selected = (self.selected + 1).min(last);
+                }
+                Some(Action::Quit) => return Vec::new(),
+                _ => {}
+            },
         }
         model.dialog = Some(Dialog::Add(self));
         Vec::new()
@@ -164,12 +173,13 @@ impl AddDialog {
         let mut window = window(look, pen, "Add a run", width, height);
         let mut inside = window.inside();
         let hint = if self.editing {
-            "enter next line, on an empty one: queue   tab complete   ^s queue   esc back to the configs"
+            "enter next line, on an empty one: queue   tab complete   ^s queue   esc back to the configs".to_owned()
         } else {
-            "j k choose   enter change keys   ^s queue as it is   esc close"
+            let arrows = [Action::Down, Action::Up].map(|action| model.keys.key_of(&[Place::Everywhere], action));
+            format!("{} choose   enter change keys   ^s queue as it is   esc close", arrows.join(" ").trim())
         };
         let last = inside.height().saturating_sub(1);
-        inside.text(0, last, hint, look.style(Tone::Faint));
+        inside.text(0, last, &hint, look.style(Tone::Faint));
         let Some(files) = &self.files else {
             inside.text(0, 1, "looking for configs …", look.style(Tone::Faint));
             return;

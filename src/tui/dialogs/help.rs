@@ -5,7 +5,7 @@ use tui_input::Input;
 
 use super::{Dialog, edit, window};
 use crate::tui::{
-    keys::{self, Binding, Place},
+    keys::{Action, Binding, Chord, Place},
     look::Tone,
     message::Effect,
     model::Model,
@@ -22,23 +22,28 @@ pub struct Help {
 }
 
 impl Help {
-    fn lines(&self, places: &[Place]) -> Vec<&'static Binding> {
+    fn lines<'m>(&self, model: &'m Model) -> Vec<&'m Binding> {
         let words = self.input.value().to_lowercase();
         let matches = |binding: &&Binding| {
             let keys: String = binding.keys.iter().map(|key| format!("{key} ")).collect();
             words.split_whitespace().all(|word| binding.help.to_lowercase().contains(word) || keys.contains(word))
         };
-        keys::bindings(places).filter(matches).collect()
+        model.keys.bindings(&model.places()).filter(matches).collect()
     }
 
     /// Letters search, the arrows move, enter does what the line says, escape closes.
     pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
-        let lines = self.lines(&model.places());
+        let lines = self.lines(model);
+        let meaning = model.keys.action(&[Place::Everywhere], Chord::of(event));
         match event.code {
             KeyCode::Esc => return Vec::new(),
-            KeyCode::Char('?' | 'q') if self.input.value().is_empty() => return Vec::new(),
+            // What opened it closes it, and so does what leaves the program, until it may be part of a search.
+            _ if matches!(meaning, Some(Action::Help | Action::Quit)) && self.input.value().is_empty() => {
+                return Vec::new();
+            }
             KeyCode::Enter => {
-                return lines.get(self.selected).map_or_else(Vec::new, |binding| act(model, binding.action));
+                let action = lines.get(self.selected).map(|binding| binding.action);
+                return action.map_or_else(Vec::new, |action| act(model, action));
             }
             KeyCode::Down => self.selected = (self.selected + 1).min(lines.len().saturating_sub(1)),
             KeyCode::Up => self.selected = self.selected.saturating_sub(1),
@@ -53,7 +58,7 @@ impl Help {
 
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
         let look = &model.look;
-        let lines = self.lines(&model.places());
+        let lines = self.lines(model);
         let headings = lines.chunk_by(|a, b| a.place == b.place).count();
         let height = (lines.len() + headings + 4) as u16;
         let mut window = window(look, pen, "Keys", 84, height.max(8));

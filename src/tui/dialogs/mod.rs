@@ -72,7 +72,7 @@ impl Dialog {
             Dialog::Confirm(confirm) => confirm.draw(&model.look, pen),
             Dialog::Prompt(prompt) => prompt.draw(model, pen),
             Dialog::Help(help) => help.draw(model, pen),
-            Dialog::Palette(palette) => palette.draw(&model.look, pen),
+            Dialog::Palette(palette) => palette.draw(model, pen),
             Dialog::Add(add) => add.draw(model, pen),
         }
     }

@@ -5,8 +5,8 @@ use tui_input::Input;
 
 use super::{Dialog, edit, window};
 use crate::tui::{
-    keys::{self, Binding, Place},
-    look::{Look, Tone},
+    keys::{Binding, Keymap, Place},
+    look::Tone,
     message::Effect,
     model::Model,
     pen::Pen,
@@ -29,21 +29,22 @@ impl Palette {
     }
 
     /// The commands that match, best first.
-    fn found(&self) -> Vec<&'static Binding> {
+    fn found<'m>(&self, keys: &'m Keymap) -> Vec<&'m Binding> {
         let typed = self.input.value().to_lowercase();
         let mut found: Vec<(usize, &Binding)> =
-            keys::bindings(&self.places).filter_map(|binding| Some((distance(&typed, binding)?, binding))).collect();
+            keys.bindings(&self.places).filter_map(|binding| Some((distance(&typed, binding)?, binding))).collect();
         found.sort_by_key(|(distance, _)| *distance);
         found.into_iter().map(|(_, binding)| binding).collect()
     }
 
     /// Letters search, the arrows move, enter does it.
     pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
-        let found = self.found();
+        let found = self.found(&model.keys);
         match event.code {
             KeyCode::Esc => return Vec::new(),
             KeyCode::Enter => {
-                return found.get(self.selected).map_or_else(Vec::new, |binding| act(model, binding.action));
+                let action = found.get(self.selected).map(|binding| binding.action);
+                return action.map_or_else(Vec::new, |action| act(model, action));
             }
             KeyCode::Down => self.selected = (self.selected + 1).min(found.len().saturating_sub(1)),
             KeyCode::Up => self.selected = self.selected.saturating_sub(1),
@@ -56,15 +57,16 @@ impl Palette {
         Vec::new()
     }
 
-    pub(super) fn draw(&self, look: &Look, pen: &mut Pen<'_>) {
+    pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
+        let look = &model.look;
         let mut window = window(look, pen, "Commands", 72, 16);
         let mut inside = window.inside();
         let x = inside.text(0, 0, ": ", look.style(Tone::Key));
         inside.typed(x, 0, self.input.value(), self.input.cursor(), look.style(Tone::Strong));
         let room = usize::from(inside.height().saturating_sub(2));
         let skip = (self.selected + 1).saturating_sub(room);
-        for (y, (index, binding)) in (2..).zip(self.found().into_iter().enumerate().skip(skip).take(room)) {
-            inside.fit(0, y, 10, &binding.keys[0].to_string(), look.style(Tone::Key));
+        for (y, (index, binding)) in (2..).zip(self.found(&model.keys).into_iter().enumerate().skip(skip).take(room)) {
+            inside.fit(0, y, 10, &binding.key(), look.style(Tone::Key));
             inside.text(11, y, binding.help, look.style(Tone::Text));
             if index == self.selected {
                 inside.row_style(y, look.selection());

@@ -121,6 +121,7 @@ fn draw_curve(model: &Model, row: &RunRow, certificates: &Certificates, eps: f64
         x: Axis::linear(0.0, end),
         y: Axis::linear(0.0, 1.0),
         bands: Vec::new(),
+        marks: Vec::new(),
         references: published.into_iter().collect(),
         cursor: Some(eps),
         figure: Figure::Share,

@@ -135,6 +135,12 @@ fn overlay(screen: &CompareScreen, rows: &[&RunRow], known: &Known, look: &Look)
         let values = chart.curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
         chart.y = crate::tui::chart::Axis::around(values, chart.y.scale);
     }
+    // One band is for all of the curves, and what happened to one of the runs is not.
+    let bands = |row: &&RunRow| Course::new(row, known.data(row.id)).bands(screen.lens.x, look);
+    if rows.iter().any(|row| bands(row) != chart.bands) {
+        chart.bands.clear();
+    }
+    chart.marks.clear();
     chart.title = screen.measure.word().into();
     let mut levels: Vec<Reference> = Vec::new();
     if screen.measure == Measure::Certified {
@@ -160,6 +166,7 @@ fn empty_chart() -> Chart {
         x: crate::tui::chart::Axis::linear(0.0, 1.0),
         y: crate::tui::chart::Axis::linear(0.0, 1.0),
         bands: Vec::new(),
+        marks: Vec::new(),
         references: Vec::new(),
         cursor: None,
         figure: Figure::Share,

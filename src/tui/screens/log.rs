@@ -88,8 +88,12 @@ pub fn draw(model: &Model, row: &RunRow, tab: &LogTab, pen: &mut Pen<'_>) {
     let faint = look.style(Tone::Faint);
     let page = usize::from(height.saturating_sub(1)).max(1);
     let top = tab.top(log.lines.len(), page);
-    let mut x =
-        pen.text(1, 0, if tab.follow { "following" } else { "stands still (f follows)" }, look.style(Tone::Key));
+    let state = match model.key_of(Action::Follow) {
+        _ if tab.follow => "following".to_owned(),
+        key if key.is_empty() => "stands still".to_owned(),
+        key => format!("stands still ({key} follows)"),
+    };
+    let mut x = pen.text(1, 0, &state, look.style(Tone::Key));
     x = pen.text(x, 0, &format!(" · line {} of {}", top + 1, log.lines.len()), faint);
     if log.cut {
         x = pen.text(x, 0, " · earlier lines are in train.log", faint);

@@ -1,6 +1,8 @@
 //! One run: its header, its tabs, and which of them is in front.
 
 use super::{certificates, charts, log, records, samples};
+use unicode_width::UnicodeWidthStr;
+
 use crate::{
     experiment::RunId,
     store::RunRow,
@@ -188,7 +190,7 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         pen.text(2, 1, "This run is no longer in the store.", look.style(Tone::Text));
         return;
     };
-    draw_tabs(row, screen.tab, look, pen);
+    draw_tabs(model, row, screen.tab, pen);
     let height = pen.height();
     let mut body = pen.rows(1, height);
     match screen.tab {
@@ -202,20 +204,22 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
     }
 }
 
-fn draw_tabs(row: &RunRow, front: Tab, look: &Look, pen: &mut Pen<'_>) {
+fn draw_tabs(model: &Model, row: &RunRow, front: Tab, pen: &mut Pen<'_>) {
+    let look = &model.look;
     let (glyph, glyph_style) = look.state_glyph(&row.state);
     let mut x = pen.text(1, 0, &row.name, look.style(Tone::Strong)) + 1;
     x = pen.text(x, 0, glyph, glyph_style) + 1;
-    let words: u16 = Tab::ALL.iter().map(|tab| tab.name().len() as u16 + 4).sum();
+    let keys: Vec<String> = (0..).zip(Tab::ALL).map(|(index, _)| model.key_of(Action::Tab(index))).collect();
+    let words: u16 = Tab::ALL.iter().zip(&keys).map(|(tab, key)| (tab.name().len() + key.width() + 3) as u16).sum();
     let short = x + row.state.word().len() as u16 + words > pen.width();
     if !short {
         x = pen.text(x, 0, row.state.word(), glyph_style) + 1;
     }
-    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+    for (tab, key) in Tab::ALL.into_iter().zip(&keys) {
         let on = tab == front;
         let name = if short { tab.short() } else { tab.name() };
         let style = if on { look.selection().patch(look.style(Tone::Strong)) } else { look.style(Tone::Faint) };
-        x = pen.text(x + 1, 0, &format!("{}", index + 1), look.style(if on { Tone::Key } else { Tone::Faint }));
+        x = pen.text(x + 1, 0, key, look.style(if on { Tone::Key } else { Tone::Faint }));
         x = pen.text(x + u16::from(!short || on), 0, name, style);
         x += u16::from(!short);
     }

@@ -289,12 +289,17 @@ fn draw_filter(model: &Model, pen: &mut Pen<'_>) {
 
 fn draw_nothing(model: &Model, pen: &mut Pen<'_>) {
     let look = &model.look;
-    let lines: [&str; 2] = match (model.known.loaded, model.known.rows.is_empty()) {
-        (false, _) => ["reading the store …", ""],
-        (true, true) => ["No runs yet.", "Press a to add one, or run: linf-tui add configs/mnist-cpu.toml"],
-        (true, false) => ["No run passes the filter.", "esc shows all of them again"],
+    let by = |action: Action, with: &str, without: &str| match model.key_of(action) {
+        key if key.is_empty() => without.to_owned(),
+        key => with.replace("KEY", &key),
     };
-    for (y, (line, tone)) in (3..).zip(lines.iter().zip([Tone::Strong, Tone::Faint])) {
+    let command = "run: linf-tui add configs/mnist-cpu.toml";
+    let (first, second) = match (model.known.loaded, model.known.rows.is_empty()) {
+        (false, _) => ("reading the store …", String::new()),
+        (true, true) => ("No runs yet.", by(Action::Add, "Press KEY to add one, or ", "To add one, ") + command),
+        (true, false) => ("No run passes the filter.", by(Action::Back, "KEY shows all of them again", "")),
+    };
+    for (y, (line, tone)) in (3..).zip([(first, Tone::Strong), (&second, Tone::Faint)]) {
         pen.text(4, y, line, look.style(tone));
     }
 }
@@ -555,6 +560,7 @@ fn group_chart(rows: &[&RunRow], known: &Known, look: &Look) -> Chart {
         curves,
         x: Axis::linear(0.0, epochs),
         bands: Vec::new(),
+        marks: Vec::new(),
         references: Vec::new(),
         cursor: None,
         figure: Figure::Share,

@@ -1,0 +1,42 @@
+//! Settings as a file that says the same.
+
+use std::fmt::Write;
+
+use super::Settings;
+use crate::tui::keys::{Binding, Keymap};
+
+/// The settings as TOML: every key, with its meaning as a comment.
+pub fn print(settings: &Settings) -> String {
+    let mut text = format!(
+        "# Colours: \"auto\" as the terminal says, for a \"dark\" or a \"light\" background, the \"16\" of the terminal's own\n\
+         # palette, or \"none\". LINF_THEME says the same for one start; with NO_COLOR there are none.\n\
+         theme = \"{}\"\n\n\
+         # Which key does what: one key, or a list of them, the first of which is shown; an empty list takes the key away.\n\
+         [keys]\n",
+        settings.theme.name()
+    );
+    let table = settings.keys.table();
+    let mut before = "";
+    for name in Keymap::names() {
+        let lines: Vec<&Binding> = table.iter().filter(|binding| binding.name == name).collect();
+        let Some(first) = lines.first() else { continue };
+        let heading = first.place.heading();
+        if heading != before {
+            let _ = write!(text, "\n# {heading}\n");
+            before = heading;
+        }
+        let elsewhere: Vec<&str> = lines[1..].iter().map(|binding| binding.place.heading()).collect();
+        let elsewhere =
+            if elsewhere.is_empty() { String::new() } else { format!(" (also in: {})", elsewhere.join(", ")) };
+        let _ = writeln!(text, "{name} = {} # {}{elsewhere}", keys(first), first.help);
+    }
+    text
+}
+
+fn keys(binding: &Binding) -> String {
+    let word = |chord: &crate::tui::keys::Chord| toml::Value::String(chord.spelling()).to_string();
+    match binding.keys.as_ref() {
+        [one] => word(one),
+        several => format!("[{}]", several.iter().map(word).collect::<Vec<_>>().join(", ")),
+    }
+}
