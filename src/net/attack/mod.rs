@@ -107,7 +107,7 @@ impl Evaluator {
 
             let aims = |wanted: Option<usize>, restart: u32, front: &Front| -> Vec<Goal> {
                 let aim = |&place: &usize| match wanted {
-                    None if restart % 2 == 0 => Goal::Ratio,
+                    None if restart.is_multiple_of(2) => Goal::Ratio,
                     None => goal,
                     Some(rank) => Goal::LeadOf(rivals(rows[place], front.labels[place])[rank]),
                 };
