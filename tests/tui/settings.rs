@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use linf::tui::keys::Place;
 use linf::tui::message::Effect;
 use linf::tui::model::Model;
 use linf::tui::settings::parse;
@@ -17,8 +18,9 @@ fn set(text: &str) -> Model {
 #[test]
 fn other_keys_do_it_and_are_the_ones_shown() {
     let keys = "[keys]\npause = [\"P\", \"f5\"]\nquit = \"ctrl-q\"\nhelp = \"f1\"\nmark = \"v\"\nmachine = []\nshow-log = \"0\"\n\
-                cursor-left = \"a\"\ncursor-right = \"d\"\n";
+                cursor-left = \"a\"\ncursor-right = \"d\"\nresume = \"R\"\ndown = \"n\"\nnote = []\nsearch-next = []\n";
     let mut model = set(keys);
+    assert!(screen(&model).contains("· R resumes"));
     insta::assert_snapshot!("remapped_hints", screen(&model).lines().last().unwrap());
     assert!(press(&mut model, "qp?m").is_empty());
     assert!(matches!(&press(&mut model, "P")[..], [Effect::Desire(..)]));
@@ -38,6 +40,17 @@ fn other_keys_do_it_and_are_the_ones_shown() {
     press(&mut model, "0");
     assert!(screen(&model).contains("following"));
     assert!(matches!(&press(&mut model, "<^q>")[..], [Effect::Quit]));
+}
+
+#[test]
+fn every_screen_is_among_those_that_conflicts_are_looked_for_on() {
+    for keys in ["", "<enter>", "<enter>2", "<enter>3", "<enter>4", "<enter>5", "<enter>6", "<enter>7", "m", "jjjjjjc"]
+    {
+        let mut model = model(RICH, (120, 40));
+        press(&mut model, keys);
+        let places = model.places();
+        assert!(Place::SCREENS.iter().any(|screen| **screen == places[..]), "{places:?}");
+    }
 }
 
 #[test]

@@ -108,7 +108,8 @@ pub fn draw(model: &Model, screen: &CompareScreen, pen: &mut Pen<'_>) {
     let mut x = pen.text(1, 0, &format!("{} runs", rows.len()), look.style(Tone::Strong));
     x = pen.text(x, 0, " · x ", look.style(Tone::Faint));
     x = pen.text(x, 0, screen.lens.x.word(), look.style(Tone::Key));
-    x = pen.text(x, 0, " · j k: ", look.style(Tone::Faint));
+    let arrows = [Action::Down, Action::Up].map(|action| model.key_of(action)).join(" ");
+    x = pen.text(x, 0, &format!(" · {}: ", arrows.trim()), look.style(Tone::Faint));
     x = pen.text(x, 0, screen.measure.word(), look.style(Tone::Key));
     if let Some(epoch) = screen.lens.cursor {
         pen.text(x, 0, &format!(" · epoch {epoch:.2}"), look.style(Tone::Strong));

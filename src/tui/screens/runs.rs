@@ -382,7 +382,7 @@ fn draw_group(model: &Model, group: &str, columns: &Columns, y: u16, pen: &mut P
 }
 
 fn draw_run(model: &Model, row: &RunRow, indented: bool, columns: &Columns, y: u16, pen: &mut Pen<'_>) {
-    let (look, known) = (&model.look, &model.known);
+    let look = &model.look;
     let faint = look.style(Tone::Faint);
     if model.list.marked.contains(&row.id) {
         pen.text(1, y, "◆", look.style(Tone::Warn));
@@ -412,7 +412,7 @@ fn draw_run(model: &Model, row: &RunRow, indented: bool, columns: &Columns, y: u
             pen.right(columns.eps.0 + columns.eps.1, y, &row.config.eval.eps.to_string(), faint);
         }
     }
-    let sentence = sentence(row, known);
+    let sentence = sentence(model, row);
     let start = [columns.phase, columns.epoch, columns.p, columns.certified].into_iter().find(|column| column.1 > 0);
     let start = start.map_or(0, |column| column.0);
     match &sentence {
@@ -435,12 +435,16 @@ fn text_takes_the_line(state: &RunState) -> bool {
 }
 
 /// What there is to say of a run that does not simply train or has not simply finished.
-fn sentence(row: &RunRow, known: &Known) -> Option<(String, Tone)> {
+fn sentence(model: &Model, row: &RunRow) -> Option<(String, Tone)> {
+    let known = &model.known;
     let at = |checkpoint: Option<u64>| match checkpoint {
         Some(_) => format!("epoch {:.0}/{}", row.summary.epoch.floor(), row.config.train.epochs),
         None => "its start".into(),
     };
-    let resumable = |checkpoint: bool| if checkpoint { " · r resumes" } else { "" };
+    let resumable = |checkpoint: bool| match model.key_of(Action::Resume) {
+        key if checkpoint && !key.is_empty() => format!(" · {key} resumes"),
+        _ => String::new(),
+    };
     Some(match &row.state {
         RunState::Queued { reason } => {
             (wording::wait_reason(reason, known.now_ms, |id| known.rows.get(&id)), Tone::Faint)
