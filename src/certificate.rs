@@ -143,16 +143,6 @@ struct Named<'a> {
     values: Values<'a>,
 }
 
-impl Named<'_> {
-    fn bytes(&self) -> Cow<'_, [u8]> {
-        match &self.values {
-            Values::Floats(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Values::Bytes(values) => Cow::Borrowed(values),
-            Values::Integers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        }
-    }
-}
-
 impl View for &Named<'_> {
     fn dtype(&self) -> Dtype {
         match self.values {
@@ -167,7 +157,11 @@ impl View for &Named<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.bytes()
+        match &self.values {
+            Values::Floats(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Values::Bytes(values) => Cow::Borrowed(values),
+            Values::Integers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        }
     }
 
     fn data_len(&self) -> usize {
@@ -210,7 +204,7 @@ impl Certificate<'_> {
     fn header(&self, weights: &BTreeMap<String, Named<'_>>) -> Header<'_> {
         let samples = self.evaluation.samples.len();
         let mut hash = Sha256::new();
-        weights.values().for_each(|tensor| hash.update(tensor.bytes()));
+        weights.values().for_each(|tensor| hash.update(tensor.data()));
         let count = |test: &dyn Fn(usize) -> bool| (0..samples).filter(|&sample| test(sample)).count();
         let of = &self.evaluation.samples;
         Header {
@@ -222,8 +216,8 @@ impl Certificate<'_> {
                 name: self.id.name(),
                 split: "test",
                 samples,
-                images_sha256: hex(Sha256::digest(&self.test.images[..samples * self.id.pixels()])),
-                labels_sha256: hex(Sha256::digest(&self.test.labels[..samples])),
+                images_sha256: format!("{:x}", Sha256::digest(&self.test.images[..samples * self.id.pixels()])),
+                labels_sha256: format!("{:x}", Sha256::digest(&self.test.labels[..samples])),
             },
             net: Net {
                 layers: self.net.layers.iter().map(Layer::of).collect(),
@@ -236,7 +230,7 @@ impl Certificate<'_> {
                 clean: count(&|sample| of[sample].prediction == of[sample].label),
                 certified: count(&|sample| of[sample].certified),
             },
-            weights_sha256: hex(hash.finalize()),
+            weights_sha256: format!("{:x}", hash.finalize()),
         }
     }
 
@@ -287,8 +281,4 @@ impl Certificate<'_> {
         ];
         claims.into_iter().map(|(name, values)| (name.to_owned(), Named { shape: vec![of.len()], values })).collect()
     }
-}
-
-fn hex(digest: impl AsRef<[u8]>) -> String {
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

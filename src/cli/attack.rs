@@ -87,17 +87,18 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
         targets: args.targets.unwrap_or(default.targets),
         samples: None,
     };
-    let (broken, written) = if args.gap {
+    let wrong = if args.gap {
         let found = gap::measure(&mut measured, &plan);
-        (gap::print(&measured, &found, args.json)?, found.false_certificates)
+        gap::print(&measured, &found, args.json)?;
+        found.false_certificates
     } else {
         at_each_radius(&mut measured, &plan, args.save.as_deref(), args.json)?
     };
-    if !broken {
+    if wrong.is_empty() {
         return Ok(Exit::Done);
     }
     let path = PathBuf::from(format!("false-certificates-{}-{}.npz", measured.name, measured.step));
-    examples::save(&path, &[], &written).with_context(|| format!("writing {}", path.display()))?;
+    examples::save(&path, &[], &wrong).with_context(|| format!("writing {}", path.display()))?;
     line(&format!("the inputs that show it are in {}", path.display()))?;
     Ok(Exit::Failed)
 }
@@ -105,13 +106,8 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
 /// Examples by the test image's number.
 type Examples = Vec<(u32, Vec<f32>)>;
 
-/// Whether a certificate was false, and the inputs that show it.
-fn at_each_radius(
-    measured: &mut Measured,
-    plan: &Attack,
-    save: Option<&Path>,
-    as_json: bool,
-) -> Result<(bool, Examples)> {
+/// Gives the inputs that show a certificate false.
+fn at_each_radius(measured: &mut Measured, plan: &Attack, save: Option<&Path>, as_json: bool) -> Result<Examples> {
     let (mut rows, mut wrong) = (Vec::new(), Examples::new());
     for &eps in &measured.radii {
         let (started, samples) = (Instant::now(), measured.samples);
@@ -148,7 +144,7 @@ fn at_each_radius(
     } else {
         print(measured, &rows)?;
     }
-    Ok((!wrong.is_empty(), wrong))
+    Ok(wrong)
 }
 
 fn print(measured: &Measured, rows: &[Attacked]) -> Result<()> {
