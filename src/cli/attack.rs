@@ -10,26 +10,28 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Exit, Place, examples, gap,
+    Exit, Place, gap,
     measure::{MeasureArgs, Measured, passing},
     place::{json, line},
-    samples,
+    samples::{Claims, Kind, save_examples},
+    weights::Stored,
 };
 use crate::{
-    experiment::{Attack, Epsilon},
+    experiment::{Attack, Epsilon, Threat},
     report::{
         figures::{accuracy, duration},
         table::{Side, Table},
     },
+    store::Findings,
 };
 
-/// Attack a run's net at p = ∞ and compare with its certificates.
+/// Attack a net at p = ∞ and compare with its certificates.
 ///
 /// First the papers' PGD, whose gradient at p = ∞ sees one pixel a class; then APGD with gradients taken through the net
 /// at a finite p, towards any other class and towards the likeliest ones; then a search pixel by pixel along the paths that
 /// the scores depend on, from the image and from corners of the box. Between "certified" and "under all" lies the truth. An
-/// image that was certified and is broken is an error of the program: it is named, the input is saved, and the exit code
-/// is 1.
+/// image that was certified and is broken is an error of the program: it is named, the input is saved (in the run's folder,
+/// where it is a run's net), the run's events and its screen raise an alarm, and the exit code is 1.
 ///
 /// With --gap each image that is classified right is attacked around its own certified radius instead: at it, where every
 /// attack must fail, just above it, and further out until its class changes. What lies between the radius that is certified and the
@@ -53,7 +55,7 @@ pub struct AttackArgs {
     /// Bound the robust radius of each image from below by certificate and from above by attack, instead of attacking at ε.
     #[arg(long)]
     gap: bool,
-    /// Write what became of each image, and the adversarial images, as .npz.
+    /// Write what is known of each image, as .csv, .jsonl or .npz, and into the latter the adversarial images too.
     #[arg(long, value_name = "FILE", conflicts_with = "gap")]
     save: Option<PathBuf>,
     /// Print JSON.
@@ -75,9 +77,7 @@ struct Attacked {
 }
 
 pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
-    if let Some(path) = &args.save {
-        samples::is_npz(path)?;
-    }
+    let save = args.save.as_deref().map(|path| Ok::<_, anyhow::Error>((path, Kind::of(path)?))).transpose()?;
     let mut measured = args.net.prepare(place).await?;
     let default = measured.config.eval.attack.unwrap_or_default();
     let plan = Attack {
@@ -92,23 +92,45 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
         gap::print(&measured, &found, args.json)?;
         found.false_certificates
     } else {
-        at_each_radius(&mut measured, &plan, args.save.as_deref(), args.json)?
+        at_each_radius(&mut measured, &plan, save, args.json)?
     };
     if wrong.is_empty() {
         return Ok(Exit::Done);
     }
-    let path = PathBuf::from(format!("false-certificates-{}-{}.npz", measured.name, measured.step));
-    examples::save(&path, &[], &wrong).with_context(|| format!("writing {}", path.display()))?;
-    line(&format!("the inputs that show it are in {}", path.display()))?;
+    let Measured { name, step, run, .. } = &measured;
+    raise_alarm(name, *step, run.as_ref(), &wrong, place).await?;
     Ok(Exit::Failed)
 }
 
 /// Examples by the test image's number.
 type Examples = Vec<(u32, Vec<f32>)>;
 
+/// Saves the inputs that show certificates false, and tells the run whose net it is.
+async fn raise_alarm(name: &str, step: u64, run: Option<&Stored>, wrong: &Examples, place: &Place) -> Result<()> {
+    let path = match run {
+        Some(run) => run.folder.join(format!("false-certificates-{step}.npz")),
+        None => PathBuf::from(format!("false-certificates-{name}-{step}.npz").replace('/', "-")),
+    };
+    save_examples(&path, wrong).with_context(|| format!("writing {}", path.display()))?;
+    line(&format!("the inputs that show it are in {}", path.display()))?;
+    let Some(run) = run else { return Ok(()) };
+    let samples: Vec<u32> = wrong.iter().map(|(sample, _)| *sample).collect();
+    let text = format!(
+        "an attack changed the class of certified test images {samples:?}: an error in the program; the inputs are in {}",
+        path.display()
+    );
+    Ok(place.existing().await?.catalog().doubt(run.id, &text).await?)
+}
+
 /// Gives the inputs that show a certificate false.
-fn at_each_radius(measured: &mut Measured, plan: &Attack, save: Option<&Path>, as_json: bool) -> Result<Examples> {
+fn at_each_radius(
+    measured: &mut Measured,
+    plan: &Attack,
+    save: Option<(&Path, Kind)>,
+    as_json: bool,
+) -> Result<Examples> {
     let (mut rows, mut wrong) = (Vec::new(), Examples::new());
+    let (mut evaluations, mut attacks) = (Vec::new(), Vec::new());
     for &eps in &measured.radii {
         let (started, samples) = (Instant::now(), measured.samples);
         let plan = Attack { samples: Some(samples), ..*plan };
@@ -133,11 +155,13 @@ fn at_each_radius(measured: &mut Measured, plan: &Attack, save: Option<&Path>, a
             false_certificates,
             seconds: started.elapsed().as_secs_f64(),
         });
-        if let Some(path) = save {
-            // Of several radii the last is kept.
-            examples::save(path, &found.fates, &found.examples)
-                .with_context(|| format!("writing {}", path.display()))?;
-        }
+        evaluations.push((eps, evaluation));
+        attacks.push((eps, Findings { fates: found.fates, examples: found.examples }));
+    }
+    if let Some((path, kind)) = save {
+        let attacks: Vec<(Epsilon, &Findings)> = attacks.iter().map(|(eps, found)| (*eps, found)).collect();
+        let claims = Claims { evaluations: &evaluations, radii: None, threat: Threat::Real, attacks: &attacks };
+        claims.save(path, kind).with_context(|| format!("writing {}", path.display()))?;
     }
     if as_json {
         json(&rows)?;
@@ -163,4 +187,40 @@ fn print(measured: &Measured, rows: &[Attacked]) -> Result<()> {
         line(&format!("ERROR of the program: certified at ε = {eps} and broken: test images {samples:?}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        experiment::parse,
+        store::{EventRow, NewRun},
+    };
+
+    #[tokio::test]
+    async fn a_false_certificate_is_saved_and_its_run_knows_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path()).unwrap();
+        let store = place.open().await.unwrap();
+        let text = "data.dataset = 'synthetic'\nmodel = { depth = 2, width = 5 }\n\
+                    train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
+                    loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1";
+        let config = parse(text).unwrap();
+        let id = store.catalog().add_many(vec![NewRun::new(config, text.to_owned())]).await.unwrap()[0];
+        let before = store.catalog().run(id).await.unwrap().unwrap().revision;
+
+        let run = Stored { id, folder: store.run_dir(id) };
+        let wrong = vec![(7, vec![0.5; 4]), (9, vec![1.0; 4])];
+        raise_alarm("calm-heron", 12, Some(&run), &wrong, &place).await.unwrap();
+        let saved = std::fs::File::open(run.folder.join("false-certificates-12.npz")).unwrap();
+        let mut arrays = npyz::npz::NpzArchive::new(saved).unwrap();
+        assert_eq!(arrays.by_name("sample").unwrap().unwrap().into_vec::<u32>().unwrap(), [7, 9]);
+        assert_eq!(arrays.by_name("image").unwrap().unwrap().shape(), [2, 4]);
+        let journal = store.catalog().journal(id).await.unwrap();
+        let event = journal.last().unwrap();
+        assert_eq!(event.kind, EventRow::UNSOUND);
+        assert!(event.text.contains("[7, 9]") && event.text.contains("false-certificates-12.npz"), "{}", event.text);
+        // Or the screens would not look at it again.
+        assert!(store.catalog().run(id).await.unwrap().unwrap().revision > before);
+    }
 }

@@ -1,4 +1,4 @@
-//! `linf-tui certify`: what a run's net provably withstands, image by image.
+//! `linf-tui certify`: what a net provably withstands, image by image.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Certify a run's net at p = ∞: the share of test images whose class no perturbation of at most ε can change.
+/// Certify a net at p = ∞: the share of test images whose class no perturbation of at most ε can change.
 ///
 /// "certified" propagates intervals through the net with the very float32 operations of its forward pass, so that
 /// rounding is counted in (docs/soundness.md has the proof); "by margin" is the share with margin > 2ε, the papers' rule,
@@ -42,7 +42,7 @@ pub struct CertifyArgs {
     /// Find the largest certified radius of each image too.
     #[arg(long)]
     radius: bool,
-    /// Write what was found of each image, as .csv, .jsonl or .npz.
+    /// Write what is known of each image, as .csv, .jsonl or .npz: what the run's own attack made of it too.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Print JSON.
@@ -88,7 +88,8 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
         measured.evaluator.radii(net, test, evaluation, threat, &mut radius_found(measured.samples))
     });
     if let (Some(path), Some(kind)) = (&args.save, kind) {
-        let claims = Claims { evaluations: &evaluations, radii: radii.as_deref(), threat };
+        let attacks: Vec<_> = measured.attacked.iter().map(|(eps, found)| (*eps, found)).collect();
+        let claims = Claims { evaluations: &evaluations, radii: radii.as_deref(), threat, attacks: &attacks };
         claims.save(path, kind).with_context(|| format!("writing {}", path.display()))?;
     }
     let radius = radii.as_deref().and_then(|radii| quantiles(radii, threat));

@@ -10,7 +10,6 @@ mod config;
 pub mod data;
 mod dispatch;
 mod doctor;
-mod examples;
 mod exit;
 mod export;
 mod follow;
@@ -38,6 +37,7 @@ mod steer;
 mod turn;
 mod wait;
 mod watch;
+mod weights;
 
 use std::path::PathBuf;
 

@@ -12,7 +12,8 @@ use npyz::{AutoSerialize, WriterBuilder, npz::NpzWriter};
 use crate::{
     dataset::Split,
     experiment::{DatasetId, Epsilon, Radius, Threat},
-    net::Evaluation,
+    net::{Evaluation, SampleResult},
+    store::Findings,
 };
 
 /// A kind of file.
@@ -57,17 +58,21 @@ pub fn save_images(path: &Path, id: DatasetId, split: &Split) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Evaluations of the same images at several radii.
+/// What is known of the same images.
 pub struct Claims<'a> {
+    /// At several radii, at least one.
     pub evaluations: &'a [(Epsilon, Evaluation)],
     /// The largest radius of each image, where it was asked for.
     pub radii: Option<&'a [Option<Radius>]>,
     pub threat: Threat,
+    /// What attacks made of the first of them, at several radii; none where there was none.
+    pub attacks: &'a [(Epsilon, &'a Findings)],
 }
 
 impl Claims<'_> {
-    /// Number, label, prediction, margin in pixels, the largest certified radius where it was asked for (-1: not even as it
-    /// stands), and whether it is certified at each radius.
+    /// Number, label, prediction, margin in pixels; where it was asked for the largest certified radius, and the one that the
+    /// margin alone would give (−1: not even as it stands); whether it is certified at each radius, and what became of it
+    /// under attack. An archive holds the adversarial images too.
     pub fn save(&self, path: &Path, kind: Kind) -> Result<()> {
         let Some((_, first)) = self.evaluations.first() else { return Ok(()) };
         let file = BufWriter::new(File::create(path)?);
@@ -79,20 +84,34 @@ impl Claims<'_> {
         Ok(())
     }
 
-    fn radius(&self, number: usize) -> Option<f64> {
+    /// By certificate, and by margin.
+    fn radius(&self, sample: &SampleResult, number: usize) -> Option<[f64; 2]> {
         let radius = self.radii?[number];
-        Some(radius.map_or(-1.0, |radius| self.threat.pixels(radius)))
+        let by_margin = f64::from(sample.margin) / 2.0;
+        let by_margin = if by_margin >= 0.0 { by_margin.min(1.0) } else { -1.0 };
+        Some([radius.map_or(-1.0, |radius| self.threat.pixels(radius)), by_margin])
     }
 
     fn csv(&self, first: &Evaluation, mut out: impl Write) -> io::Result<()> {
-        let radius = if self.radii.is_some() { ",radius" } else { "" };
-        let columns: String = self.evaluations.iter().map(|(eps, _)| format!(",certified at {eps}")).collect();
-        writeln!(out, "sample,label,prediction,margin{radius}{columns}")?;
+        let mut columns = vec!["sample".to_owned(), "label".into(), "prediction".into(), "margin".into()];
+        if self.radii.is_some() {
+            columns.extend(["radius".into(), "radius by margin".into()]);
+        }
+        columns.extend(self.evaluations.iter().map(|(eps, _)| format!("certified at {eps}")));
+        columns.extend(self.attacks.iter().map(|(eps, _)| format!("fate at {eps}")));
+        writeln!(out, "{}", columns.join(","))?;
         for (number, sample) in first.samples.iter().enumerate() {
-            let radius = self.radius(number).map_or_else(String::new, |radius| format!(",{radius}"));
-            let certified: String =
-                self.evaluations.iter().map(|(_, found)| format!(",{}", found.samples[number].certified)).collect();
-            writeln!(out, "{number},{},{},{}{radius}{certified}", sample.label, sample.prediction, sample.margin)?;
+            write!(out, "{number},{},{},{}", sample.label, sample.prediction, sample.margin)?;
+            if let Some([certified, by_margin]) = self.radius(sample, number) {
+                write!(out, ",{certified},{by_margin}")?;
+            }
+            for (_, found) in self.evaluations {
+                write!(out, ",{}", found.samples[number].certified)?;
+            }
+            for (_, found) in self.attacks {
+                write!(out, ",{}", found.fates.get(number).map_or("", |fate| fate.word()))?;
+            }
+            writeln!(out)?;
         }
         out.flush()
     }
@@ -109,8 +128,15 @@ impl Claims<'_> {
                 "margin": sample.margin,
                 "certified": certified,
             });
-            if let Some(radius) = self.radius(number) {
-                record["radius"] = radius.into();
+            if let Some([certified, by_margin]) = self.radius(sample, number) {
+                record["radius"] = certified.into();
+                record["radius_by_margin"] = by_margin.into();
+            }
+            let fates: serde_json::Map<String, serde_json::Value> = (self.attacks.iter())
+                .filter_map(|(eps, found)| Some((eps.to_string(), found.fates.get(number)?.word().into())))
+                .collect();
+            if !fates.is_empty() {
+                record["fate"] = fates.into();
             }
             writeln!(out, "{record}")?;
         }
@@ -123,13 +149,20 @@ impl Claims<'_> {
         array(&mut archive, "label", of.iter().map(|sample| sample.label))?;
         array(&mut archive, "prediction", of.iter().map(|sample| sample.prediction))?;
         array(&mut archive, "margin", of.iter().map(|sample| sample.margin))?;
+        let radii = of.iter().enumerate().filter_map(|(number, sample)| self.radius(sample, number));
+        let radii: Vec<[f64; 2]> = radii.collect();
         if self.radii.is_some() {
-            array(&mut archive, "radius", (0..of.len()).filter_map(|number| self.radius(number)))?;
+            array(&mut archive, "radius", radii.iter().map(|radius| radius[0]))?;
+            array(&mut archive, "radius by margin", radii.iter().map(|radius| radius[1]))?;
         }
+        // A slash would make a folder of it.
+        let at = |what: &str, eps: &Epsilon| format!("{what} at {eps}").replace('/', " of ");
         for (eps, found) in self.evaluations {
-            // A slash would make a folder of it.
-            let name = format!("certified at {eps}").replace('/', " of ");
-            array(&mut archive, &name, found.samples.iter().map(|sample| sample.certified))?;
+            array(&mut archive, &at("certified", eps), found.samples.iter().map(|sample| sample.certified))?;
+        }
+        for (eps, found) in self.attacks {
+            array(&mut archive, &at("fate", eps), found.fates.iter().map(|fate| fate.code()))?;
+            examples(&mut archive, &at("broken", eps), &at("image", eps), &found.examples)?;
         }
         // This writes the archive's end.
         drop(archive);
@@ -137,8 +170,30 @@ impl Claims<'_> {
     }
 }
 
+/// Writes `sample`, the numbers of test images, and `image`, `[samples, C·H·W]`: inputs that change their classes, as the net
+/// reads them, normalised.
+pub fn save_examples(path: &Path, found: &[(u32, Vec<f32>)]) -> Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    let mut archive = NpzWriter::new(&mut out);
+    examples(&mut archive, "sample", "image", found)?;
+    drop(archive);
+    Ok(out.flush()?)
+}
+
+fn examples(
+    archive: &mut NpzWriter<impl Write + io::Seek>,
+    samples: &str,
+    images: &str,
+    found: &[(u32, Vec<f32>)],
+) -> io::Result<()> {
+    array(archive, samples, found.iter().map(|(sample, _)| *sample))?;
+    let pixels = found.first().map_or(0, |(_, image)| image.len());
+    let shape = [found.len() as u64, pixels as u64];
+    arrays(archive, images, &shape, found.iter().flat_map(|(_, image)| image.iter().copied()))
+}
+
 /// Adds a vector to an archive.
-pub fn array<T: AutoSerialize>(
+fn array<T: AutoSerialize>(
     archive: &mut NpzWriter<impl Write + io::Seek>,
     name: &str,
     values: impl Iterator<Item = T>,
@@ -148,7 +203,7 @@ pub fn array<T: AutoSerialize>(
 }
 
 /// Adds an array of this shape to an archive.
-pub fn arrays<T: AutoSerialize>(
+fn arrays<T: AutoSerialize>(
     archive: &mut NpzWriter<impl Write + io::Seek>,
     name: &str,
     shape: &[u64],

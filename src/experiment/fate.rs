@@ -27,6 +27,18 @@ impl Fate {
         self as u8
     }
 
+    /// What it is called in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::Misclassified => "misclassified",
+            Fate::Survived => "survived",
+            Fate::Pgd => "pgd",
+            Fate::Relaxed => "relaxed",
+            Fate::Targeted => "targeted",
+            Fate::Greedy => "greedy",
+        }
+    }
+
     /// The fate of a byte of the run file.
     pub fn of_code(code: u8) -> Option<Fate> {
         Fate::ALL.into_iter().find(|fate| fate.code() == code)

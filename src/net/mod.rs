@@ -32,6 +32,8 @@ pub use state::{LayerState, NetState, StateError, Trained};
 #[cfg(test)]
 mod certificate_tests;
 #[cfg(test)]
+mod exact_tests;
+#[cfg(test)]
 mod form_tests;
 #[cfg(test)]
 mod gradient_tests;

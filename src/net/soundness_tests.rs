@@ -13,28 +13,28 @@ use super::{Evaluator, Head, InputBox, NetShape, NetState, Trained, Turn};
 const ID: DatasetId = DatasetId::Synthetic;
 
 /// Draws that depend on a seed alone.
-struct Draw {
+pub(super) struct Draw {
     seed: u64,
     index: u64,
 }
 
 impl Draw {
-    fn new(seed: u64) -> Draw {
+    pub(super) fn new(seed: u64) -> Draw {
         Draw { seed, index: 0 }
     }
 
     /// Of [from, to).
-    fn between(&mut self, from: f64, to: f64) -> f64 {
+    pub(super) fn between(&mut self, from: f64, to: f64) -> f64 {
         self.index += 1;
         from + (to - from) * random::uniform(self.seed, 77, self.index)
     }
 
-    fn fill(&mut self, values: &mut [f32], from: f64, to: f64) {
+    pub(super) fn fill(&mut self, values: &mut [f32], from: f64, to: f64) {
         values.iter_mut().for_each(|value| *value = self.between(from, to) as f32);
     }
 }
 
-fn evaluator() -> Evaluator {
+pub(super) fn evaluator() -> Evaluator {
     Evaluator::new(ID, 1, Simd::detect().unwrap())
 }
 
@@ -96,12 +96,12 @@ fn search(kind: u64, nets: u64, mut make: impl FnMut(&mut Draw) -> (NetState, Ve
     claims
 }
 
-fn dense(widths: &[usize]) -> NetState {
+pub(super) fn dense(widths: &[usize]) -> NetState {
     NetState::init(&NetShape::dense(widths).unwrap(), 0, None)
 }
 
 /// Of inputs: about what normalised pixels are.
-const RANGE: Range<f64> = -0.5..2.0;
+pub(super) const RANGE: Range<f64> = -0.5..2.0;
 
 fn image(draw: &mut Draw, size: usize) -> Vec<f32> {
     let mut image = vec![0.0; size];
@@ -111,7 +111,7 @@ fn image(draw: &mut Draw, size: usize) -> Vec<f32> {
 
 /// An input of the range at most so far from where the class changes, and that class; where draws show one class only, any
 /// input.
-fn at_the_border(
+pub(super) fn at_the_border(
     draw: &mut Draw,
     size: usize,
     range: Range<f64>,
@@ -340,7 +340,7 @@ fn no_claim_is_false_at_any_float_of_its_box_and_bounds_are_reached() {
 }
 
 /// Every float32 pair of a box.
-fn for_floats(low: &[f32], high: &[f32], visit: &mut impl FnMut(&[f32])) {
+pub(super) fn for_floats(low: &[f32], high: &[f32], visit: &mut impl FnMut(&[f32])) {
     let mut a = low[0];
     while a <= high[0] {
         let mut b = low[1];

@@ -236,10 +236,16 @@ pub struct EventRow {
     pub time_ms: i64,
     /// The step, where it is tied to one.
     pub step: Option<u64>,
-    /// A word to filter by: `phase`, `checkpoint`, `eval`, `state`, `turn`, `steer`, `attempt`, `alarm`.
+    /// A word to filter by: `phase`, `checkpoint`, `eval`, `state`, `turn`, `steer`, `attempt`, `alarm`,
+    /// `unsound`.
     pub kind: String,
     /// A sentence.
     pub text: String,
+}
+
+impl EventRow {
+    /// The kind of an event that says that a certificate is false.
+    pub const UNSOUND: &'static str = "unsound";
 }
 
 /// A checkpoint in the run's folder.

@@ -6,6 +6,7 @@ use super::{
     look::{Depth, Look},
     pen::Pen,
 };
+use crate::dataset::{DatasetId, Normalizer};
 
 /// The test images of one dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,32 @@ impl Images {
             3 => Some((channel(0)?, channel(1)?, channel(2)?)),
             _ => channel(0).map(|grey| (grey, grey, grey)),
         }
+    }
+
+    /// One image `[C·H·W]` of a data set as the net reads it, back in pixels.
+    pub fn of_normalized(id: DatasetId, image: &[f32]) -> Images {
+        let normalizer = Normalizer::new(id);
+        let plane = id.height() * id.width();
+        let pixel = |(index, value): (usize, &f32)| {
+            let mean = normalizer.mean().get(index / plane).copied().unwrap_or_default();
+            // As a cast saturates, what lies outside is black or white.
+            ((value / normalizer.scale() + mean) * 255.0).round() as u8
+        };
+        let pixels = image.iter().enumerate().map(pixel).collect();
+        Images { channels: id.channels(), height: id.height(), width: id.width(), pixels }
+    }
+
+    /// How the one image of `other` differs from one of these: grey where it does not, the largest difference black or
+    /// white; and that difference in pixel units, of [0, 1].
+    pub fn difference(&self, image: usize, other: &Images) -> (Images, f64) {
+        let size = self.channels * self.height * self.width;
+        let these = self.pixels.get(image * size..).unwrap_or_default();
+        let differences: Vec<i32> =
+            these.iter().zip(&other.pixels).map(|(&this, &other)| i32::from(other) - i32::from(this)).collect();
+        let most = differences.iter().map(|difference| difference.abs()).max().unwrap_or(0);
+        let shade = |difference: &i32| (128 + 127 * difference / most.max(1)) as u8;
+        let pixels = differences.iter().map(shade).collect();
+        (Images { pixels, ..*self }, f64::from(most) / 255.0)
     }
 
     /// Draws an image, two pixels a cell one above the other, or as shades of letters; shrinks by whole factors until it
@@ -127,6 +154,24 @@ mod tests {
         assert_eq!(buffer[(0, 0)].fg, Color::Rgb(96, 128, 160));
         let small = Rect::new(0, 0, 2, 1);
         assert_eq!(images().draw(0, &look, &mut Pen::new(&mut buffer, small)), (2, 1));
+    }
+
+    #[test]
+    fn what_the_net_reads_is_drawn_as_it_was() {
+        for id in [DatasetId::Mnist, DatasetId::Cifar10] {
+            let normalizer = Normalizer::new(id);
+            let plane = id.height() * id.width();
+            let pixels: Vec<u8> = (0..id.pixels()).map(|index| (index % 256) as u8).collect();
+            let read = |(index, &pixel): (usize, &u8)| normalizer.table(index / plane)[usize::from(pixel)];
+            let image: Vec<f32> = pixels.iter().enumerate().map(read).collect();
+            let mut back = Images::of_normalized(id, &image);
+            assert_eq!(back.pixels, pixels);
+            back.pixels[5] = 25;
+            back.pixels[6] = 0;
+            let (difference, most) = Images { pixels, ..back.clone() }.difference(0, &back);
+            assert_eq!((difference.pixels[4], difference.pixels[5], difference.pixels[6]), (128, 255, 90));
+            assert!((most - 20.0 / 255.0).abs() < 1e-12);
+        }
     }
 
     #[test]

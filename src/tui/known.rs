@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    experiment::{Config, RunId},
-    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Margins, RunRow},
+    experiment::{Config, Epsilon, Fate, RunId},
+    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, RunRow},
 };
 
 /// All that the screens know.
@@ -53,6 +53,25 @@ pub struct RunData {
     pub checkpoints: Vec<CheckpointRow>,
     /// The config as it was added, before defaults were filled in.
     pub config_text: String,
+}
+
+impl RunData {
+    /// The first evaluation that claims to certify more than it classifies right: an error in the program.
+    pub fn disordered(&self) -> Option<&EvalRow> {
+        self.evals.iter().find(|eval| eval.certified > eval.clean)
+    }
+
+    /// Why the run's certificates cannot be trusted, should that be so.
+    pub fn alarm(&self) -> Option<String> {
+        let unsound = self.events.iter().rev().find(|event| event.kind == EventRow::UNSOUND);
+        let disorder = |eval: &EvalRow| {
+            let EvalRow { epoch, certified, clean, .. } = eval;
+            format!(
+                "at epoch {epoch:.1}: certified {certified:.4} > clean {clean:.4}. That cannot be; please report it."
+            )
+        };
+        unsound.map(|event| event.text.clone()).or_else(|| self.disordered().map(disorder))
+    }
 }
 
 /// The end of a run's log.
@@ -106,6 +125,29 @@ pub struct Certificates {
     pub margins: Margins,
     /// Sample numbers by radius, smallest first.
     pub by_radius: Vec<u32>,
+    /// What the run's own attack made of the same net.
+    pub attack: Option<Attack>,
+}
+
+/// An attack on the first samples of an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attack {
+    /// The radius it was allowed.
+    pub eps: Epsilon,
+    /// What it found.
+    pub found: Findings,
+}
+
+impl Attack {
+    /// What became of a sample; `None` where it was not attacked.
+    pub fn fate(&self, sample: u32) -> Option<Fate> {
+        self.found.fates.get(sample as usize).copied()
+    }
+
+    /// An image `[C·H·W]`, normalised, within the radius of a sample and of another class, where one was found and kept.
+    pub fn example(&self, sample: u32) -> Option<&[f32]> {
+        self.found.examples.iter().find(|(number, _)| *number == sample).map(|(_, image)| image.as_slice())
+    }
 }
 
 /// One row of the per-class table.
@@ -134,7 +176,7 @@ impl Certificates {
             return None;
         }
         let mut by_radius: Vec<u32> = (0..u32::try_from(samples).ok()?).collect();
-        let unordered = Certificates { eval, margins, by_radius: Vec::new() };
+        let unordered = Certificates { eval, margins, by_radius: Vec::new(), attack: None };
         by_radius.sort_by(|a, b| unordered.radius(*a).total_cmp(&unordered.radius(*b)));
         Some(Certificates { by_radius, ..unordered })
     }

@@ -10,7 +10,7 @@ mod dialogs;
 mod driver;
 pub mod filter;
 mod gauges;
-mod images;
+pub mod images;
 pub mod keys;
 pub mod known;
 pub mod look;

@@ -14,13 +14,13 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 use super::{
     gauges::Gauges,
     images::Images,
-    known::{Certificates, LogTail, RunData},
+    known::{Attack, Certificates, LogTail, RunData},
     message::{Interest, Msg},
 };
 use crate::{
     dataset,
     experiment::{DatasetId, RunId, RunState, WaitReason},
-    store::{EvalRow, RunReader, Space, Store, StoreError, now_ms},
+    store::{AttackRow, EvalRow, RunReader, Space, Store, StoreError, now_ms},
 };
 
 /// What the watcher is told.
@@ -81,8 +81,8 @@ struct Watcher {
     /// Of each run its row's revision, and whether it counts down to a retry.
     rows: HashMap<RunId, (i64, bool)>,
     followed: HashMap<RunId, Followed>,
-    /// The evaluation whose margins were sent last.
-    certificates: HashMap<RunId, i64>,
+    /// The evaluation whose margins were sent last, and whether an attack on its net was.
+    certificates: HashMap<RunId, (i64, bool)>,
     log: Option<(RunId, u64)>,
     gauges: Option<Gauges>,
     images: Vec<DatasetId>,
@@ -215,14 +215,19 @@ impl Watcher {
     async fn look_at_margins(&mut self, id: RunId) -> Result<(), StoreError> {
         let Some(followed) = self.followed.get(&id) else { return Ok(()) };
         let (Some(reader), Some(eval)) = (&followed.reader, followed.evals.last()) else { return Ok(()) };
-        if self.certificates.get(&id) == Some(&eval.id) {
+        let attack = reader.attack().await?.filter(|attack| attack.step == eval.step);
+        let version = (eval.id, attack.is_some());
+        if self.certificates.get(&id) == Some(&version) {
             return Ok(());
         }
         if let Some(margins) = reader.margins(eval.id).await?
-            && let Some(certificates) = Certificates::new(eval.clone(), margins)
+            && let Some(mut certificates) = Certificates::new(eval.clone(), margins)
         {
+            if let Some(AttackRow { step, eps, .. }) = attack {
+                certificates.attack = reader.findings(step).await?.map(|found| Attack { eps, found });
+            }
             self.say(Msg::Certificates(id, Arc::new(certificates)));
-            self.certificates.insert(id, eval.id);
+            self.certificates.insert(id, version);
         }
         Ok(())
     }

@@ -68,3 +68,43 @@ fn a_certificate_holds_before_a_stranger_and_a_changed_one_does_not() {
     let wrong = place.bad(1, &["export", run, "--certificate", to.to_str().unwrap(), "--eps", "0.1,0.2"]);
     assert!(wrong.contains("one ε"), "{wrong}");
 }
+
+#[test]
+fn a_net_is_measured_wherever_it_lies() {
+    let place = place();
+    let id = add(&place, &["train.epochs=4", "schedule.ramp_start=1", "schedule.ramp_end=3"]);
+    let run = id.to_string();
+    place.until_word(id, "completed");
+    let value = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&place.good(&[&["certify"], args, &["--json"]].concat())).unwrap()
+    };
+    let expected = value(&[&run]);
+    assert!(expected[0]["clean"].as_f64().unwrap() > 0.1, "{expected}");
+
+    let folder = place.run_dir(id);
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    assert_eq!(value(&[&text(&folder)]), expected);
+    let newest = fs::read_dir(folder.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    assert_eq!(value(&[&text(&newest)]), expected);
+    let config = text(&folder.join("config.toml"));
+    assert_eq!(value(&[&text(&newest), "--config", &config]), expected);
+    let certificate = text(&place.dir().join("net.certificate"));
+    place.good(&["export", &run, "--certificate", &certificate]);
+    assert_eq!(value(&[&certificate, "--config", &config]), expected);
+    let attacked = place.good(&["attack", &certificate, "--config", &config, "--samples", "20", "--steps", "5"]);
+    assert!(attacked.contains("under all"), "{attacked}");
+
+    // What is not there, not enough, or not this net, is said.
+    let bad = |args: &[&str]| place.bad(1, &[&["certify"], args].concat());
+    assert!(bad(&[&certificate]).contains("--config FILE.toml says what net it is"));
+    assert!(bad(&["./nothing/here"]).contains("there is no ./nothing/here"));
+    let other = bad(&[&certificate, "--config", &config, "--set", "model.width=17"]);
+    assert!(other.contains("its layers are not those of 784-17"), "{other}");
+    let damaged = place.dir().join("damaged");
+    let mut bytes = fs::read(&certificate).unwrap();
+    let last = bytes.len() - 1;
+    bytes.truncate(last);
+    fs::write(&damaged, bytes).unwrap();
+    let damaged = bad(&[&text(&damaged), "--config", &config]);
+    assert!(damaged.contains("damaged") && damaged.contains("safetensors"), "{damaged}");
+}

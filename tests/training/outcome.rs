@@ -71,7 +71,7 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert_eq!(certified[2]["certified"], 0.0);
         let lines = std::fs::read_to_string(file).unwrap();
         let (head, rows) = lines.split_once('\n').unwrap();
-        assert_eq!(head, "sample,label,prediction,margin,certified at 0.1,certified at 0,certified at 1");
+        assert_eq!(head, "sample,label,prediction,margin,certified at 0.1,certified at 0,certified at 1,fate at 0.1");
         assert_eq!(rows.lines().count(), 200);
         let plain = value(&["certify", &run, "--plain", "--json"]);
         assert_eq!((&plain[0]["by_margin"], plain[0].get("certified")), (&last.certified_margin.into(), None));
@@ -88,6 +88,11 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         let radii: Vec<f64> = records.iter().map(|record| record["radius"].as_f64().unwrap()).collect();
         for (record, radius) in records.iter().zip(&radii) {
             assert_eq!(record["certified"]["0.1"].as_bool().unwrap(), *radius > 0.1, "{record}");
+            let fate = record["fate"]["0.1"].as_str().unwrap();
+            assert!(*radius < 0.1 || fate == "survived", "{record}");
+            assert_eq!(*radius < 0.0, fate == "misclassified", "{record}");
+            // Half the margin forgets that the box is cut off at black and white.
+            assert!(record["radius_by_margin"].as_f64().unwrap() < radius + 1e-4, "{record}");
         }
         let file = std::fs::File::open(place.dir().join("radii.npz")).unwrap();
         let mut arrays = npyz::npz::NpzArchive::new(file).unwrap();
@@ -97,9 +102,9 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         let file = place.dir().join("broken.npz");
         let attacked = value(&["attack", &run, "--samples", "150", "--json", "--save", file.to_str().unwrap()]);
         let mut arrays = npyz::npz::NpzArchive::new(std::fs::File::open(&file).unwrap()).unwrap();
-        let broken = arrays.by_name("sample").unwrap().unwrap().into_vec::<u32>().unwrap();
+        let broken = arrays.by_name("broken at 0.1").unwrap().unwrap().into_vec::<u32>().unwrap();
         assert_eq!(broken.len(), found.fates.iter().filter(|fate| fate.is_broken()).count());
-        assert_eq!(arrays.by_name("image").unwrap().unwrap().shape(), [broken.len() as u64, 784]);
+        assert_eq!(arrays.by_name("image at 0.1").unwrap().unwrap().shape(), [broken.len() as u64, 784]);
         let gap = value(&["attack", &run, "--samples", "40", "--gap", "--steps", "20", "--restarts", "1", "--json"]);
         assert_eq!(gap["false_certificates"], serde_json::json!([]));
         assert!(gap["broken"].as_u64().unwrap() > 10 && gap["ratio"][0].as_f64().unwrap() >= 1.0, "{gap}");

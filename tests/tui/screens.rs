@@ -1,6 +1,16 @@
 //! Every screen as it is drawn, at three sizes, on a terminal with everything and on one with nothing.
 
+use std::sync::Arc;
+
+use linf::dataset::Normalizer;
+use linf::experiment::{DatasetId, Fate, RunId};
+use linf::store::Findings;
+use linf::tui::images::Images;
+use linf::tui::known::{Attack, Certificates};
+use linf::tui::look::Look;
+use linf::tui::message::Msg;
 use linf::tui::model::Model;
+use linf::tui::update::update;
 use ratatui::style::Color;
 
 use crate::fixture::{BARE, RICH, drawn, model, press, screen};
@@ -65,6 +75,47 @@ fn certificates() {
 #[test]
 fn samples() {
     snapshots("samples", "<enter>3");
+}
+
+/// The images, what an attack made of the first run's, and one of each end among the first of the list.
+fn attacked(look: Look, size: (u16, u16)) -> Model {
+    let mut model = model(look, size);
+    let (run, id) = (RunId(1), DatasetId::Mnist);
+    let mut certificates = Certificates::clone(&model.known.certificates[&run]);
+    let weakest: Vec<u32> =
+        certificates.by_radius.iter().copied().filter(|&sample| certificates.radius(sample) > 0.0).collect();
+    let mut fates = vec![Fate::Survived; certificates.len()];
+    fates[weakest[0] as usize] = Fate::Relaxed;
+    fates[weakest[2] as usize] = Fate::Greedy;
+    // A dark square on a light one, and one pixel of it moved by ε.
+    let square =
+        |index: usize| if (8..20).contains(&(index / 28)) && (8..20).contains(&(index % 28)) { 230 } else { 20 };
+    let pixels: Vec<u8> = (0..certificates.len() * id.pixels()).map(|index| square(index % id.pixels())).collect();
+    let mut image: Vec<f32> =
+        pixels[..id.pixels()].iter().map(|&pixel| Normalizer::new(id).table(0)[usize::from(pixel)]).collect();
+    image[14 * 28 + 14] = Normalizer::new(id).normalize(0, 154.0 / 255.0);
+    let found = Findings { fates, examples: vec![(weakest[0], image)] };
+    certificates.attack = Some(Attack { eps: certificates.eval.eps, found });
+    update(&mut model, Msg::Certificates(run, Arc::new(certificates)));
+    let images = Images { channels: 1, height: 28, width: 28, pixels };
+    update(&mut model, Msg::Images(id, Arc::new(Ok(images))));
+    model
+}
+
+#[test]
+fn samples_attacked() {
+    for (look, kind) in [(RICH, "rich"), (BARE, "bare")] {
+        for size in [(80, 24), (160, 40)] {
+            let mut model = attacked(look, size);
+            press(&mut model, "<enter>3");
+            insta::assert_snapshot!(format!("samples_attacked_{}x{}_{kind}", size.0, size.1), screen(&model));
+        }
+    }
+    let mut model = attacked(RICH, (120, 40));
+    press(&mut model, "<enter>3j");
+    assert!(screen(&model).contains("attack at ε = 0.3: withstood"), "{}", screen(&model));
+    press(&mut model, "jf");
+    assert!(screen(&model).contains("broken by the attack: 2 of 500"), "{}", screen(&model));
 }
 
 #[test]

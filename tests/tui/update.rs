@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use linf::experiment::{Desired, RunId, RunState};
+use linf::store::EventRow;
 use linf::tui::known::RunData;
 use linf::tui::message::{Effect, Interest, Msg};
 use linf::tui::model::{Model, Screen};
@@ -207,6 +208,18 @@ fn a_certified_accuracy_above_the_clean_one_is_an_alarm() {
     update(&mut model, Msg::Run(RunId(1), Arc::new(data)));
     press(&mut model, "<enter>");
     assert!(screen(&model).contains("ALARM at epoch 20.0"));
+}
+
+#[test]
+fn a_false_certificate_is_an_alarm_on_every_tab() {
+    let mut model = fresh();
+    let event = EventRow { time_ms: 1, step: None, kind: EventRow::UNSOUND.into(), text: "image 7 changed".into() };
+    update(&mut model, Msg::Run(RunId(1), Arc::new(RunData { events: vec![event], ..RunData::default() })));
+    press(&mut model, "<enter>");
+    for tab in 1..=7 {
+        press(&mut model, &tab.to_string());
+        assert!(screen(&model).contains("ALARM image 7 changed"), "tab {tab}: {}", screen(&model));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sqlx::{Sqlite, Transaction, query::Query, sqlite::SqliteArguments};
 use super::{Catalog, Safe};
 use crate::{
     experiment::{Desired, RunId, RunState, WaitReason},
-    store::{StoreError, Summary, about::About, clock::now_ms, filesystem::io_error, layout},
+    store::{EventRow, StoreError, Summary, about::About, clock::now_ms, filesystem::io_error, layout},
 };
 
 impl Catalog {
@@ -122,6 +122,14 @@ impl Catalog {
         self.amend_about(id, |about| about.note = note.to_owned())?;
         let query = sqlx::query("UPDATE run SET note = ?, revision = ? WHERE id = ?").bind(note.to_owned());
         self.change(transaction, id, query.bind(revision)).await
+    }
+
+    /// Writes down in a run's journal that its certificates cannot be trusted, and why.
+    pub async fn doubt(&self, id: RunId, why: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
+        let revision = self.next_revision(&mut transaction).await?;
+        self.journal_row(&mut transaction, id, now_ms(), EventRow::UNSOUND, why).await?;
+        self.change(transaction, id, sqlx::query("UPDATE run SET revision = ? WHERE id = ?").bind(revision)).await
     }
 
     /// Tells the run's folder what the catalog is about to say; a folder without the file is left without.

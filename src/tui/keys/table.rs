@@ -130,7 +130,7 @@ pub static TABLE: &[Binding] = &{
             &[key('f')],
             A::FitY,
             "which",
-            "Show all images, the correct, the wrong or the uncertified ones",
+            "Show all images, the uncertified, the broken, the wrong or the certified ones",
         ),
         bind(P::Log, "follow", &[key('f')], A::Follow, "follow", "Follow the end of the log"),
         bind(P::Log, "search", &[key('/')], A::Search, "search", "Search the log"),

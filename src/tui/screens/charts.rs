@@ -1,11 +1,10 @@
 //! The charts of a run: accuracy first, then loss, exponent and rates, all along one x axis with one cursor.
 
 use crate::{
-    store::{EvalRow, RunRow},
+    store::RunRow,
     tui::{
         curves::{self, Course, Kind, Lens},
         keys::Action,
-        known::RunData,
         look::Tone,
         model::Model,
         pen::Pen,
@@ -137,7 +136,7 @@ fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: 
         x = pen.text(x + 1, y, &words, look.style(Tone::Strong));
     }
     let order = "certified ≤ clean holds";
-    let evaluated = model.known.data(row.id).is_some_and(|data| !data.evals.is_empty() && disordered(data).is_none());
+    let evaluated = model.known.data(row.id).is_some_and(|data| !data.evals.is_empty() && data.disordered().is_none());
     if evaluated && usize::from(x) + order.len() < usize::from(pen.width()) {
         pen.right(pen.width() - 1, y, order, faint);
     }
@@ -146,14 +145,6 @@ fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: 
 fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     let look = &model.look;
     let width = pen.width();
-    if let Some(eval) = model.known.data(row.id).and_then(disordered) {
-        let words = format!(
-            " ALARM at epoch {:.1}: certified {:.4} > clean {:.4}. That cannot be; please report it.",
-            eval.epoch, eval.certified, eval.clean
-        );
-        pen.fit(0, y, width, &words, look.style(Tone::Bad));
-        return;
-    }
     let mut words: Vec<String> = Vec::new();
     if let Some((best, epoch)) = row.summary.best_certified {
         words.push(format!("best certified {best:.4} at epoch {epoch:.0}"));
@@ -163,9 +154,4 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
         words.push(format!("{} left", wording::duration(left)));
     }
     pen.fit(1, y, width.saturating_sub(1), &words.join(" · "), look.style(Tone::Faint));
-}
-
-/// The first evaluation that claims to certify more than it classifies right: an error in the program.
-fn disordered(data: &RunData) -> Option<&EvalRow> {
-    data.evals.iter().find(|eval| eval.certified > eval.clean)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     experiment::{Config, keys},
-    store::{CheckpointKind, RunRow},
+    store::{CheckpointKind, EventRow, RunRow},
     tui::{look::Tone, model::Model, pen::Pen, screens::run::draw_waiting, wording},
 };
 
@@ -153,7 +153,7 @@ pub fn draw_events(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>
     pen.text(26, 0, "kind", faint);
     for (y, event) in (1..pen.height()).zip(data.events.iter().rev().skip(scroll)) {
         let tone = match event.kind.as_str() {
-            "alarm" => Tone::Bad,
+            "alarm" | EventRow::UNSOUND => Tone::Bad,
             "phase" => Tone::Exponent,
             "eval" => Tone::Certified,
             "state" | "attempt" => Tone::Strong,

@@ -9,7 +9,7 @@ use crate::{
     tui::{
         curves::Course,
         keys::Action,
-        known::Known,
+        known::{Known, RunData},
         look::{Look, Tone},
         model::Model,
         pen::Pen,
@@ -191,8 +191,12 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         return;
     };
     draw_tabs(model, row, screen.tab, pen);
-    let height = pen.height();
-    let mut body = pen.rows(1, height);
+    let (width, height) = (pen.width(), pen.height());
+    let alarm = model.known.data(row.id).and_then(RunData::alarm);
+    if let Some(alarm) = &alarm {
+        pen.fit(0, 1, width, &format!(" ALARM {alarm}"), look.style(Tone::Bad));
+    }
+    let mut body = pen.rows(if alarm.is_some() { 2 } else { 1 }, height);
     match screen.tab {
         Tab::Charts => charts::draw(model, row, &screen.charts, &mut body),
         Tab::Certificates => certificates::draw(model, row, &screen.certificates, &mut body),

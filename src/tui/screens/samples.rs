@@ -1,9 +1,10 @@
 //! The test images with their margins: which are certified, which are nearly so, which are wrong.
 
 use crate::{
-    experiment::RunId,
+    experiment::{Fate, RunId},
     store::{EvalSplit, RunRow},
     tui::{
+        images::Images,
         keys::Action,
         known::{Certificates, Known},
         look::Tone,
@@ -44,6 +45,8 @@ enum Which {
     #[default]
     Uncertified,
     Certified,
+    /// Right, and changed by the run's attack.
+    Broken,
     Wrong,
 }
 
@@ -70,7 +73,8 @@ impl Order {
 impl Which {
     fn next(self) -> Which {
         match self {
-            Which::Uncertified => Which::Wrong,
+            Which::Uncertified => Which::Broken,
+            Which::Broken => Which::Wrong,
             Which::Wrong => Which::Certified,
             Which::Certified => Which::All,
             Which::All => Which::Uncertified,
@@ -82,6 +86,7 @@ impl Which {
             Which::All => "all images",
             Which::Uncertified => "right but not certified",
             Which::Certified => "certified",
+            Which::Broken => "broken by the attack",
             Which::Wrong => "wrong",
         }
     }
@@ -94,9 +99,15 @@ impl Which {
             Which::All => true,
             Which::Uncertified => right && !certified,
             Which::Certified => certified,
+            Which::Broken => fate(certificates, sample).is_some_and(Fate::is_broken),
             Which::Wrong => !right,
         }
     }
+}
+
+/// What became of a sample under the run's attack.
+fn fate(certificates: &Certificates, sample: u32) -> Option<Fate> {
+    certificates.attack.as_ref()?.fate(sample)
 }
 
 impl SamplesTab {
@@ -173,6 +184,9 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
         pen.text(3, y, &format!("#{sample}"), faint);
         pen.fit(11, y, 10, &name(label), look.style(Tone::Text));
         pen.fit(22, y, 12, &name(taken), look.style(if label == taken { Tone::Text } else { Tone::Loss }));
+        if fate(certificates, *sample).is_some_and(Fate::is_broken) {
+            pen.text(35, y, if look.unicode { "✗" } else { "x" }, look.style(Tone::Warn));
+        }
         pen.right(list, y, &format!("{:.4}", certificates.radius(*sample)), look.style(tone));
         if index == selected {
             pen.part(0, y, list, 1).row_style(0, look.selection());
@@ -210,16 +224,57 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
         wording::figure(radius.max(0.0))
     );
     pen.text(x, 0, &words, faint);
+    let mut y = 1;
+    if let Some((attack, fate)) = certificates.attack.as_ref().and_then(|attack| Some((attack, attack.fate(sample)?)))
+        && fate != Fate::Misclassified
+    {
+        let tone = if fate.is_broken() { Tone::Warn } else { Tone::Faint };
+        pen.text(0, y, &format!("attack at ε = {}: {}", attack.eps, ending(fate)), look.style(tone));
+        y += 1;
+    }
     let height = pen.height();
-    match model.images.get(&row.config.data.dataset).map(AsRef::as_ref) {
+    let id = row.config.data.dataset;
+    match model.images.get(&id).map(AsRef::as_ref) {
         Some(Ok(images)) => {
-            images.draw(at, look, &mut pen.rows(1, height));
+            let example = certificates.attack.as_ref().and_then(|attack| attack.example(sample));
+            let Some(example) = example.map(|image| Images::of_normalized(id, image)) else {
+                images.draw(at, look, &mut pen.rows(y, height));
+                return;
+            };
+            let (difference, most) = images.difference(at, &example);
+            let captions = ["the image", "what the attack made", &format!("difference, at most {most:.3}")];
+            let mut x = 0;
+            for (caption, (picture, number)) in
+                captions.into_iter().zip([(images, at), (&example, 0), (&difference, 0)])
+            {
+                let width = pen.width().saturating_sub(x);
+                if width < 12 {
+                    break;
+                }
+                let mut place = pen.part(x, y, width, height.saturating_sub(y));
+                let height = place.height();
+                let (columns, _) = picture.draw(number, look, &mut place.rows(1, height));
+                place.fit(0, 0, width, caption, faint);
+                x += columns.max(caption.chars().count() as u16) + 2;
+            }
         }
         Some(Err(why)) => {
-            crate::tui::pen::wrapped(&mut pen, 2, why, look.style(Tone::Warn));
+            crate::tui::pen::wrapped(&mut pen, y + 1, why, look.style(Tone::Warn));
         }
         None => {
-            pen.text(0, 2, "reading the images …", faint);
+            pen.text(0, y + 1, "reading the images …", faint);
         }
+    }
+}
+
+/// How an attack on a sample that was right ended.
+fn ending(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Misclassified => "wrong without it",
+        Fate::Survived => "withstood",
+        Fate::Pgd => "changed by PGD",
+        Fate::Relaxed => "changed by a gradient at finite p",
+        Fate::Targeted => "changed towards one class",
+        Fate::Greedy => "changed along the paths of its scores",
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use linf::dispatch::Order;
 use linf::experiment::{Attack, Threat};
 use linf::net::{NetState, StepError};
-use linf::store::{AttackRow, EvalRow, EvalSplit, Findings, Margins, checkpoint, now_ms};
+use linf::store::{AttackRow, EvalRow, EvalSplit, EventRow, Findings, Margins, checkpoint, now_ms};
 
 use super::{StepFault, Training};
 use crate::past::{Best, Past};
@@ -85,7 +85,7 @@ impl Training<'_> {
                 "certified accuracy {:.4} is above clean accuracy {:.4}: an error in the program",
                 row.certified, row.clean
             );
-            self.writer.event(Some(step), "alarm", text);
+            self.writer.event(Some(step), EventRow::UNSOUND, text);
         }
         let mut margins = Margins::default();
         if split == EvalSplit::Test && self.is_result(step) {
@@ -130,7 +130,7 @@ impl Training<'_> {
         let wrong = found.examples.iter().find(|(sample, _)| certified.samples[*sample as usize].certified);
         if let Some((sample, _)) = wrong {
             let text = format!("test image {sample} was certified and its class was changed: an error in the program");
-            self.writer.event(Some(last), "alarm", text);
+            self.writer.event(Some(last), EventRow::UNSOUND, text);
         }
         let row = AttackRow {
             step,

@@ -1,6 +1,8 @@
 //! The certificate file: a net, the images it speaks of, and what is claimed of each, for anybody to check without this
 //! program. The format is `docs/certificate.md`, the checker `tools/verify_certificate.py`.
 
+mod read;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -9,7 +11,7 @@ use std::{
 };
 
 use safetensors::{Dtype, SafeTensorError, View};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -18,6 +20,11 @@ use crate::{
     experiment::{DatasetId, Neighbourhood, Radius},
     net::{Evaluation, LayerState, NetState},
 };
+
+pub use read::{NotRead, Read, read};
+
+/// The metadata's one entry.
+const ENTRY: &str = "certificate";
 
 /// The format's number; a checker refuses others.
 const FORMAT: u32 = 1;
@@ -91,13 +98,20 @@ struct Images {
     labels_sha256: String,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Net {
     layers: Vec<Layer>,
-    end: &'static str,
+    end: End,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum End {
+    Distances,
+    Head,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Layer {
     input: [usize; 3],
     outputs: usize,
@@ -112,6 +126,15 @@ struct Layer {
 struct Counts {
     clean: usize,
     certified: usize,
+}
+
+impl Net {
+    fn of(net: &NetState) -> Net {
+        Net {
+            layers: net.layers.iter().map(Layer::of).collect(),
+            end: if net.head.is_some() { End::Head } else { End::Distances },
+        }
+    }
 }
 
 impl Layer {
@@ -183,9 +206,9 @@ impl Certificate<'_> {
             return Err(CertificateError::NotFinite(name));
         }
         let io = |source| CertificateError::Io { path: path.to_owned(), source };
-        let weights = self.weights();
+        let weights = weights(self.net, self.id);
         let header = serde_json::to_string(&self.header(&weights)).map_err(|error| io(error.into()))?;
-        let metadata = HashMap::from([("certificate".to_owned(), header)]);
+        let metadata = HashMap::from([(ENTRY.to_owned(), header)]);
         let claims = self.claims();
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
@@ -203,8 +226,6 @@ impl Certificate<'_> {
 
     fn header(&self, weights: &BTreeMap<String, Named<'_>>) -> Header<'_> {
         let samples = self.evaluation.samples.len();
-        let mut hash = Sha256::new();
-        weights.values().for_each(|tensor| hash.update(tensor.data()));
         let count = |test: &dyn Fn(usize) -> bool| (0..samples).filter(|&sample| test(sample)).count();
         let of = &self.evaluation.samples;
         Header {
@@ -219,10 +240,7 @@ impl Certificate<'_> {
                 images_sha256: format!("{:x}", Sha256::digest(&self.test.images[..samples * self.id.pixels()])),
                 labels_sha256: format!("{:x}", Sha256::digest(&self.test.labels[..samples])),
             },
-            net: Net {
-                layers: self.net.layers.iter().map(Layer::of).collect(),
-                end: if self.net.head.is_some() { "head" } else { "distances" },
-            },
+            net: Net::of(self.net),
             threat: self.around.threat.to_string(),
             eps: format!("{}/{}", self.around.eps.numerator(), self.around.eps.denominator()),
             radius_denominator: self.around.threat.steps(),
@@ -230,42 +248,8 @@ impl Certificate<'_> {
                 clean: count(&|sample| of[sample].prediction == of[sample].label),
                 certified: count(&|sample| of[sample].certified),
             },
-            weights_sha256: format!("{:x}", hash.finalize()),
+            weights_sha256: checksum(weights),
         }
-    }
-
-    /// All that decides what the net answers, by name.
-    fn weights<'n>(&'n self) -> BTreeMap<String, Named<'n>> {
-        let mut all = BTreeMap::new();
-        let mut add = |name: &str, shape: Vec<usize>, values: Cow<'n, [f32]>| {
-            all.insert(name.to_owned(), Named { shape, values: Values::Floats(values) });
-        };
-        let normalizer = Normalizer::new(self.id);
-        add("normalize.mean", vec![self.id.channels()], normalizer.mean().to_vec().into());
-        add("normalize.scale", vec![1], vec![normalizer.scale()].into());
-        for (index, layer) in self.net.layers.iter().enumerate() {
-            let (inputs, outputs) = (layer.shape.inputs(), layer.shape.outputs());
-            add(&format!("layer.{index}.weight"), vec![outputs, inputs], (&layer.weight.value).into());
-            if !layer.mean.is_empty() {
-                add(&format!("layer.{index}.mean"), vec![outputs], (&layer.mean).into());
-            }
-            if let Some(profile) = layer.shape.profile() {
-                let weights = profile.weights().to_vec();
-                add(&format!("layer.{index}.profile"), vec![weights.len()], weights.into());
-            }
-        }
-        match &self.net.head {
-            None => add("bias", vec![self.net.classes()], (&self.net.bias.value).into()),
-            Some((_, head)) => {
-                for (name, linear) in [("hidden", &head.hidden), ("classes", &head.classes)] {
-                    let shape = vec![linear.outputs, linear.inputs];
-                    add(&format!("head.{name}.weight"), shape, (&linear.weight.value).into());
-                    add(&format!("head.{name}.bias"), vec![linear.outputs], (&linear.bias.value).into());
-                    add(&format!("head.{name}.scale"), vec![1], vec![linear.scale()].into());
-                }
-            }
-        }
-        all
     }
 
     fn claims(&self) -> BTreeMap<String, Named<'static>> {
@@ -281,4 +265,45 @@ impl Certificate<'_> {
         ];
         claims.into_iter().map(|(name, values)| (name.to_owned(), Named { shape: vec![of.len()], values })).collect()
     }
+}
+
+/// All that decides what the net answers, by name.
+fn weights<'a>(net: &'a NetState, id: DatasetId) -> BTreeMap<String, Named<'a>> {
+    let mut all = BTreeMap::new();
+    let mut add = |name: &str, shape: Vec<usize>, values: Cow<'a, [f32]>| {
+        all.insert(name.to_owned(), Named { shape, values: Values::Floats(values) });
+    };
+    let normalizer = Normalizer::new(id);
+    add("normalize.mean", vec![id.channels()], normalizer.mean().to_vec().into());
+    add("normalize.scale", vec![1], vec![normalizer.scale()].into());
+    for (index, layer) in net.layers.iter().enumerate() {
+        let (inputs, outputs) = (layer.shape.inputs(), layer.shape.outputs());
+        add(&format!("layer.{index}.weight"), vec![outputs, inputs], (&layer.weight.value).into());
+        if !layer.mean.is_empty() {
+            add(&format!("layer.{index}.mean"), vec![outputs], (&layer.mean).into());
+        }
+        if let Some(profile) = layer.shape.profile() {
+            let weights = profile.weights().to_vec();
+            add(&format!("layer.{index}.profile"), vec![weights.len()], weights.into());
+        }
+    }
+    match &net.head {
+        None => add("bias", vec![net.classes()], (&net.bias.value).into()),
+        Some((_, head)) => {
+            for (name, linear) in [("hidden", &head.hidden), ("classes", &head.classes)] {
+                let shape = vec![linear.outputs, linear.inputs];
+                add(&format!("head.{name}.weight"), shape, (&linear.weight.value).into());
+                add(&format!("head.{name}.bias"), vec![linear.outputs], (&linear.bias.value).into());
+                add(&format!("head.{name}.scale"), vec![1], vec![linear.scale()].into());
+            }
+        }
+    }
+    all
+}
+
+/// Of the bytes of all these tensors, in the order of their names.
+fn checksum(weights: &BTreeMap<String, Named<'_>>) -> String {
+    let mut hash = Sha256::new();
+    weights.values().for_each(|tensor| hash.update(tensor.data()));
+    format!("{:x}", hash.finalize())
 }
