@@ -81,6 +81,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
     let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
     model.keys = Arc::new(settings.keys);
+    model.list.columns = settings.columns;
     let mut driver = Driver { store, messages, orders, canvas, model, start: Some(start), leaving: false };
     driver.run(inbox).await
 }
@@ -198,6 +199,7 @@ impl Driver {
             | Effect::Add(_)
             | Effect::SetTags(..)
             | Effect::SetNote(..)
+            | Effect::KeepColumns(_)
             | Effect::LoadConfigs => {
                 let (store, messages) = (self.store.clone(), self.messages.clone());
                 tokio::spawn(async move {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
+use super::columns::Columns;
 use super::images::Images;
 use super::known::{Certificates, ConfigFile, LogTail, RunData};
 use super::machine::Machine;
@@ -75,6 +76,8 @@ pub enum Effect {
     SetTags(RunId, Vec<String>),
     /// Set the note of a run.
     SetNote(RunId, String),
+    /// Write the columns of the runs list into the settings.
+    KeepColumns(Columns),
     /// Read the config files.
     LoadConfigs,
     /// Put text on the clipboard of the user's terminal (OSC 52).

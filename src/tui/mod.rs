@@ -5,11 +5,13 @@
 //! screens do can be tested without a terminal, a store or a clock.
 
 pub mod chart;
+pub mod columns;
 mod curves;
 mod dialogs;
 mod driver;
 pub mod filter;
 mod gauges;
+mod group;
 mod images;
 pub mod keys;
 pub mod known;

@@ -3,8 +3,10 @@
 use std::{env, fs, path::PathBuf};
 
 use super::{
+    columns::Columns,
     known::ConfigFile,
     message::{Effect, Msg},
+    settings,
 };
 use crate::{
     dispatch::{ask, ensure_dispatcher},
@@ -20,6 +22,7 @@ pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
         Effect::Add(runs) => vec![add(store, runs).await],
         Effect::SetTags(id, tags) => said(store.catalog().set_tags(id, &tags).await, "tags are set"),
         Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),
+        Effect::KeepColumns(columns) => vec![keep_columns(columns).await],
         Effect::LoadConfigs => vec![load_configs().await],
         _ => Vec::new(),
     }
@@ -81,6 +84,15 @@ async fn wake(store: &Store) -> Result<(), String> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("no dispatcher could be started: {error}")),
         Err(error) => Err(format!("no dispatcher could be started: {error}")),
+    }
+}
+
+/// Writes the chosen columns into the settings; a disk may take its time.
+async fn keep_columns(columns: Columns) -> Msg {
+    match tokio::task::spawn_blocking(move || settings::keep_columns(&columns)).await {
+        Ok(Ok(path)) => Msg::Done(format!("the columns are kept in {}", path.display())),
+        Ok(Err(error)) => Msg::Failed(format!("the columns hold until you leave: {error:#}")),
+        Err(error) => Msg::Failed(format!("the columns hold until you leave: {error}")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each message changes. Pure: whatever has to be done outside of the model is answered as effects.
 
 use super::{
-    dialogs::{Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
+    dialogs::{ColumnsDialog, Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
     keys::{Action, Chord},
     message::{Effect, Msg},
     model::{Model, Notice, Screen},
@@ -184,6 +184,7 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
                 let text = model.list.filter_text.clone();
                 model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Filter { before: text.clone() }, text)));
             }
+            Action::Columns => model.dialog = Some(Dialog::Columns(ColumnsDialog::new(model))),
             Action::Copy => {
                 if let Some(name) = model.current().map(|row| row.name.clone()) {
                     let mut effects = notice(model, format!("copied {name}"), false);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use linf::experiment::RunId;
 use linf::store::RunRow;
+use linf::tui::columns::{Column, Columns};
 use linf::tui::filter::{Filter, FilterError};
-use linf::tui::run_list::{Arrangement, Entry, SortKey};
+use linf::tui::run_list::{Arrangement, Entry, Sort};
 
 use crate::fixture::store;
 
@@ -71,7 +72,7 @@ fn a_folded_group_is_one_line() {
 
 #[test]
 fn sorting_by_a_figure_puts_the_best_first_and_the_unknown_last() {
-    let arrangement = Arrangement { sort: SortKey::Certified, ..Arrangement::default() };
+    let arrangement = Arrangement { sort: Sort::By(Column::Certified), ..Arrangement::default() };
     let mut rows = rows();
     rows.values_mut().for_each(|row| row.group = None);
     let ids: Vec<i64> = arrangement
@@ -83,5 +84,19 @@ fn sorting_by_a_figure_puts_the_best_first_and_the_unknown_last() {
     assert_eq!(ids[8..], [9, 3]);
     let reversed = Arrangement { reversed: true, ..arrangement }.entries(&rows);
     assert_eq!(reversed.len(), ids.len());
-    assert_eq!(reversed[0], Entry::Run { id: RunId(3), indented: false });
+    assert_eq!(reversed[7], Entry::Run { id: RunId(4), indented: false });
+    assert_eq!(reversed[9], Entry::Run { id: RunId(9), indented: false }, "nothing is known of it either way round");
+}
+
+#[test]
+fn sorting_goes_round_the_columns_that_are_shown() {
+    let columns = Columns::read(&["run", "seed", "trend", "certified"]).unwrap();
+    let mut sort = Sort::State;
+    let mut round = Vec::new();
+    for _ in 0..4 {
+        sort = sort.next(&columns);
+        round.push(sort);
+    }
+    assert_eq!(round, [Sort::By(Column::Certified), Sort::By(Column::Seed), Sort::Name, Sort::State]);
+    assert_eq!(Sort::By(Column::Loss).next(&columns), Sort::By(Column::Certified), "what is no longer shown");
 }

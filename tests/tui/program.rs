@@ -184,6 +184,34 @@ fn the_settings_decide_on_keys_and_a_fault_in_them_is_said_before_anything_is_op
 }
 
 #[test]
+fn chosen_columns_are_written_into_the_settings_and_hold_the_next_time() {
+    let store = store();
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    let file = folder.join("linf-tui/config.toml");
+    std::fs::write(&file, "# mine\ntheme = \"dark\"\n").unwrap();
+    let command = || {
+        let mut command = linf_tui(store.path());
+        command.env("XDG_CONFIG_HOME", &folder);
+        command
+    };
+    let mut terminal = Terminal::start(command(), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    assert!(terminal.text().contains("data      net"));
+    terminal.type_keys("Cj \r");
+    terminal.wait_for_text("the columns are kept in");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.starts_with("# mine\ntheme = \"dark\"\ncolumns = [\"run\", \"net\", "), "{kept}");
+    let mut terminal = Terminal::start(command(), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    assert!(!terminal.text().contains("data      net") && terminal.text().contains("net"));
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
 fn a_note_reaches_the_store() {
     let store = store();
     let mut terminal = Terminal::start(linf_tui(store.path()), 40, 200);

@@ -38,6 +38,16 @@ fn runs_group() {
 }
 
 #[test]
+fn runs_folded() {
+    snapshots("runs_folded", "zjjjjjj");
+}
+
+#[test]
+fn columns() {
+    snapshots("columns", "Cjjjjjjj KKllG ");
+}
+
+#[test]
 fn runs_filtered() {
     snapshots("runs_filtered", "/state:live or certified>0.9");
 }

@@ -293,3 +293,43 @@ fn a_full_disk_is_said_above_everything_until_there_is_room() {
     update(&mut model, Msg::FullDisk(false));
     assert!(!screen(&model).contains("the disk is full"));
 }
+
+fn kept(effects: &[Effect]) -> Option<Vec<String>> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::KeepColumns(columns) => Some(columns.words()),
+        _ => None,
+    })
+}
+
+#[test]
+fn columns_are_chosen_moved_and_sized_and_kept() {
+    let mut model = fresh();
+    press(&mut model, "C");
+    // The second line is data; off it goes. Then the seed, from among those that are not shown.
+    press(&mut model, "j ");
+    let down = "j".repeat(model.list.columns.chosen().len() + 5);
+    press(&mut model, &format!("g{down}"));
+    let column = model.list.columns.others()[4];
+    let effects = press(&mut model, " G<enter>");
+    let words = kept(&effects).unwrap();
+    assert!(!words.contains(&"data".to_owned()) && words.contains(&column.name().to_owned()), "{words:?}");
+    assert!(model.dialog.is_none() && !screen(&model).lines().nth(2).unwrap().contains("data"));
+    // The radius goes to the front and is made wider; escape takes all of it back.
+    let before = model.list.columns.clone();
+    press(&mut model, "CjjKlll");
+    assert_eq!(model.list.columns.words()[1], "eps:9");
+    assert!(kept(&press(&mut model, "s<esc>")).is_none());
+    assert_eq!(model.list.columns, before);
+    assert!(!screen(&model).contains("by ε"));
+}
+
+#[test]
+fn the_list_is_sorted_by_the_column_under_the_cursor() {
+    let mut model = fresh();
+    // Certified accuracy.
+    press(&mut model, "Cjjjjjjjs");
+    assert!(screen(&model).contains("by certified ▾"), "{}", screen(&model));
+    press(&mut model, "s<enter>g");
+    assert!(screen(&model).contains("by certified ▴"));
+    assert!(screen(&model).lines().skip(3).take(11).last().unwrap().contains("kind-lynx"), "no figure, so last");
+}

@@ -96,6 +96,7 @@ pub enum Action {
     Sort,
     ReverseSort,
     Fold,
+    Columns,
     Tags,
     Note,
     Machine,

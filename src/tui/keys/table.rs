@@ -76,6 +76,14 @@ pub static TABLE: &[Binding] = &{
         bind(P::Runs, "fold", &[key('z')], A::Fold, "", "Fold or unfold all groups"),
         bind(
             P::Runs,
+            "columns",
+            &[key('C')],
+            A::Columns,
+            "",
+            "Choose the columns, their order, their widths, and which one sorts",
+        ),
+        bind(
+            P::Runs,
             "machine",
             &[key('m')],
             A::Machine,
