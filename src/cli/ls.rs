@@ -25,8 +25,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Filters (the same as in the full-screen view; all must hold, `or` separates alternatives):
   state:WORD     queued starting running pausing paused cancelling completed failed cancelled lost; live: has a worker
-  tag:WORD  group:NAME  data:DATASET  name:WORD  note:WORD  net:5x512
-  certified>0.9  clean<0.5  best>=0.9  loss<0.1  epoch>10  p>100  eps=0.3  id>7
+  tag:WORD  group:NAME  data:DATASET  name:WORD  note:WORD  net:5x512  model:sort-net
+  certified>0.9  clean<0.5  attacked>0.9  best>=0.9  loss<0.1  epoch>10  p>100  eps=0.3  lambda=0.05  seed=1  id>7
+  /PATTERN/      a regular expression for what WORD looks through; \\s for a blank
   WORD           part of the name, group, variant, note, title or a tag
 Quote < and > from the shell: 'certified>0.9'. A condition is turned round by -, after --: ls -- -state:failed")]
 pub struct LsArgs {

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{
+    history,
     look::Look,
     message::{Effect, Msg},
     model::Model,
@@ -82,6 +83,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
     model.keys = Arc::new(settings.keys);
     model.list.columns = settings.columns;
+    model.filters = history::read();
     let mut driver = Driver { store, messages, orders, canvas, model, start: Some(start), leaving: false };
     driver.run(inbox).await
 }
@@ -200,6 +202,7 @@ impl Driver {
             | Effect::SetTags(..)
             | Effect::SetNote(..)
             | Effect::KeepColumns(_)
+            | Effect::KeepFilter(_)
             | Effect::LoadConfigs => {
                 let (store, messages) = (self.store.clone(), self.messages.clone());
                 tokio::spawn(async move {

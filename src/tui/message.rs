@@ -78,6 +78,8 @@ pub enum Effect {
     SetNote(RunId, String),
     /// Write the columns of the runs list into the settings.
     KeepColumns(Columns),
+    /// Remember a filter for the next time.
+    KeepFilter(String),
     /// Read the config files.
     LoadConfigs,
     /// Put text on the clipboard of the user's terminal (OSC 52).

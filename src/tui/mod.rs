@@ -6,12 +6,14 @@
 
 pub mod chart;
 pub mod columns;
+pub mod completion;
 mod curves;
 mod dialogs;
 mod driver;
 pub mod filter;
 mod gauges;
 mod group;
+mod history;
 mod images;
 pub mod keys;
 pub mod known;
@@ -24,6 +26,7 @@ mod orders;
 pub mod panic_report;
 mod pen;
 mod picture;
+mod replace;
 pub mod run_list;
 mod screens;
 pub mod settings;

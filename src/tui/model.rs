@@ -39,6 +39,8 @@ pub struct Model {
     pub screen: Screen,
     /// The dialog in front of the screen, if any.
     pub dialog: Option<Dialog>,
+    /// The filters used before, newest last.
+    pub filters: Vec<String>,
     /// Notices at the bottom, oldest first.
     pub notices: Vec<Notice>,
     /// How many notices there were.
@@ -88,6 +90,7 @@ impl Model {
             list: RunsScreen::default(),
             screen: Screen::Runs,
             dialog: None,
+            filters: Vec::new(),
             notices: Vec::new(),
             notice_count: 0,
             machine: None,

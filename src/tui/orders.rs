@@ -4,6 +4,7 @@ use std::{env, fs, path::PathBuf};
 
 use super::{
     columns::Columns,
+    history,
     known::ConfigFile,
     message::{Effect, Msg},
     settings,
@@ -23,6 +24,7 @@ pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
         Effect::SetTags(id, tags) => said(store.catalog().set_tags(id, &tags).await, "tags are set"),
         Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),
         Effect::KeepColumns(columns) => vec![keep_columns(columns).await],
+        Effect::KeepFilter(text) => keep_filter(text).await,
         Effect::LoadConfigs => vec![load_configs().await],
         _ => Vec::new(),
     }
@@ -94,6 +96,17 @@ async fn keep_columns(columns: Columns) -> Msg {
         Ok(Err(error)) => Msg::Failed(format!("the columns hold until you leave: {error:#}")),
         Err(error) => Msg::Failed(format!("the columns hold until you leave: {error}")),
     }
+}
+
+/// Adds a filter to those used before; said only where it fails.
+async fn keep_filter(text: String) -> Vec<Msg> {
+    let kept = tokio::task::spawn_blocking(move || history::keep(&text)).await;
+    let why = match kept {
+        Ok(Ok(())) => return Vec::new(),
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(error) => error.to_string(),
+    };
+    vec![Msg::Failed(format!("the filter holds, but is not remembered: {why}"))]
 }
 
 /// The configs in `$LINF_CONFIGS`, else in `configs` in the current folder.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use linf::experiment::RunId;
 use linf::store::RunRow;
 use linf::tui::columns::{Column, Columns};
+use linf::tui::completion::{agreed, completions};
 use linf::tui::filter::{Filter, FilterError};
 use linf::tui::run_list::{Arrangement, Entry, Sort};
 
@@ -33,6 +34,16 @@ fn each_term_finds_its_runs() {
     assert_eq!(passing("group:mnist -state:done"), [7]);
     assert_eq!(passing("-state:over -data:mnist"), [2, 8]);
     assert_eq!(passing("").len(), 10);
+    assert_eq!(passing("/^(QUIET|hardy)-/"), [2, 3]);
+    assert_eq!(
+        passing("-/a/ state:over"),
+        passing("state:over").into_iter().filter(|id| !passing("/a/").contains(id)).collect::<Vec<_>>()
+    );
+    assert_eq!(passing("eps:8/255"), [8]);
+    assert_eq!(passing("attacked>0.9"), [5]);
+    assert_eq!(passing("lambda=0.5"), [7]);
+    assert_eq!(passing("model:linf").len(), 10);
+    assert_eq!(passing("model:sort").len(), 0);
 }
 
 #[test]
@@ -47,6 +58,26 @@ fn what_is_no_filter_says_what_is_allowed() {
     assert_eq!(Filter::parse("colour:red"), Err(FilterError::Field("colour".into())));
     assert_eq!(Filter::parse("size>3"), Err(FilterError::Figure("size".into())));
     assert_eq!(Filter::parse("p>high"), Err(FilterError::Number("high".into())));
+    assert!(Filter::parse("/(/").unwrap_err().to_string().starts_with("/(/ is no regular expression"));
+    assert!(FilterError::Field("colour".into()).to_string().contains("net, model, name"));
+}
+
+#[test]
+fn the_last_word_is_completed_from_what_the_store_holds() {
+    let rows = rows();
+    let words = |text: &str| completions(text, rows.values()).into_iter().map(|found| found.word).collect::<Vec<_>>();
+    assert_eq!(words("st"), ["state:"]);
+    assert_eq!(words("state:done c"), ["certified>", "clean>"]);
+    assert_eq!(words("state:c"), ["state:cancelled", "state:completed"]);
+    assert_eq!(words("-tag:"), ["tag:cpu", "tag:iclr2022", "tag:published"]);
+    assert_eq!(words("data:FA"), ["data:fashion"]);
+    assert_eq!(words("net:6"), ["net:6x5120"]);
+    assert_eq!(words("group:"), ["group:mnist-cpu"]);
+    assert!(words("").len() > 20 && words("certified>0.").is_empty() && words("/st").is_empty());
+    let found = completions("lynx -state:q", rows.values());
+    assert_eq!(found[0].text, "lynx -state:queued ");
+    assert_eq!(agreed("state:c", &completions("state:c", rows.values())), None, "cancelled, completed");
+    assert_eq!(agreed("ta", &completions("ta", rows.values())).unwrap(), "tag:");
 }
 
 #[test]

@@ -120,6 +120,7 @@ pub fn linf_tui(store: &Path) -> CommandBuilder {
     command.env("TERM", "xterm-256color");
     // Whatever the settings of whoever runs the tests.
     command.env("XDG_CONFIG_HOME", store.join("no-settings"));
+    command.env("XDG_STATE_HOME", store.join("state"));
     command.cwd(env!("CARGO_MANIFEST_DIR"));
     command
 }
@@ -208,6 +209,26 @@ fn chosen_columns_are_written_into_the_settings_and_hold_the_next_time() {
     terminal.wait_for_text("brisk-otter");
     assert!(!terminal.text().contains("data      net") && terminal.text().contains("net"));
     terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_filter_is_remembered_for_the_next_time() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("/tag:qui\t\r");
+    terminal.wait_for_text("1 of 1 runs");
+    let file = store.path().join("state/linf-tui/filters");
+    terminal.wait_for("file", |_| file.exists());
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "tag:quiet\n");
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("/\x1b[A");
+    terminal.wait_for_text("filter tag:quiet");
+    terminal.type_keys("\rq");
     assert_eq!(terminal.end(), 0);
 }
 

@@ -53,6 +53,11 @@ fn runs_filtered() {
 }
 
 #[test]
+fn runs_filter_completed() {
+    snapshots("runs_filter_completed", "/-state:c<tab>");
+}
+
+#[test]
 fn charts() {
     snapshots("charts", "<enter>");
 }

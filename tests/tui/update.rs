@@ -333,3 +333,35 @@ fn the_list_is_sorted_by_the_column_under_the_cursor() {
     assert!(screen(&model).contains("by certified ▴"));
     assert!(screen(&model).lines().skip(3).take(11).last().unwrap().contains("kind-lynx"), "no figure, so last");
 }
+
+#[test]
+fn tab_completes_a_filter_and_goes_through_what_may_be_meant() {
+    let mut model = fresh();
+    press(&mut model, "/sta<tab>");
+    assert!(screen(&model).contains("filter state: "), "{}", screen(&model));
+    press(&mut model, "c");
+    assert!(screen(&model).lines().last().unwrap().contains("state:cancelled  state:completed"));
+    press(&mut model, "<tab>");
+    assert!(screen(&model).contains("1 of 10 runs"));
+    press(&mut model, "<tab>");
+    assert!(screen(&model).contains("3 of 10 runs"));
+    press(&mut model, "<tab>");
+    assert!(screen(&model).contains("1 of 10 runs"), "round the end");
+    let effects = press(&mut model, "best>0.1<enter>");
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::KeepFilter(text) if text == "state:cancelled best>0.1"))
+    );
+}
+
+#[test]
+fn earlier_filters_come_back_and_so_does_what_was_typed() {
+    let mut model = fresh();
+    press(&mut model, "/data:fashion<enter><esc>/state:done<enter><esc>");
+    press(&mut model, "/lynx<up>");
+    assert!(screen(&model).contains("3 of 10 runs"));
+    press(&mut model, "<up><up><up>");
+    assert!(screen(&model).contains("1 of 10 runs") && screen(&model).contains("quiet-fox"));
+    press(&mut model, "<down><down>");
+    assert!(screen(&model).lines().last().unwrap().contains("filter lynx"));
+    assert_eq!(model.filters, ["data:fashion", "state:done"]);
+}

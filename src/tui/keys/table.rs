@@ -69,7 +69,7 @@ pub static TABLE: &[Binding] = &{
             &[key('/')],
             A::Filter,
             "filter",
-            "Filter: words, state:live, tag:paper, certified>0.9, -not, or",
+            "Filter: words, state:live, tag:paper, certified>0.9, -not, or, /regex/",
         ),
         bind(P::Runs, "sort", &[key('s')], A::Sort, "sort", "Sort by the next column"),
         bind(P::Runs, "reverse-sort", &[key('S')], A::ReverseSort, "", "Turn the order round"),

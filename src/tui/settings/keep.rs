@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +9,7 @@ use anyhow::{Context, Result};
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use super::text;
-use crate::tui::columns::Columns;
+use crate::tui::{columns::Columns, replace::replace};
 
 /// Writes the columns into the settings of whoever runs this process; answers where they are.
 pub fn keep_columns(columns: &Columns) -> Result<PathBuf> {
@@ -35,22 +34,6 @@ fn with_columns(text: &str, columns: &Columns, path: &Path) -> Result<String> {
     }
     *entry = Item::Value(Value::Array(list));
     Ok(document.to_string())
-}
-
-/// Puts a file in the place of another at once, so that nobody ever reads half of it.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().context("it has no folder")?;
-    fs::create_dir_all(folder)?;
-    let mut name = path.file_name().context("it has no name")?.to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let beside = folder.join(name);
-    let mut file = fs::File::create(&beside)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
-        // Nothing better can be done for it than to leave it.
-        let _ = fs::remove_file(&beside);
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -79,15 +62,5 @@ mod tests {
     fn a_broken_file_is_not_written_over() {
         let error = with_columns("[keys\n", &Columns::default(), Path::new("/c/config.toml")).unwrap_err();
         assert!(format!("{error:#}").contains("/c/config.toml is not TOML"));
-    }
-
-    #[test]
-    fn the_file_is_replaced_whole_and_nothing_lies_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("linf-tui/config.toml");
-        replace(&path, "one").unwrap();
-        replace(&path, "two").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

@@ -56,11 +56,13 @@ pub fn draw_group(model: &Model, name: &str, places: &[Place], y: u16, pen: &mut
     pen.text(2, y, if folded { "▸" } else { "▾" }, look.style(Tone::Key));
     let means: Vec<(&Place, Column, _)> =
         places.iter().filter_map(|place| Some((place, place.column?, group.mean(place.column?)?))).collect();
+    let n = means.iter().map(|(.., mean)| mean.n).max().unwrap_or(0);
+    // A mean of fewer runs than the line says would be read as one of all of them.
+    let means: Vec<_> = means.into_iter().filter(|(.., mean)| mean.n == n).collect();
     let width = pen.width();
     let end = |at: usize| means.get(at).map_or(width, |(place, ..)| place.x.saturating_sub(1));
     let mut x = pen.text(4, y, &shortened(name, usize::from(end(0).saturating_sub(4))), look.style(Tone::Strong));
-    let n = means.iter().find(|(_, column, _)| *column == Column::Certified).or(means.first()).map(|(.., mean)| mean.n);
-    let n = n.filter(|n| *n < group.members.len()).map_or_else(String::new, |n| format!(" · n = {n}"));
+    let n = if n > 0 && n < group.members.len() { format!(" · n = {n}") } else { String::new() };
     let words = format!("{} runs: {}{n}", group.members.len(), group.states());
     if x + 4 < end(0) {
         x += 1;
