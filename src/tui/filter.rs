@@ -11,7 +11,15 @@ use crate::{
     tui::{columns::Column, wording},
 };
 
-/// A filter; empty lets everything through.
+/// The tag of runs that are put away. They pass only where the filter asks for the tag.
+pub const ARCHIVED: &str = "archived";
+
+/// Whether a run is put away.
+pub fn is_archived(row: &RunRow) -> bool {
+    row.tags.iter().any(|tag| tag == ARCHIVED)
+}
+
+/// A filter; empty lets everything through but what is archived.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     alternatives: Vec<Vec<Term>>,
@@ -145,13 +153,23 @@ impl Filter {
         Ok(Filter { alternatives })
     }
 
-    /// Whether it lets everything through.
+    /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self.alternatives.is_empty()
     }
 
     /// Whether a run passes.
     pub fn passes(&self, row: &RunRow) -> bool {
+        let archived = is_archived(row);
+        let asks = |terms: &Vec<Term>| terms.iter().any(Term::asks_for_archived);
+        match self.alternatives.as_slice() {
+            [] => !archived,
+            some => some.iter().any(|terms| (!archived || asks(terms)) && terms.iter().all(|term| term.holds(row))),
+        }
+    }
+
+    /// Whether a run passes, put away or not.
+    pub fn passes_archived_too(&self, row: &RunRow) -> bool {
         self.is_empty() || self.alternatives.iter().any(|terms| terms.iter().all(|term| term.holds(row)))
     }
 }
@@ -190,6 +208,10 @@ impl Term {
             Test::Word(word)
         };
         Ok(Term { negated, test })
+    }
+
+    fn asks_for_archived(&self) -> bool {
+        matches!(&self.test, Test::Field(Field::Tag, text) if text == ARCHIVED)
     }
 
     fn holds(&self, row: &RunRow) -> bool {

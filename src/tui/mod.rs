@@ -32,6 +32,7 @@ mod screens;
 pub mod settings;
 pub mod terminal;
 pub mod theme;
+pub mod undo;
 pub mod update;
 pub mod view;
 mod watcher;

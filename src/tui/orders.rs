@@ -21,7 +21,8 @@ pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
         Effect::Desire(runs, desired) => desire(store, &runs, desired).await,
         Effect::SetTurn(id, turn, text) => said(store.catalog().set_turns(&[(id, turn)], &text).await, &text),
         Effect::Add(runs) => vec![add(store, runs).await],
-        Effect::SetTags(id, tags) => said(store.catalog().set_tags(id, &tags).await, "tags are set"),
+        Effect::SetTags(runs, text) => set_tags(store, &runs, text).await,
+        Effect::Remove(runs) => remove(store, &runs).await,
         Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),
         Effect::KeepColumns(columns) => vec![keep_columns(columns).await],
         Effect::KeepFilter(text) => keep_filter(text).await,
@@ -58,6 +59,26 @@ async fn desire(store: &Store, runs: &[RunId], desired: Desired) -> Vec<Msg> {
         Desired::CancelNow => "stops at once",
     };
     messages.push(Msg::Done(format!("{what}: {verb}")));
+    messages
+}
+
+async fn set_tags(store: &Store, runs: &[(RunId, Vec<String>)], text: String) -> Vec<Msg> {
+    for (id, tags) in runs {
+        if let Err(error) = store.catalog().set_tags(*id, tags).await {
+            return vec![Msg::Failed(error.to_string())];
+        }
+    }
+    vec![Msg::Done(text)]
+}
+
+/// Removes runs; the watcher sees that they are gone, so only what stays is said.
+async fn remove(store: &Store, runs: &[RunId]) -> Vec<Msg> {
+    let mut messages = Vec::new();
+    for id in runs {
+        if let Err(error) = store.catalog().remove(*id).await {
+            messages.push(Msg::NotRemoved(*id, format!("#{id} was not deleted: {error}")));
+        }
+    }
     messages
 }
 

@@ -105,14 +105,21 @@ pub struct Arrangement {
     pub sort: Sort,
     /// Whether the order is turned round.
     pub reversed: bool,
+    /// Runs that are about to be removed.
+    pub hidden: HashSet<RunId>,
     /// Groups shown as one line.
     pub folded: HashSet<String>,
 }
 
 impl Arrangement {
+    /// Whether a run is in the list.
+    pub fn shows(&self, row: &RunRow) -> bool {
+        !self.hidden.contains(&row.id) && self.filter.passes(row)
+    }
+
     /// The lines of the list. A group stands where its first run stands; one run alone is no group.
     pub fn entries(&self, rows: &BTreeMap<RunId, RunRow>) -> Vec<Entry> {
-        let mut runs: Vec<&RunRow> = rows.values().filter(|row| self.filter.passes(row)).collect();
+        let mut runs: Vec<&RunRow> = rows.values().filter(|row| self.shows(row)).collect();
         self.sort.arrange(self.reversed, &mut runs);
         let mut groups: HashMap<&str, Vec<RunId>> = HashMap::new();
         for row in &runs {
@@ -139,6 +146,6 @@ impl Arrangement {
 
     /// The runs of a group that pass the filter, in the order of their numbers.
     pub fn members<'a>(&self, rows: &'a BTreeMap<RunId, RunRow>, group: &str) -> Vec<&'a RunRow> {
-        rows.values().filter(|row| row.group.as_deref() == Some(group) && self.filter.passes(row)).collect()
+        rows.values().filter(|row| row.group.as_deref() == Some(group) && self.shows(row)).collect()
     }
 }

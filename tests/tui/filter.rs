@@ -63,6 +63,21 @@ fn what_is_no_filter_says_what_is_allowed() {
 }
 
 #[test]
+fn what_is_archived_passes_only_where_it_is_asked_for() {
+    let mut rows = rows();
+    rows.get_mut(&RunId(4)).unwrap().tags.push("archived".into());
+    let passing = |text: &str| {
+        let filter = Filter::parse(text).unwrap();
+        rows.values().filter(|row| filter.passes(row)).map(|row| row.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(passing("").len(), 9);
+    assert_eq!(passing("state:done"), [5, 6]);
+    assert_eq!(passing("tag:archived"), [4]);
+    assert_eq!(passing("state:queued or tag:archived certified>0.9"), [3, 4]);
+    assert!(Filter::parse("state:done").unwrap().passes_archived_too(&rows[&RunId(4)]));
+}
+
+#[test]
 fn the_last_word_is_completed_from_what_the_store_holds() {
     let rows = rows();
     let words = |text: &str| completions(text, rows.values()).into_iter().map(|found| found.word).collect::<Vec<_>>();

@@ -213,6 +213,25 @@ fn chosen_columns_are_written_into_the_settings_and_hold_the_next_time() {
 }
 
 #[test]
+fn a_deleted_run_is_gone_with_its_folder_when_one_leaves_unless_it_was_taken_back() {
+    for (keys, left) in [("Dyu", true), ("Dy", false)] {
+        let store = store();
+        let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+        terminal.wait_for_text("brisk-otter");
+        terminal.type_keys(keys);
+        terminal.wait_for_text(if left {
+            "brisk-otter: not deleted"
+        } else {
+            "1 about to be deleted, u takes it back"
+        });
+        assert!(store.path().join("1").exists(), "nothing is gone yet");
+        terminal.type_keys("q");
+        assert_eq!(terminal.end(), 0);
+        assert_eq!(store.path().join("1").exists(), left, "{keys}");
+    }
+}
+
+#[test]
 fn a_filter_is_remembered_for_the_next_time() {
     let store = store();
     let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);

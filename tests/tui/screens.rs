@@ -128,6 +128,11 @@ fn palette() {
 }
 
 #[test]
+fn confirm_delete() {
+    snapshots("confirm_delete", "jjjjjD");
+}
+
+#[test]
 fn confirm() {
     snapshots("confirm", "x");
 }

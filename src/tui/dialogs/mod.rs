@@ -13,7 +13,7 @@ use tui_input::{Input, backend::crossterm::EventHandler};
 
 pub use add::AddDialog;
 pub use columns::ColumnsDialog;
-pub use confirm::Confirm;
+pub use confirm::{Answer, Confirm};
 pub use help::Help;
 pub use palette::Palette;
 pub use prompt::{Prompt, Purpose};

@@ -190,7 +190,8 @@ impl Prompt {
                 }
             }
             Purpose::Tags(id) => {
-                return vec![Effect::SetTags(id, text.split_whitespace().map(str::to_owned).collect())];
+                let tags = text.split_whitespace().map(str::to_owned).collect();
+                return vec![Effect::SetTags(vec![(id, tags)], "tags are set".into())];
             }
             Purpose::Note(id) => return vec![Effect::SetNote(id, text)],
             Purpose::Radius => match (text.parse::<Epsilon>(), &mut model.screen) {

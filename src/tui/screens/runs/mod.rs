@@ -12,7 +12,7 @@ use crate::{
     experiment::RunId,
     tui::{
         columns::{Column, Columns},
-        filter::Filter,
+        filter::{Filter, is_archived},
         keys::Action,
         known::Known,
         look::Tone,
@@ -145,8 +145,7 @@ impl RunsScreen {
                 self.selected = (self.selected + 1).min(last);
             }
             Action::MarkAll if self.marked.is_empty() => {
-                self.marked =
-                    known.rows.values().filter(|row| self.arrangement.filter.passes(row)).map(|row| row.id).collect();
+                self.marked = known.rows.values().filter(|row| self.arrangement.shows(row)).map(|row| row.id).collect();
             }
             Action::MarkAll => self.marked.clear(),
             Action::Sort => {
@@ -242,13 +241,23 @@ fn draw_filter(model: &Model, pen: &mut Pen<'_>) {
         let x = pen.text(1, 0, "filter ", faint);
         pen.text(x, 0, &list.filter_text, look.style(Tone::Key));
     }
-    let shown = model.known.rows.values().filter(|row| list.arrangement.filter.passes(row)).count();
+    let shown = model.known.rows.values().filter(|row| list.arrangement.shows(row)).count();
     let mut words = Vec::new();
     if !list.marked.is_empty() {
         words.push(format!("{} marked", list.marked.len()));
     }
     if !list.arrangement.filter.is_empty() {
         words.push(format!("{shown} of {} runs", model.known.rows.len()));
+    }
+    let archived = model.known.rows.values().filter(|row| is_archived(row) && !list.arrangement.shows(row)).count();
+    if archived > 0 && list.arrangement.filter.is_empty() {
+        words.push(format!("{archived} archived"));
+    }
+    let leaving: usize = model.removals.iter().map(|removal| removal.runs.len()).sum();
+    if leaving > 0 {
+        let key = model.key_of(Action::Undo);
+        let back = if key.is_empty() { String::new() } else { format!(", {key} takes it back") };
+        words.push(format!("{leaving} about to be deleted{back}"));
     }
     if list.arrangement.sort != Sort::State || list.arrangement.reversed {
         let arrow = if list.arrangement.reversed { "▴" } else { "▾" };
