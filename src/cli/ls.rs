@@ -25,15 +25,17 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Filters (the same as in the full-screen view; all must hold, `or` separates alternatives):
   state:WORD     queued starting running pausing paused cancelling completed failed cancelled lost; live: has a worker
-  tag:WORD  group:NAME  data:DATASET  name:WORD  note:WORD  net:5x512
-  certified>0.9  clean<0.5  best>=0.9  loss<0.1  epoch>10  p>100  eps=0.3  id>7
+  tag:WORD  group:NAME  data:DATASET  name:WORD  note:WORD  net:5x512  model:sort-net
+  certified>0.9  clean<0.5  attacked>0.9  best>=0.9  loss<0.1  epoch>10  p>100  eps=0.3  lambda=0.05  seed=1  id>7
+  tag:archived   what was put away (a tag like any other): listed only when it is asked for
+  /PATTERN/      a regular expression for what WORD looks through; \\s for a blank
   WORD           part of the name, group, variant, note, title or a tag
 Quote < and > from the shell: 'certified>0.9'. A condition is turned round by -, after --: ls -- -state:failed")]
 pub struct LsArgs {
     /// Which runs; see below.
     #[arg(value_name = "FILTER", value_parser = checked)]
     filters: Vec<String>,
-    /// Every run, however long ago it ended.
+    /// Every run, however long ago it ended, and archived ones too.
     #[arg(long, short)]
     all: bool,
     /// Print JSON: an array with everything that is known of each run.
@@ -49,7 +51,8 @@ pub async fn run(args: LsArgs, place: &Place) -> Result<Exit> {
     place.warn_of_a_full_disk();
     let runs = store.catalog().runs().await?;
     let filter = Filter::parse(&args.filters.join(" "))?;
-    let mut shown: Vec<&RunRow> = runs.iter().filter(|row| filter.passes(row)).collect();
+    let mut shown: Vec<&RunRow> =
+        runs.iter().filter(|row| if args.all { filter.passes_archived_too(row) } else { filter.passes(row) }).collect();
     let ended = shown.iter().filter(|row| row.state.is_over()).count();
     let mut hidden = if args.all { 0 } else { ended.saturating_sub(ENDED) };
     let left_out = hidden;

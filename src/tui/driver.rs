@@ -19,10 +19,12 @@ use tokio::{
         mpsc::{self, UnboundedReceiver, UnboundedSender},
         watch,
     },
+    task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
 
 use super::{
+    history,
     look::Look,
     message::{Effect, Msg},
     model::Model,
@@ -48,6 +50,8 @@ pub enum Start {
 const FRAME: Duration = Duration::from_millis(10);
 /// How long a notice is shown.
 const NOTICE: Duration = Duration::from_secs(5);
+/// How long a removal can be taken back; the dialog that asks says so.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(15);
 /// How long the first frame waits for the store, so that it need not be drawn twice.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -81,7 +85,10 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
     let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
     model.keys = Arc::new(settings.keys);
-    let mut driver = Driver { store, messages, orders, canvas, model, start: Some(start), leaving: false };
+    model.list.columns = settings.columns;
+    model.filters = history::read();
+    let driver =
+        Driver { store, messages, orders, canvas, model, start: Some(start), tasks: JoinSet::new(), leaving: false };
     driver.run(inbox).await
 }
 
@@ -93,11 +100,13 @@ struct Driver {
     model: Model,
     /// Where to go once the runs are known.
     start: Option<Start>,
+    /// What was asked of the store and is not done yet.
+    tasks: JoinSet<()>,
     leaving: bool,
 }
 
 impl Driver {
-    async fn run(&mut self, mut inbox: UnboundedReceiver<Msg>) -> Result<()> {
+    async fn run(mut self, mut inbox: UnboundedReceiver<Msg>) -> Result<()> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
         let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
@@ -133,7 +142,19 @@ impl Driver {
                 draw_at = Some(Instant::now());
             }
         }
+        self.finish(inbox).await;
         Ok(())
+    }
+
+    /// Gives the terminal back, and waits for what was asked of the store: a keystroke before leaving counts.
+    async fn finish(self, mut inbox: UnboundedReceiver<Msg>) {
+        drop(self.canvas);
+        self.tasks.join_all().await;
+        while let Ok(message) = inbox.try_recv() {
+            if let Msg::NotRemoved(_, why) | Msg::Failed(why) = message {
+                eprintln!("linf-tui: {why}");
+            }
+        }
     }
 
     fn take_event(&mut self, event: Event) -> Result<()> {
@@ -193,14 +214,25 @@ impl Driver {
                     let _ = messages.send(Msg::NoticeOver(number));
                 });
             }
+            Effect::RemindOfRemoval(number) => {
+                let messages = self.messages.clone();
+                tokio::spawn(async move {
+                    sleep(SECOND_THOUGHTS).await;
+                    // As above.
+                    let _ = messages.send(Msg::RemovalDue(number));
+                });
+            }
             Effect::Desire(..)
             | Effect::SetTurn(..)
             | Effect::Add(_)
             | Effect::SetTags(..)
             | Effect::SetNote(..)
+            | Effect::Remove(_)
+            | Effect::KeepColumns(_)
+            | Effect::KeepFilter(_)
             | Effect::LoadConfigs => {
                 let (store, messages) = (self.store.clone(), self.messages.clone());
-                tokio::spawn(async move {
+                self.tasks.spawn(async move {
                     for message in orders::carry_out(&store, effect).await {
                         // As above.
                         let _ = messages.send(message);

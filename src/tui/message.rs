@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
+use super::columns::Columns;
 use super::images::Images;
 use super::known::{Certificates, ConfigFile, LogTail, RunData};
 use super::machine::Machine;
@@ -30,6 +31,10 @@ pub enum Msg {
     },
     /// Runs that are no longer in the catalog.
     Removed(Vec<RunId>),
+    /// The time in which a removal can be taken back is over.
+    RemovalDue(u64),
+    /// A run could not be removed; the text says why.
+    NotRemoved(RunId, String),
     /// The store cannot be read; the text says why.
     Trouble(String),
     /// Whether the disk of the store is full, or almost.
@@ -71,10 +76,18 @@ pub enum Effect {
     SetTurn(RunId, Turn, String),
     /// Queue these runs.
     Add(Vec<NewRun>),
-    /// Set the tags of a run.
-    SetTags(RunId, Vec<String>),
+    /// Set the tags of runs; the text says what that means.
+    SetTags(Vec<(RunId, Vec<String>)>, String),
+    /// Send [`Msg::RemovalDue`] after a while.
+    RemindOfRemoval(u64),
+    /// Remove runs and all they hold from the store.
+    Remove(Vec<RunId>),
     /// Set the note of a run.
     SetNote(RunId, String),
+    /// Write the columns of the runs list into the settings.
+    KeepColumns(Columns),
+    /// Remember a filter for the next time.
+    KeepFilter(String),
     /// Read the config files.
     LoadConfigs,
     /// Put text on the clipboard of the user's terminal (OSC 52).

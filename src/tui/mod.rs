@@ -5,11 +5,15 @@
 //! screens do can be tested without a terminal, a store or a clock.
 
 pub mod chart;
+pub mod columns;
+pub mod completion;
 mod curves;
 mod dialogs;
 mod driver;
 pub mod filter;
 mod gauges;
+mod group;
+mod history;
 pub mod images;
 pub mod keys;
 pub mod known;
@@ -22,11 +26,13 @@ mod orders;
 pub mod panic_report;
 mod pen;
 mod picture;
+mod replace;
 pub mod run_list;
 mod screens;
 pub mod settings;
 pub mod terminal;
 pub mod theme;
+pub mod undo;
 pub mod update;
 pub mod view;
 mod watcher;

@@ -11,6 +11,7 @@ use super::{
     machine::Machine,
     message::Interest,
     screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen, run::Tab, runs::RunsScreen},
+    undo::{Removal, Undo},
 };
 use crate::{
     experiment::{DatasetId, RunId},
@@ -39,6 +40,14 @@ pub struct Model {
     pub screen: Screen,
     /// The dialog in front of the screen, if any.
     pub dialog: Option<Dialog>,
+    /// The filters used before, newest last.
+    pub filters: Vec<String>,
+    /// What can be taken back, newest last.
+    pub undo: Vec<Undo>,
+    /// Runs that are about to be removed.
+    pub removals: Vec<Removal>,
+    /// How many removals there were.
+    pub removal_count: u64,
     /// Notices at the bottom, oldest first.
     pub notices: Vec<Notice>,
     /// How many notices there were.
@@ -88,6 +97,10 @@ impl Model {
             list: RunsScreen::default(),
             screen: Screen::Runs,
             dialog: None,
+            filters: Vec::new(),
+            undo: Vec::new(),
+            removals: Vec::new(),
+            removal_count: 0,
             notices: Vec::new(),
             notice_count: 0,
             machine: None,

@@ -3,8 +3,11 @@
 use std::{env, fs, path::PathBuf};
 
 use super::{
+    columns::Columns,
+    history,
     known::ConfigFile,
     message::{Effect, Msg},
+    settings,
 };
 use crate::{
     dispatch::{ask, ensure_dispatcher},
@@ -18,8 +21,11 @@ pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
         Effect::Desire(runs, desired) => desire(store, &runs, desired).await,
         Effect::SetTurn(id, turn, text) => said(store.catalog().set_turns(&[(id, turn)], &text).await, &text),
         Effect::Add(runs) => vec![add(store, runs).await],
-        Effect::SetTags(id, tags) => said(store.catalog().set_tags(id, &tags).await, "tags are set"),
+        Effect::SetTags(runs, text) => set_tags(store, &runs, text).await,
+        Effect::Remove(runs) => remove(store, &runs).await,
         Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),
+        Effect::KeepColumns(columns) => vec![keep_columns(columns).await],
+        Effect::KeepFilter(text) => keep_filter(text).await,
         Effect::LoadConfigs => vec![load_configs().await],
         _ => Vec::new(),
     }
@@ -56,6 +62,26 @@ async fn desire(store: &Store, runs: &[RunId], desired: Desired) -> Vec<Msg> {
     messages
 }
 
+async fn set_tags(store: &Store, runs: &[(RunId, Vec<String>)], text: String) -> Vec<Msg> {
+    for (id, tags) in runs {
+        if let Err(error) = store.catalog().set_tags(*id, tags).await {
+            return vec![Msg::Failed(error.to_string())];
+        }
+    }
+    vec![Msg::Done(text)]
+}
+
+/// Removes runs; the watcher sees that they are gone, so only what stays is said.
+async fn remove(store: &Store, runs: &[RunId]) -> Vec<Msg> {
+    let mut messages = Vec::new();
+    for id in runs {
+        if let Err(error) = store.catalog().remove(*id).await {
+            messages.push(Msg::NotRemoved(*id, format!("#{id} was not deleted: {error}")));
+        }
+    }
+    messages
+}
+
 async fn add(store: &Store, runs: Vec<NewRun>) -> Msg {
     let ids = match store.catalog().add_many(runs).await {
         Ok(ids) => ids,
@@ -82,6 +108,26 @@ async fn wake(store: &Store) -> Result<(), String> {
         Ok(Err(error)) => Err(format!("no dispatcher could be started: {error}")),
         Err(error) => Err(format!("no dispatcher could be started: {error}")),
     }
+}
+
+/// Writes the chosen columns into the settings; a disk may take its time.
+async fn keep_columns(columns: Columns) -> Msg {
+    match tokio::task::spawn_blocking(move || settings::keep_columns(&columns)).await {
+        Ok(Ok(path)) => Msg::Done(format!("the columns are kept in {}", path.display())),
+        Ok(Err(error)) => Msg::Failed(format!("the columns hold until you leave: {error:#}")),
+        Err(error) => Msg::Failed(format!("the columns hold until you leave: {error}")),
+    }
+}
+
+/// Adds a filter to those used before; said only where it fails.
+async fn keep_filter(text: String) -> Vec<Msg> {
+    let kept = tokio::task::spawn_blocking(move || history::keep(&text)).await;
+    let why = match kept {
+        Ok(Ok(())) => return Vec::new(),
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(error) => error.to_string(),
+    };
+    vec![Msg::Failed(format!("the filter holds, but is not remembered: {why}"))]
 }
 
 /// The configs in `$LINF_CONFIGS`, else in `configs` in the current folder.

@@ -8,7 +8,10 @@ use std::{
 use crate::{
     experiment::{RunId, RunState},
     store::RunRow,
-    tui::filter::Filter,
+    tui::{
+        columns::{Column, Columns, SPECS, SortValue},
+        filter::Filter,
+    },
 };
 
 /// One line of the list.
@@ -27,65 +30,47 @@ pub enum Entry {
 
 /// What the list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SortKey {
+pub enum Sort {
     /// What moves first, then what waits in its order, then what is over, the newest first.
     #[default]
     State,
-    /// Certified accuracy.
-    Certified,
-    /// Clean accuracy.
-    Clean,
-    /// Name.
+    /// The name.
     Name,
-    /// How far it has come.
-    Progress,
-    /// The certified radius.
-    Eps,
-    /// When it was added.
-    Added,
+    /// What a column shows.
+    By(Column),
 }
 
-impl SortKey {
-    /// The next one; `s` goes round.
-    pub fn next(self) -> SortKey {
-        match self {
-            SortKey::State => SortKey::Certified,
-            SortKey::Certified => SortKey::Clean,
-            SortKey::Clean => SortKey::Name,
-            SortKey::Name => SortKey::Progress,
-            SortKey::Progress => SortKey::Eps,
-            SortKey::Eps => SortKey::Added,
-            SortKey::Added => SortKey::State,
-        }
+impl Sort {
+    /// The next one of those that are shown, the most telling first; `s` goes round.
+    pub fn next(self, columns: &Columns) -> Sort {
+        let shown = SPECS.iter().map(|spec| spec.column).filter(|column| columns.has(*column) && column.sorts());
+        let all: Vec<Sort> = std::iter::once(Sort::State).chain(shown.map(Sort::By)).chain([Sort::Name]).collect();
+        let at = all.iter().position(|sort| *sort == self).unwrap_or(0);
+        all[(at + 1) % all.len()]
     }
 
     /// What it is called.
     pub fn word(self) -> &'static str {
         match self {
-            SortKey::State => "state",
-            SortKey::Certified => "certified",
-            SortKey::Clean => "clean",
-            SortKey::Name => "name",
-            SortKey::Progress => "progress",
-            SortKey::Eps => "ε",
-            SortKey::Added => "added",
+            Sort::State => "state",
+            Sort::Name => "name",
+            Sort::By(column) => column.spec().heading,
         }
     }
 
-    fn compare(self, a: &RunRow, b: &RunRow) -> Ordering {
-        // Descending, and what has no figure comes last.
-        let figure =
-            |a: Option<f64>, b: Option<f64>| b.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.unwrap_or(f64::NEG_INFINITY));
-        let order = match self {
-            SortKey::State => return state_order(a, b),
-            SortKey::Certified => figure(a.summary.certified, b.summary.certified),
-            SortKey::Clean => figure(a.summary.clean, b.summary.clean),
-            SortKey::Name => a.name.cmp(&b.name),
-            SortKey::Progress => figure(Some(progress(a)), Some(progress(b))),
-            SortKey::Eps => figure(Some(a.config.eval.eps.to_f64()), Some(b.config.eval.eps.to_f64())),
-            SortKey::Added => b.added_ms.cmp(&a.added_ms),
-        };
-        order.then(b.id.cmp(&a.id))
+    /// Puts runs in order; of what is equal the newest comes first.
+    fn arrange(self, reversed: bool, runs: &mut Vec<&RunRow>) {
+        let turn = |order: Ordering| if reversed { order.reverse() } else { order };
+        match self {
+            Sort::State => runs.sort_by(|a, b| turn(state_order(a, b))),
+            Sort::Name => runs.sort_by(|a, b| turn(a.name.cmp(&b.name))),
+            Sort::By(column) => {
+                let mut valued: Vec<(SortValue<'_>, &RunRow)> =
+                    runs.iter().map(|row| (column.sort_value(row), *row)).collect();
+                valued.sort_by(|(a, row), (b, other)| a.order(b, reversed).then(turn(other.id.cmp(&row.id))));
+                *runs = valued.into_iter().map(|(_, row)| row).collect();
+            }
+        }
     }
 }
 
@@ -117,21 +102,25 @@ pub struct Arrangement {
     /// What passes.
     pub filter: Filter,
     /// The order.
-    pub sort: SortKey,
+    pub sort: Sort,
     /// Whether the order is turned round.
     pub reversed: bool,
+    /// Runs that are about to be removed.
+    pub hidden: HashSet<RunId>,
     /// Groups shown as one line.
     pub folded: HashSet<String>,
 }
 
 impl Arrangement {
+    /// Whether a run is in the list.
+    pub fn shows(&self, row: &RunRow) -> bool {
+        !self.hidden.contains(&row.id) && self.filter.passes(row)
+    }
+
     /// The lines of the list. A group stands where its first run stands; one run alone is no group.
     pub fn entries(&self, rows: &BTreeMap<RunId, RunRow>) -> Vec<Entry> {
-        let mut runs: Vec<&RunRow> = rows.values().filter(|row| self.filter.passes(row)).collect();
-        runs.sort_by(|a, b| {
-            let order = self.sort.compare(a, b);
-            if self.reversed { order.reverse() } else { order }
-        });
+        let mut runs: Vec<&RunRow> = rows.values().filter(|row| self.shows(row)).collect();
+        self.sort.arrange(self.reversed, &mut runs);
         let mut groups: HashMap<&str, Vec<RunId>> = HashMap::new();
         for row in &runs {
             if let Some(group) = &row.group {
@@ -157,6 +146,6 @@ impl Arrangement {
 
     /// The runs of a group that pass the filter, in the order of their numbers.
     pub fn members<'a>(&self, rows: &'a BTreeMap<RunId, RunRow>, group: &str) -> Vec<&'a RunRow> {
-        rows.values().filter(|row| row.group.as_deref() == Some(group) && self.filter.passes(row)).collect()
+        rows.values().filter(|row| row.group.as_deref() == Some(group) && self.shows(row)).collect()
     }
 }

@@ -1,11 +1,12 @@
 //! What each message changes. Pure: whatever has to be done outside of the model is answered as effects.
 
 use super::{
-    dialogs::{Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
+    dialogs::{Answer, ColumnsDialog, Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
     keys::{Action, Chord},
     message::{Effect, Msg},
     model::{Model, Notice, Screen},
     screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen},
+    undo::{self, Undo},
 };
 use crate::{
     experiment::{Desired, RunId, RunState},
@@ -56,9 +57,16 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.list.arrange(&model.known);
             return endings(model, &before);
         }
+        Msg::RemovalDue(number) => return undo::carry_out(model, number),
+        Msg::NotRemoved(id, why) => {
+            model.list.arrangement.hidden.remove(&id);
+            model.list.arrange(&model.known);
+            return notice(model, why, true);
+        }
         Msg::Removed(ids) => {
             for id in ids {
                 known.rows.remove(&id);
+                model.list.arrangement.hidden.remove(&id);
                 model.list.marked.remove(&id);
             }
             model.list.arrange(&model.known);
@@ -142,7 +150,16 @@ pub fn notice(model: &mut Model, text: String, bad: bool) -> Vec<Effect> {
 /// Does what a key or the palette asks for.
 pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
-        Action::Quit => return vec![Effect::Quit],
+        Action::Quit => {
+            // Whoever leaves has no second thoughts.
+            let due: Vec<u64> = model.removals.iter().map(|removal| removal.number).collect();
+            let mut effects: Vec<Effect> = due.into_iter().flat_map(|number| undo::carry_out(model, number)).collect();
+            effects.push(Effect::Quit);
+            return effects;
+        }
+        Action::Undo => return undo::undo(model),
+        Action::Archive => return undo::archive(model),
+        Action::Delete => return delete(model),
         Action::Suspend => return vec![Effect::Suspend],
         Action::Redraw => return vec![Effect::Redraw],
         Action::Help => model.dialog = Some(Dialog::Help(Help::default())),
@@ -184,6 +201,7 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
                 let text = model.list.filter_text.clone();
                 model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Filter { before: text.clone() }, text)));
             }
+            Action::Columns => model.dialog = Some(Dialog::Columns(ColumnsDialog::new(model))),
             Action::Copy => {
                 if let Some(name) = model.current().map(|row| row.name.clone()) {
                     let mut effects = notice(model, format!("copied {name}"), false);
@@ -296,8 +314,32 @@ fn cancel(model: &mut Model) -> Vec<Effect> {
     } else {
         (format!("Cancel {what}?"), "It stops at a checkpoint and can still be resumed.", Desired::Cancel)
     };
-    let yes = vec![Effect::Desire(runs, desired)];
+    let queued = |id: &&RunId| matches!(row(id).map(|row| &row.state), Some(RunState::Queued { .. }));
+    let queued: Vec<RunId> = runs.iter().filter(queued).copied().collect();
+    let undo = (!queued.is_empty()).then_some(Undo::Cancelled(queued));
+    let yes = Answer::Do(vec![Effect::Desire(runs, desired)], undo);
     model.dialog = Some(Dialog::Confirm(Confirm { question, detail: detail.into(), yes }));
+    Vec::new()
+}
+
+fn delete(model: &mut Model) -> Vec<Effect> {
+    let meant = model.meant();
+    let stands = |id: &RunId| {
+        let state = model.known.rows.get(id).map(|row| &row.state);
+        state.is_some_and(|state| state.is_over() || matches!(state, RunState::Paused { .. }))
+    };
+    let runs: Vec<RunId> = meant.into_iter().filter(stands).collect();
+    if runs.is_empty() {
+        return notice(model, "nothing to delete: the run is under way or waits; cancel it first".into(), true);
+    }
+    let question = format!("Delete {} with all figures and checkpoints?", undo::what(model, &runs));
+    let key = model.key_of(Action::Undo);
+    let detail = if key.is_empty() {
+        "It is gone in 15 seconds, or when you quit.".into()
+    } else {
+        format!("It is gone in 15 seconds, or when you quit; until then {key} takes it back.")
+    };
+    model.dialog = Some(Dialog::Confirm(Confirm { question, detail, yes: Answer::Remove(runs) }));
     Vec::new()
 }
 

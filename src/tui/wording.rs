@@ -74,6 +74,37 @@ pub fn figure(value: f64) -> String {
     }
 }
 
+/// A number as it was written, or four significant digits where that is long.
+pub fn short(value: f64) -> String {
+    let text = value.to_string();
+    if text.len() <= 7 { text } else { figure(value) }
+}
+
+/// `step 3 611/7 080 · 4.9 steps/s`.
+pub fn pace(row: &RunRow) -> String {
+    let summary = &row.summary;
+    if summary.step == 0 {
+        return String::new();
+    }
+    let mut words = format!("step {}", count(summary.step));
+    if summary.steps > 0 {
+        words.push_str(&format!("/{}", count(summary.steps)));
+    }
+    if let Some(rate) = summary.steps_per_second.filter(|_| row.state.holds_a_slot()) {
+        words.push_str(&format!(" · {rate:.1} steps/s"));
+    }
+    words
+}
+
+/// What differs inside a group, without the sections of its keys.
+pub fn variant(variant: &str) -> String {
+    let short = |pair: &str| match pair.split_once('=') {
+        Some((key, value)) => format!("{}={value}", key.rsplit('.').next().unwrap_or(key)),
+        None => pair.to_owned(),
+    };
+    variant.split_whitespace().map(short).collect::<Vec<_>>().join(" ")
+}
+
 /// The short name of a dataset.
 pub fn dataset(id: DatasetId) -> &'static str {
     match id {

@@ -120,6 +120,7 @@ pub fn linf_tui(store: &Path) -> CommandBuilder {
     command.env("TERM", "xterm-256color");
     // Whatever the settings of whoever runs the tests.
     command.env("XDG_CONFIG_HOME", store.join("no-settings"));
+    command.env("XDG_STATE_HOME", store.join("state"));
     command.cwd(env!("CARGO_MANIFEST_DIR"));
     command
 }
@@ -181,6 +182,73 @@ fn the_settings_decide_on_keys_and_a_fault_in_them_is_said_before_anything_is_op
     let terminal = Terminal::start(command(), 24, 200);
     terminal.wait_for_text("config.toml:2: keys.quit");
     assert_eq!(terminal.end(), 1);
+}
+
+#[test]
+fn chosen_columns_are_written_into_the_settings_and_hold_the_next_time() {
+    let store = store();
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    let file = folder.join("linf-tui/config.toml");
+    std::fs::write(&file, "# mine\ntheme = \"dark\"\n").unwrap();
+    let command = || {
+        let mut command = linf_tui(store.path());
+        command.env("XDG_CONFIG_HOME", &folder);
+        command
+    };
+    let mut terminal = Terminal::start(command(), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    assert!(terminal.text().contains("data      net"));
+    terminal.type_keys("Cj \r");
+    terminal.wait_for_text("the columns are kept in");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.starts_with("# mine\ntheme = \"dark\"\ncolumns = [\"run\", \"net\", "), "{kept}");
+    let mut terminal = Terminal::start(command(), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    assert!(!terminal.text().contains("data      net") && terminal.text().contains("net"));
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_deleted_run_is_gone_with_its_folder_when_one_leaves_unless_it_was_taken_back() {
+    for (keys, left) in [("Dyu", true), ("Dy", false)] {
+        let store = store();
+        let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+        terminal.wait_for_text("brisk-otter");
+        terminal.type_keys(keys);
+        terminal.wait_for_text(if left {
+            "brisk-otter: not deleted"
+        } else {
+            "1 about to be deleted, u takes it back"
+        });
+        assert!(store.path().join("1").exists(), "nothing is gone yet");
+        terminal.type_keys("q");
+        assert_eq!(terminal.end(), 0);
+        assert_eq!(store.path().join("1").exists(), left, "{keys}");
+    }
+}
+
+#[test]
+fn a_filter_is_remembered_for_the_next_time() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("/tag:qui\t\r");
+    terminal.wait_for_text("1 of 1 runs");
+    let file = store.path().join("state/linf-tui/filters");
+    terminal.wait_for("file", |_| file.exists());
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "tag:quiet\n");
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("/\x1b[A");
+    terminal.wait_for_text("filter tag:quiet");
+    terminal.type_keys("\rq");
+    assert_eq!(terminal.end(), 0);
 }
 
 #[test]

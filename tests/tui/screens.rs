@@ -48,8 +48,23 @@ fn runs_group() {
 }
 
 #[test]
+fn runs_folded() {
+    snapshots("runs_folded", "zjjjjjj");
+}
+
+#[test]
+fn columns() {
+    snapshots("columns", "Cjjjjjjj KKllG ");
+}
+
+#[test]
 fn runs_filtered() {
     snapshots("runs_filtered", "/state:live or certified>0.9");
+}
+
+#[test]
+fn runs_filter_completed() {
+    snapshots("runs_filter_completed", "/-state:c<tab>");
 }
 
 #[test]
@@ -161,6 +176,11 @@ fn help() {
 #[test]
 fn palette() {
     snapshots("palette", ":can");
+}
+
+#[test]
+fn confirm_delete() {
+    snapshots("confirm_delete", "jjjjjD");
 }
 
 #[test]

@@ -236,7 +236,9 @@ fn a_lost_store_is_a_banner() {
 fn tags_and_notes_are_written() {
     let mut model = fresh();
     let effects = press(&mut model, "t paper<enter>");
-    assert!(matches!(&effects[..], [Effect::SetTags(RunId(1), tags)] if tags == &["cpu", "paper"]));
+    assert!(
+        matches!(&effects[..], [Effect::SetTags(runs, _)] if runs == &[(RunId(1), vec!["cpu".to_owned(), "paper".to_owned()])])
+    );
     let effects = press(&mut model, "nfine<enter>");
     assert!(matches!(&effects[..], [Effect::SetNote(RunId(1), note)] if note == "fine"));
 }
@@ -305,4 +307,164 @@ fn a_full_disk_is_said_above_everything_until_there_is_room() {
     assert!(screen(&model).contains("the disk is full"));
     update(&mut model, Msg::FullDisk(false));
     assert!(!screen(&model).contains("the disk is full"));
+}
+
+fn kept(effects: &[Effect]) -> Option<Vec<String>> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::KeepColumns(columns) => Some(columns.words()),
+        _ => None,
+    })
+}
+
+#[test]
+fn columns_are_chosen_moved_and_sized_and_kept() {
+    let mut model = fresh();
+    press(&mut model, "C");
+    // The second line is data; off it goes. Then the seed, from among those that are not shown.
+    press(&mut model, "j ");
+    let down = "j".repeat(model.list.columns.chosen().len() + 5);
+    press(&mut model, &format!("g{down}"));
+    let column = model.list.columns.others()[4];
+    let effects = press(&mut model, " G<enter>");
+    let words = kept(&effects).unwrap();
+    assert!(!words.contains(&"data".to_owned()) && words.contains(&column.name().to_owned()), "{words:?}");
+    assert!(model.dialog.is_none() && !screen(&model).lines().nth(2).unwrap().contains("data"));
+    // The radius goes to the front and is made wider; escape takes all of it back.
+    let before = model.list.columns.clone();
+    press(&mut model, "CjjKlll");
+    assert_eq!(model.list.columns.words()[1], "eps:9");
+    assert!(kept(&press(&mut model, "s<esc>")).is_none());
+    assert_eq!(model.list.columns, before);
+    assert!(!screen(&model).contains("by ε"));
+}
+
+#[test]
+fn the_list_is_sorted_by_the_column_under_the_cursor() {
+    let mut model = fresh();
+    // Certified accuracy.
+    press(&mut model, "Cjjjjjjjs");
+    assert!(screen(&model).contains("by certified ▾"), "{}", screen(&model));
+    press(&mut model, "s<enter>g");
+    assert!(screen(&model).contains("by certified ▴"));
+    assert!(screen(&model).lines().skip(3).take(11).last().unwrap().contains("kind-lynx"), "no figure, so last");
+}
+
+#[test]
+fn tab_completes_a_filter_and_goes_through_what_may_be_meant() {
+    let mut model = fresh();
+    press(&mut model, "/sta<tab>");
+    assert!(screen(&model).contains("filter state: "), "{}", screen(&model));
+    press(&mut model, "c");
+    assert!(screen(&model).lines().last().unwrap().contains("state:cancelled  state:completed"));
+    press(&mut model, "<tab>");
+    assert!(screen(&model).contains("1 of 10 runs"));
+    press(&mut model, "<tab>");
+    assert!(screen(&model).contains("3 of 10 runs"));
+    press(&mut model, "<tab>");
+    assert!(screen(&model).contains("1 of 10 runs"), "round the end");
+    let effects = press(&mut model, "best>0.1<enter>");
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::KeepFilter(text) if text == "state:cancelled best>0.1"))
+    );
+}
+
+#[test]
+fn earlier_filters_come_back_and_so_does_what_was_typed() {
+    let mut model = fresh();
+    press(&mut model, "/data:fashion<enter><esc>/state:done<enter><esc>");
+    press(&mut model, "/lynx<up>");
+    assert!(screen(&model).contains("3 of 10 runs"));
+    press(&mut model, "<up><up><up>");
+    assert!(screen(&model).contains("1 of 10 runs") && screen(&model).contains("quiet-fox"));
+    press(&mut model, "<down><down>");
+    assert!(screen(&model).lines().last().unwrap().contains("filter lynx"));
+    assert_eq!(model.filters, ["data:fashion", "state:done"]);
+}
+
+/// Whose tags are set to what.
+fn tags(effects: &[Effect]) -> Vec<(i64, Vec<String>)> {
+    let tags = |effect: &Effect| match effect {
+        Effect::SetTags(runs, _) => Some(runs.iter().map(|(id, tags)| (id.0, tags.clone())).collect::<Vec<_>>()),
+        _ => None,
+    };
+    effects.iter().find_map(tags).unwrap_or_default()
+}
+
+/// The store answers that the tags are set.
+fn answer(model: &mut Model, effects: &[Effect]) {
+    let rows = tags(effects)
+        .into_iter()
+        .map(|(id, tags)| linf::store::RunRow { tags, ..model.known.rows[&RunId(id)].clone() });
+    let rows = rows.collect();
+    update(model, Msg::Catalog { rows, now_ms: NOW_MS });
+}
+
+#[test]
+fn what_is_archived_is_out_of_sight_until_it_is_asked_for_or_taken_back() {
+    let mut model = fresh();
+    assert!(tags(&press(&mut model, "A")).is_empty(), "it trains");
+    assert!(screen(&model).contains("nothing to archive"));
+    // The heading of the group: its four runs are over.
+    let effects = press(&mut model, "jjjjjjA");
+    assert_eq!(tags(&effects).len(), 4);
+    answer(&mut model, &effects);
+    assert!(!screen(&model).contains("rapid-dove") && screen(&model).contains("4 archived"), "{}", screen(&model));
+    press(&mut model, "/tag:archived name:dove<enter>");
+    assert!(screen(&model).contains("rapid-dove"));
+    let effects = press(&mut model, "A");
+    assert_eq!(tags(&effects), [(5, vec!["cpu".to_owned()])], "again, and it is back");
+    answer(&mut model, &effects);
+    let effects = press(&mut model, "<esc>u");
+    assert_eq!(tags(&effects), [(5, vec!["cpu".to_owned(), "archived".to_owned()])]);
+    answer(&mut model, &effects);
+    let effects = press(&mut model, "u");
+    assert_eq!(tags(&effects).len(), 4);
+    assert!(tags(&effects).iter().all(|(_, tags)| !tags.contains(&"archived".to_owned())));
+    answer(&mut model, &effects);
+    assert!(screen(&model).contains("rapid-dove"));
+    press(&mut model, "u");
+    assert!(screen(&model).contains("nothing to take back"));
+}
+
+#[test]
+fn a_deleted_run_is_removed_when_its_time_is_over_and_not_before() {
+    let removed =
+        |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Remove(runs) if runs == &[RunId(9)]));
+    let mut model = fresh();
+    press(&mut model, "D");
+    assert!(model.dialog.is_none() && screen(&model).contains("nothing to delete"));
+    let effects = press(&mut model, "jjjjjDy");
+    let reminder = |effect: &Effect| match effect {
+        Effect::RemindOfRemoval(number) => Some(*number),
+        _ => None,
+    };
+    let number = effects.iter().find_map(reminder).unwrap();
+    assert!(!removed(&effects) && !screen(&model).contains("⊘ kind-lynx"));
+    assert!(screen(&model).contains("1 about to be deleted, u takes it back"));
+    press(&mut model, "u");
+    assert_eq!(model.list.selected_run(), Some(RunId(9)));
+    assert!(update(&mut model, Msg::RemovalDue(number)).is_empty(), "it was taken back");
+    // Once more, and for good.
+    let number = press(&mut model, "Dy").iter().find_map(reminder).unwrap();
+    assert!(removed(&update(&mut model, Msg::RemovalDue(number))));
+    press(&mut model, "u");
+    assert!(!screen(&model).contains("⊘ kind-lynx") && screen(&model).contains("nothing to take back"));
+    // The store refuses: there it is again.
+    update(&mut model, Msg::NotRemoved(RunId(9), "#9 was not deleted: it is at work".into()));
+    assert!(screen(&model).contains("⊘ kind-lynx") && screen(&model).contains("was not deleted"));
+    assert!(removed(&press(&mut model, "kDyDnq")), "who leaves has no second thoughts");
+}
+
+#[test]
+fn a_queued_run_that_was_cancelled_waits_again() {
+    let mut model = fresh();
+    assert_eq!(desires(&press(&mut model, "jjxy")), [(vec![3], Desired::Cancel)]);
+    let row =
+        linf::store::RunRow { state: RunState::Cancelled { checkpoint: None }, ..model.known.rows[&RunId(3)].clone() };
+    update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
+    assert_eq!(desires(&press(&mut model, "u")), [(vec![3], Desired::Run)]);
+    assert_eq!(desires(&press(&mut model, "u")), []);
+    // What trained stops at a checkpoint; that is not taken back.
+    press(&mut model, "gxyu");
+    assert!(screen(&model).contains("nothing to take back"));
 }

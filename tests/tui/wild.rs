@@ -47,7 +47,7 @@ fn key(dice: &mut Dice) -> Msg {
         KeyCode::PageDown,
     ];
     // What is bound, and some that is not.
-    const LETTERS: &[u8] = b"aprxc/sSzmtn*yhl+-=HLfe?:jkgGwNX[]Y1234567 .,0159<>|%";
+    const LETTERS: &[u8] = b"aprxcCADu/sSJKzmtn*yhl+-=HLfe?:jkgGwNX[]Y1234567 .,0159<>|%";
     let (code, modifiers) = match dice.roll(10) {
         0..=5 => (KeyCode::Char(char::from(LETTERS[dice.roll(LETTERS.len())])), KeyModifiers::NONE),
         6 => (KeyCode::Char(char::from(b"dulczsaew"[dice.roll(9)])), KeyModifiers::CONTROL),
@@ -103,6 +103,7 @@ fn news(dice: &mut Dice) -> Msg {
             }
             None => Msg::Trouble("gone".into()),
         },
+        6 if dice.roll(2) == 0 => Msg::RemovalDue(dice.roll(4) as u64),
         6 => Msg::Machine(Machine { cores: vec![wild as f32; dice.roll(4)], ..Machine::default() }),
         7 => Msg::Configs(configs(), String::new()),
         _ => Msg::Failed("something\nwith two lines".into()),
@@ -150,7 +151,9 @@ fn nothing_panics_on_a_bare_terminal() {
 
 #[test]
 fn every_screen_fits_every_terminal() {
-    for keys in ["", "?", ":", "a", "m", "<enter>", "<enter>2", "<enter>3", "<enter>5", "jjjjjjc", "x", "/"] {
+    for keys in
+        ["", "?", ":", "a", "m", "<enter>", "<enter>2", "<enter>3", "<enter>5", "jjjjjjc", "x", "/", "C", "zjjjjjj"]
+    {
         for width in [1, 2, 5, 16, 30, 44, 50, 66, 79, 103, 500] {
             for height in [1, 2, 3, 4, 6, 9, 15, 23, 200] {
                 let mut model = model(RICH, (width, height));

@@ -3,11 +3,13 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{Dialog, window};
+use crate::experiment::RunId;
 use crate::tui::{
     look::{Look, Tone},
     message::Effect,
     model::Model,
     pen::Pen,
+    undo::{Undo, remove},
 };
 
 /// A question and what follows from yes.
@@ -18,7 +20,16 @@ pub struct Confirm {
     /// What it means.
     pub detail: String,
     /// What yes does.
-    pub yes: Vec<Effect>,
+    pub yes: Answer,
+}
+
+/// What follows from yes.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Something is done that can be taken back, or cannot.
+    Do(Vec<Effect>, Option<Undo>),
+    /// These runs are removed, unless that is taken back in time.
+    Remove(Vec<RunId>),
 }
 
 impl Confirm {
@@ -27,7 +38,13 @@ impl Confirm {
         match event.code {
             KeyCode::Char('y' | 'Y') | KeyCode::Enter => {
                 model.list.marked.clear();
-                self.yes
+                match self.yes {
+                    Answer::Do(effects, undo) => {
+                        model.undo.extend(undo);
+                        effects
+                    }
+                    Answer::Remove(runs) => remove(model, runs),
+                }
             }
             KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => Vec::new(),
             _ => {

@@ -1,6 +1,7 @@
-//! What stands in front of a screen and takes the keys: confirm, prompt, help, palette, and adding a run.
+//! What stands in front of a screen and takes the keys: confirm, prompt, help, palette, columns, and adding a run.
 
 pub mod add;
+mod columns;
 mod confirm;
 mod help;
 mod palette;
@@ -11,7 +12,8 @@ use ratatui::style::Style;
 use tui_input::{Input, backend::crossterm::EventHandler};
 
 pub use add::AddDialog;
-pub use confirm::Confirm;
+pub use columns::ColumnsDialog;
+pub use confirm::{Answer, Confirm};
 pub use help::Help;
 pub use palette::Palette;
 pub use prompt::{Prompt, Purpose};
@@ -36,6 +38,8 @@ pub enum Dialog {
     Palette(Palette),
     /// Add a run or a sweep.
     Add(AddDialog),
+    /// Choose the columns of the runs list.
+    Columns(ColumnsDialog),
 }
 
 impl Dialog {
@@ -50,6 +54,7 @@ impl Dialog {
             Dialog::Help(help) => help.key(model, event),
             Dialog::Palette(palette) => palette.key(model, event),
             Dialog::Add(add) => add.key(model, event),
+            Dialog::Columns(columns) => columns.key(model, event),
         }
     }
 
@@ -60,7 +65,7 @@ impl Dialog {
             Dialog::Palette(palette) => insert(&mut palette.input, text),
             Dialog::Help(help) => insert(&mut help.input, text),
             Dialog::Add(add) => add.paste(text),
-            Dialog::Confirm(_) => {}
+            Dialog::Confirm(_) | Dialog::Columns(_) => {}
         }
         model.dialog = Some(self);
         Vec::new()
@@ -74,6 +79,7 @@ impl Dialog {
             Dialog::Help(help) => help.draw(model, pen),
             Dialog::Palette(palette) => palette.draw(model, pen),
             Dialog::Add(add) => add.draw(model, pen),
+            Dialog::Columns(columns) => columns.draw(model, pen),
         }
     }
 }

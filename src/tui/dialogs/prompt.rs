@@ -7,7 +7,9 @@ use super::{Dialog, edit};
 use crate::{
     experiment::{Epsilon, RunId},
     tui::{
+        completion::{Completion, agreed, completions},
         filter::Filter,
+        history,
         look::Tone,
         message::Effect,
         model::{Model, Screen},
@@ -25,6 +27,20 @@ pub struct Prompt {
     pub input: Input,
     /// What is wrong with it.
     pub fault: Option<String>,
+    /// Where a walk through the completions or the filters of before stands.
+    walk: Walk,
+}
+
+/// What tab and the arrows go through; anything typed ends it.
+#[derive(Clone, Debug, Default)]
+enum Walk {
+    /// Nothing.
+    #[default]
+    None,
+    /// The completions of what was typed; none has been taken while they agree on more.
+    Completions { typed: String, at: Option<usize> },
+    /// The filters of before, counted from the newest; what was typed comes after the newest again.
+    History { typed: String, back: usize },
 }
 
 /// What a typed line is for.
@@ -58,7 +74,9 @@ impl Purpose {
 
     fn example(&self) -> &'static str {
         match self {
-            Purpose::Filter { .. } => "state:live or certified>0.9   tag:paper   data:mnist   -word",
+            Purpose::Filter { .. } => {
+                "state:live or certified>0.9   tag:paper   -word   /regex/   tab completes   ↑ earlier ones"
+            }
             Purpose::Tags(_) => "words, with spaces between them",
             Purpose::Note(_) => "a line of your own",
             Purpose::Radius => "0.3 or 8/255",
@@ -70,10 +88,11 @@ impl Purpose {
 impl Prompt {
     /// With some text to begin with.
     pub fn new(purpose: Purpose, text: String) -> Prompt {
-        Prompt { purpose, input: Input::new(text), fault: None }
+        Prompt { purpose, input: Input::new(text), fault: None, walk: Walk::None }
     }
 
-    /// Enter takes the text, escape leaves things as they were.
+    /// Enter takes the text, escape leaves things as they were. In a filter, tab completes and the arrows go through those of
+    /// before.
     pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         match event.code {
             KeyCode::Enter => self.accept(model),
@@ -84,7 +103,17 @@ impl Prompt {
                 Vec::new()
             }
             _ => {
-                edit(&mut self.input, event);
+                let filter = matches!(self.purpose, Purpose::Filter { .. });
+                match event.code {
+                    KeyCode::Tab if filter => self.complete(model, 1),
+                    KeyCode::BackTab if filter => self.complete(model, -1),
+                    KeyCode::Up if filter => self.recall(model, 1),
+                    KeyCode::Down if filter => self.recall(model, -1),
+                    _ => {
+                        edit(&mut self.input, event);
+                        self.walk = Walk::None;
+                    }
+                }
                 self.fault = None;
                 if matches!(self.purpose, Purpose::Filter { .. }) {
                     self.try_filter(model);
@@ -93,6 +122,51 @@ impl Prompt {
                 Vec::new()
             }
         }
+    }
+
+    /// What the last word can become, from what was typed.
+    fn completions(&self, model: &Model) -> Vec<Completion> {
+        let typed = match &self.walk {
+            Walk::Completions { typed, .. } => typed,
+            _ => self.input.value(),
+        };
+        completions(typed, model.known.rows.values())
+    }
+
+    /// Completes as far as the candidates agree, then goes through them.
+    fn complete(&mut self, model: &Model, by: isize) {
+        let found = self.completions(model);
+        let (typed, at) = match std::mem::take(&mut self.walk) {
+            Walk::Completions { typed, at } => (typed, at),
+            _ => (self.input.value().to_owned(), None),
+        };
+        if at.is_none()
+            && let Some(text) = agreed(self.input.value(), &found)
+        {
+            self.input = Input::new(text);
+            return;
+        }
+        let next = match at {
+            None if by > 0 => 0,
+            None => found.len().saturating_sub(1),
+            Some(at) => (at as isize + by).rem_euclid(found.len().max(1) as isize) as usize,
+        };
+        if let Some(completion) = found.get(next) {
+            self.input = Input::new(completion.text.clone());
+            self.walk = Walk::Completions { typed, at: Some(next) };
+        }
+    }
+
+    /// Goes back to an earlier filter, or forth to a later one and to what was typed.
+    fn recall(&mut self, model: &Model, by: isize) {
+        let (typed, back) = match std::mem::take(&mut self.walk) {
+            Walk::History { typed, back } => (typed, back),
+            _ => (self.input.value().to_owned(), 0),
+        };
+        let back = back.saturating_add_signed(by).min(model.filters.len());
+        let text = if back == 0 { typed.clone() } else { model.filters[model.filters.len() - back].clone() };
+        self.input = Input::new(text);
+        self.walk = Walk::History { typed, back };
     }
 
     fn try_filter(&mut self, model: &mut Model) {
@@ -110,10 +184,14 @@ impl Prompt {
                 self.try_filter(model);
                 if self.fault.is_some() {
                     model.dialog = Some(Dialog::Prompt(self));
+                } else if !text.is_empty() {
+                    history::add(&mut model.filters, &text);
+                    return vec![Effect::KeepFilter(text)];
                 }
             }
             Purpose::Tags(id) => {
-                return vec![Effect::SetTags(id, text.split_whitespace().map(str::to_owned).collect())];
+                let tags = text.split_whitespace().map(str::to_owned).collect();
+                return vec![Effect::SetTags(vec![(id, tags)], "tags are set".into())];
             }
             Purpose::Note(id) => return vec![Effect::SetNote(id, text)],
             Purpose::Radius => match (text.parse::<Epsilon>(), &mut model.screen) {
@@ -137,6 +215,19 @@ impl Prompt {
         Vec::new()
     }
 
+    fn draw_completions(&self, model: &Model, mut x: u16, line: &mut Pen<'_>) -> u16 {
+        let look = &model.look;
+        let chosen = match &self.walk {
+            Walk::Completions { at, .. } => *at,
+            _ => None,
+        };
+        for (index, completion) in self.completions(model).iter().enumerate() {
+            let style = look.style(if chosen == Some(index) { Tone::Strong } else { Tone::Faint });
+            x = line.text(x, 0, &completion.word, style).saturating_add(2);
+        }
+        x
+    }
+
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
         let look = &model.look;
         let last = pen.height().saturating_sub(1);
@@ -147,7 +238,10 @@ impl Prompt {
         let used = x.saturating_add(u16::try_from(self.input.value().chars().count() + 3).unwrap_or(u16::MAX));
         match &self.fault {
             Some(fault) => line.text(used, 0, fault, look.style(Tone::Bad)),
-            None => line.text(used, 0, self.purpose.example(), look.style(Tone::Faint)),
+            None if self.input.value().is_empty() || !matches!(self.purpose, Purpose::Filter { .. }) => {
+                line.text(used, 0, self.purpose.example(), look.style(Tone::Faint))
+            }
+            None => self.draw_completions(model, used, &mut line),
         };
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         look::Tone,
         model::Model,
         pen::Pen,
-        screens::runs::{pace, until_infinity},
+        screens::runs::until_infinity,
         wording,
     },
 };
@@ -149,7 +149,7 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     if let Some((best, epoch)) = row.summary.best_certified {
         words.push(format!("best certified {best:.4} at epoch {epoch:.0}"));
     }
-    words.extend([pace(row), until_infinity(row)].into_iter().filter(|text| !text.is_empty()));
+    words.extend([wording::pace(row), until_infinity(row)].into_iter().filter(|text| !text.is_empty()));
     if let Some(left) = row.summary.eta_seconds.filter(|_| row.state.holds_a_slot()) {
         words.push(format!("{} left", wording::duration(left)));
     }

@@ -13,7 +13,7 @@ use crate::{
         look::{Look, Tone},
         model::Model,
         pen::Pen,
-        screens::{charts::act_on_lens, records::flat, runs::short_variant},
+        screens::{charts::act_on_lens, records::flat},
         wording,
     },
 };
@@ -190,7 +190,7 @@ fn curve(screen: &CompareScreen, row: &RunRow, known: &Known, look: &Look) -> Cu
         Measure::Loss => of_epochs(|epoch| epoch.loss),
     };
     let points = if screen.lens.smooth > 0.0 { curves::smoothed(&points, screen.lens.smooth) } else { points };
-    let name = if row.variant.is_empty() { row.name.clone() } else { short_variant(&row.variant) };
+    let name = if row.variant.is_empty() { row.name.clone() } else { wording::variant(&row.variant) };
     let line = if screen.measure == Measure::Surrogate { Line::Dashed } else { Line::Solid };
     Curve { name, points, style: look.run_style(row.id), line }
 }

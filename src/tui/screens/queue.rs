@@ -11,7 +11,7 @@ use crate::{
         model::Model,
         pen::Pen,
         run_list::progress,
-        screens::runs::{bar, pace},
+        screens::runs::bar,
         wording,
     },
 };
@@ -176,7 +176,7 @@ fn draw_row(model: &Model, row: &RunRow, machine: Option<&Machine>, pen: &mut Pe
         words.push(format!("pid {pid}: {load:.1} cores, {}", wording::bytes(*memory)));
     }
     words.push(row.summary.device.clone());
-    words.push(pace(row));
+    words.push(wording::pace(row));
     words.retain(|word| !word.is_empty());
     pen.fit(44, y, width.saturating_sub(45), &words.join(" · "), look.style(Tone::Faint));
 }

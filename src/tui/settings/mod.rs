@@ -1,8 +1,9 @@
-//! The settings of the full-screen view: its colours, and which key does what.
+//! The settings of the full-screen view: its colours, its columns, and which key does what.
 //!
 //! They belong to the person at the terminal, not to a store: one file for all stores, read once, when the view opens. What
 //! it leaves out is as it is without a file.
 
+mod keep;
 mod parse;
 mod print;
 
@@ -14,16 +15,19 @@ use std::{
 
 use anyhow::{Context, Result};
 
+pub use keep::keep_columns;
 pub use parse::parse;
 pub use print::print;
 
-use super::{keys::Keymap, theme::Theme};
+use super::{columns::Columns, keys::Keymap, theme::Theme};
 
 /// What the settings say.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Which colours there are to be.
     pub theme: Theme,
+    /// The columns of the runs list.
+    pub columns: Columns,
     /// What each key does.
     pub keys: Keymap,
 }

@@ -11,13 +11,14 @@ use super::Settings;
 use crate::{
     experiment::{ConfigError, nearest_of},
     tui::{
+        columns::Columns,
         keys::{Chord, Keymap},
         theme::Theme,
     },
 };
 
 /// The keys of the file.
-const KEYS: [&str; 2] = ["theme", "keys"];
+const KEYS: [&str; 3] = ["theme", "columns", "keys"];
 
 /// Reads the settings in `text`, which errors call `name`.
 pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
@@ -30,6 +31,7 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
     for (key, value) in in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
             "theme" => settings.theme = theme(value, &source)?,
+            "columns" => settings.columns = columns(value, &source)?,
             "keys" => settings.keys = keys(value, &source)?,
             other => return Err(source.error(&key.span(), Some(other), unknown(other, &KEYS, "key"))),
         }
@@ -47,6 +49,19 @@ fn theme(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Theme, Con
             Err(fault(format!("{found} is no theme; allowed: {names}, with the quotation marks")))
         }
     }
+}
+
+fn columns(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Columns, ConfigError> {
+    let fault = |span: Range<usize>, message: String| source.error(&span, Some("columns"), message);
+    let allowed = "must be a list of names; allowed: columns = [\"run\", \"certified\", \"clean\"]";
+    let DeValue::Array(list) = value.get_ref() else { return Err(fault(value.span(), allowed.into())) };
+    let word = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+        DeValue::String(word) => Ok(word.to_string()),
+        _ => Err(fault(item.span(), allowed.into())),
+    };
+    let words = list.iter().map(word).collect::<Result<Vec<String>, _>>()?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Columns::read(&words).map_err(|wrong| fault(list.get(wrong.at).map_or(value.span(), Spanned::span), wrong.message))
 }
 
 fn keys(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Keymap, ConfigError> {
@@ -181,6 +196,10 @@ mod tests {
                 "[keys]\nquit = 'F'\nfit = 'q'\n\nnext-tab = 'F'",
                 "[keys]\nquit = []",
                 "[keys]\npause = 'p'\npause = 'q'",
+                "columns = 'run'",
+                "columns = [\n'run', 3]",
+                "columns = ['run',\n 'colour']",
+                "columns = ['p:1000']",
                 "[keys\n",
             ]
             .map(fault)
@@ -190,16 +209,20 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_a_file_that_says_the_same() {
-        for text in
-            ["", "theme = '16'", "theme = 'none'\n[keys]\npause = ['\"', '\\', \"'\"]\nquit = 'ctrl-q'\nnote = []\n"]
-        {
+        for text in [
+            "",
+            "theme = '16'",
+            "columns = ['run:30', 'seed', 'certified:9']",
+            "theme = 'none'\n[keys]\npause = ['\"', '\\', \"'\"]\nquit = 'ctrl-q'\nnote = []\n",
+        ] {
             let settings = parse(text, "").unwrap();
             let printed = print(&settings);
             let again = parse(&printed, "printed").unwrap();
             for (one, other) in settings.keys.table().iter().zip(again.keys.table()) {
                 assert_eq!(one.keys, other.keys, "{}", one.name);
             }
-            assert_eq!((again.theme, print(&again)), (settings.theme, printed));
+            assert_eq!((again.theme, &again.columns), (settings.theme, &settings.columns));
+            assert_eq!(print(&again), printed);
         }
     }
 

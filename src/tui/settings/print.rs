@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::Settings;
-use crate::tui::keys::{Binding, Keymap};
+use crate::tui::{
+    columns::{Columns, SPECS},
+    keys::{Binding, Keymap},
+};
 
 /// The settings as TOML: every key, with its meaning as a comment.
 pub fn print(settings: &Settings) -> String {
@@ -11,9 +14,11 @@ pub fn print(settings: &Settings) -> String {
         "# Colours: \"auto\" as the terminal says, for a \"dark\" or a \"light\" background, the \"16\" of the terminal's own\n\
          # palette, or \"none\". LINF_THEME says the same for one start; with NO_COLOR there are none.\n\
          theme = \"{}\"\n\n\
+         {}\n\
          # Which key does what: one key, or a list of them, the first of which is shown; an empty list takes the key away.\n\
          [keys]\n",
-        settings.theme.name()
+        settings.theme.name(),
+        columns(&settings.columns),
     );
     let table = settings.keys.table();
     let mut before = "";
@@ -30,6 +35,25 @@ pub fn print(settings: &Settings) -> String {
             if elsewhere.is_empty() { String::new() } else { format!(" (also in: {})", elsewhere.join(", ")) };
         let _ = writeln!(text, "{name} = {} # {}{elsewhere}", keys(first), first.help);
     }
+    text
+}
+
+/// The columns, and what each of them shows.
+fn columns(columns: &Columns) -> String {
+    let mut text = "# The columns of the runs list, in their order: those that have room are shown. A number sets a width, as in\n\
+                    # \"certified:9\". C chooses them on the screen and writes them here. There are:\n\
+                    #   run        the run's name; always the first\n"
+        .to_owned();
+    for spec in SPECS {
+        let _ = writeln!(text, "#   {:10} {}", spec.name, spec.meaning);
+    }
+    text.push_str("columns = [");
+    let words: Vec<String> = columns.words().into_iter().map(|word| toml::Value::String(word).to_string()).collect();
+    // Seven a line, so that no line is too long.
+    for line in words.chunks(7) {
+        let _ = write!(text, "\n    {},", line.join(", "));
+    }
+    text.push_str("\n]\n");
     text
 }
 
