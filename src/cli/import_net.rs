@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -20,9 +20,12 @@ use crate::{
     experiment::{Config, PNorm, Radius, Threat, parse_with},
     import_torch::{net, torch_file},
     net::{Evaluation, Evaluator, NetState},
-    report::standing::standing,
+    report::{
+        measured::{Moment, kept},
+        standing::standing,
+    },
     store::{
-        Attempt, CheckpointKind, CheckpointRow, EvalRow, EvalSplit, Margins, NewRun, Outcome, RunWriter,
+        Attempt, CheckpointKind, CheckpointRow, EvalSplit, NewRun, Outcome, RunWriter,
         checkpoint::{self, Tensor, TensorData},
         now_ms,
     },
@@ -52,7 +55,7 @@ struct Made {
     evaluation: Evaluation,
     radii: Vec<Option<Radius>>,
     steps_per_epoch: u64,
-    seconds: f64,
+    took: Duration,
 }
 
 pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
@@ -77,8 +80,8 @@ pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
     let mut evaluator = Evaluator::new(id, args.threads, Simd::detect().context("choosing the kernels")?);
     let evaluation = evaluator.certify(&net, &data.test, samples, config.eval.eps);
     let found = evaluator.radii(&net, &data.test, &evaluation, Threat::Real, &mut radius_found(samples));
-    let (radii, seconds) = (found.unwrap_or_default(), started.elapsed().as_secs_f64());
-    let made = Made { config: config.clone(), net, evaluation, radii, steps_per_epoch, seconds };
+    let (radii, took) = (found.unwrap_or_default(), started.elapsed());
+    let made = Made { config: config.clone(), net, evaluation, radii, steps_per_epoch, took };
 
     let store = place.open().await?;
     let run = NewRun { name: args.name, tags: vec!["imported".into()], ..NewRun::new(config, config_text) };
@@ -131,30 +134,9 @@ fn write(folder: &Path, file: &Path, made: &Made) -> Result<()> {
         hash: written.hash,
         time_ms: now_ms(),
     });
-    let found = &made.evaluation;
-    let row = EvalRow {
-        id: 0,
-        epoch,
-        step,
-        train_p: PNorm::INFINITY,
-        eps: config.eval.eps,
-        split: EvalSplit::Test,
-        samples: found.samples.len() as u32,
-        clean: found.clean(),
-        certified: found.certified(),
-        certified_margin: found.certified_by_margin(config.eval.eps),
-        surrogate_clean: None,
-        surrogate_certified: None,
-        seconds: made.seconds,
-        time_ms: now_ms(),
-    };
-    let margins = Margins {
-        margin: found.samples.iter().map(|sample| sample.margin).collect(),
-        label: found.samples.iter().map(|sample| sample.label).collect(),
-        prediction: found.samples.iter().map(|sample| sample.prediction).collect(),
-        certified: found.samples.iter().map(|sample| sample.certified).collect(),
-        radius: Threat::Real.stored(&made.radii),
-    };
+    let at = Moment { epoch, step, train_p: PNorm::INFINITY, split: EvalSplit::Test };
+    let (row, mut margins) = kept(&made.evaluation, at, config.eval.eps, made.took);
+    margins.radius = Threat::Real.stored(&made.radii);
     writer.eval(row, margins);
     writer.event(Some(step), "import", format!("taken in from {}, with its means as saved", file.display()));
     writer.finish(Outcome::Completed)?;

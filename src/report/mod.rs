@@ -2,6 +2,7 @@
 
 pub mod figures;
 pub mod layers;
+pub mod measured;
 pub mod pace;
 pub mod progress;
 pub mod recipes;

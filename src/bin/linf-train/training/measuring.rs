@@ -6,7 +6,8 @@ use anyhow::Context;
 use linf::dispatch::Order;
 use linf::experiment::{Attack, Threat};
 use linf::net::{NetState, StepError};
-use linf::store::{AttackRow, EvalRow, EvalSplit, EventRow, Findings, Margins, checkpoint, now_ms};
+use linf::report::measured::{Moment, kept};
+use linf::store::{AttackRow, EvalSplit, EventRow, Findings, checkpoint, now_ms};
 
 use super::{StepFault, Training};
 use crate::past::{Best, Past};
@@ -64,22 +65,10 @@ impl Training<'_> {
             let net = self.engine.state()?;
             self.evaluator.surrogate(net, images, images.len(), train_p, eps)
         };
-        let row = EvalRow {
-            id: 0,
-            epoch: self.job.epoch(step),
-            step,
-            train_p,
-            eps,
-            split,
-            samples: evaluation.samples.len() as u32,
-            clean: evaluation.clean(),
-            certified: evaluation.certified(),
-            certified_margin: evaluation.certified_by_margin(eps),
-            surrogate_clean: surrogate.map(|(clean, _)| clean),
-            surrogate_certified: surrogate.map(|(_, certified)| certified),
-            seconds: started.elapsed().as_secs_f64(),
-            time_ms: now_ms(),
-        };
+        let at = Moment { epoch: self.job.epoch(step), step, train_p, split };
+        let (mut row, mut margins) = kept(&evaluation, at, eps, started.elapsed());
+        row.surrogate_clean = surrogate.map(|(clean, _)| clean);
+        row.surrogate_certified = surrogate.map(|(_, certified)| certified);
         if row.certified > row.clean {
             let text = format!(
                 "certified accuracy {:.4} is above clean accuracy {:.4}: an error in the program",
@@ -87,7 +76,6 @@ impl Training<'_> {
             );
             self.writer.event(Some(step), EventRow::UNSOUND, text);
         }
-        let mut margins = Margins::default();
         if split == EvalSplit::Test && self.is_result(step) {
             // The one figure that takes long; what is asked for meanwhile comes first, and the figures do without it.
             let (writer, session) = (self.writer, &*self.session);
@@ -96,12 +84,6 @@ impl Training<'_> {
                 session.order().is_none()
             });
             margins.radius = radii.map_or_else(Vec::new, |radii| Threat::Real.stored(&radii));
-        }
-        for sample in &evaluation.samples {
-            margins.margin.push(sample.margin);
-            margins.label.push(sample.label);
-            margins.prediction.push(sample.prediction);
-            margins.certified.push(sample.certified);
         }
         let certified = row.certified;
         self.writer.eval(row, margins);
