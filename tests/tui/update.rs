@@ -251,7 +251,7 @@ fn copying_the_comparison_gives_markdown() {
         Effect::Copy(text) => Some(text),
         _ => None,
     });
-    assert!(text.unwrap().contains("| brisk-otter |  | 0.9642 | 0.7949 |"));
+    assert!(text.unwrap().contains("| brisk-otter |  | 0.9642 | – | 0.7949 |"));
 }
 
 #[test]
@@ -278,7 +278,8 @@ fn the_queue_stands_in_its_order_and_is_reordered_by_keys() {
         .map(|id| linf::store::RunRow { id: RunId(id), name: format!("late-{id}"), ..queued.clone() })
         .collect();
     update(&mut model, Msg::Catalog { rows, now_ms: NOW_MS });
-    press(&mut model, "mG");
+    // Below them stands what is paused.
+    press(&mut model, "mGk");
     assert_eq!(turns(&press(&mut model, "J")), [], "the last one cannot go further");
     assert!(screen(&model).contains("stands there already"));
     assert_eq!(turns(&press(&mut model, "+")), [(103, 1, None)]);
@@ -467,4 +468,29 @@ fn a_queued_run_that_was_cancelled_waits_again() {
     // What trained stops at a checkpoint; that is not taken back.
     press(&mut model, "gxyu");
     assert!(screen(&model).contains("nothing to take back"));
+}
+
+#[test]
+fn what_is_on_hold_stands_in_the_queue_and_has_no_place_in_it() {
+    let mut model = fresh();
+    press(&mut model, "mG");
+    let shown = screen(&model);
+    assert!(shown.contains("2 running · 1 waiting · 1 on hold"), "{shown}");
+    assert!(shown.contains("paused at epoch 488/1300: waits until r lets it go on"), "{shown}");
+    assert_eq!(turns(&press(&mut model, "K")), [], "it is not in the queue");
+    assert_eq!(desires(&press(&mut model, "r")), [(vec![8], Desired::Run)]);
+    let held =
+        linf::store::RunRow { state: RunState::Paused { checkpoint: None }, ..model.known.rows[&RunId(8)].clone() };
+    update(&mut model, Msg::Catalog { rows: vec![held], now_ms: NOW_MS });
+    assert!(screen(&model).contains("on hold: waits until r"));
+}
+
+#[test]
+fn a_p_held_beyond_its_ramp_promises_no_infinity() {
+    let mut model = fresh();
+    assert!(screen(&model).contains("∞ in 3 min"));
+    let mut row = model.known.rows[&RunId(1)].clone();
+    (row.summary.step, row.summary.epoch) = (row.summary.steps - 100, 119.5);
+    update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
+    assert!(screen(&model).contains("p = 180.8, held beyond its ramp"), "{}", screen(&model));
 }

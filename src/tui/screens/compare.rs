@@ -84,13 +84,16 @@ impl CompareScreen {
     /// The table as Markdown.
     pub fn markdown(&self, known: &Known) -> String {
         let rows = self.rows(known);
-        let mut text = String::from("| run | variant | clean | certified | best | p |\n|---|---|---|---|---|---|\n");
+        let mut text = String::from(
+            "| run | variant | clean | attacked | certified | best | p |\n|---|---|---|---|---|---|---|\n",
+        );
         for row in &rows {
             text.push_str(&format!(
-                "| {} | {} | {} | {} | {} | {} |\n",
+                "| {} | {} | {} | {} | {} | {} | {} |\n",
                 row.name,
                 row.variant,
                 wording::accuracy(row.summary.clean),
+                wording::accuracy(row.summary.attacked.map(|attacked| attacked.0)),
                 wording::accuracy(row.summary.certified),
                 wording::accuracy(row.summary.best_certified.map(|best| best.0)),
                 row.summary.p.map_or_else(|| "–".into(), |p| p.to_string())
@@ -199,10 +202,10 @@ fn draw_table(rows: &[&RunRow], look: &Look, mut pen: Pen<'_>) {
     let faint = look.style(Tone::Faint);
     let width = pen.width();
     pen.text(3, 0, "run", faint);
-    for (right, word) in [(34, "certified"), (43, "best"), (52, "clean"), (61, "p"), (71, "epoch")] {
+    for (right, word) in [(34, "certified"), (43, "best"), (52, "clean"), (61, "attacked"), (69, "p"), (79, "epoch")] {
         pen.right(right, 0, word, faint);
     }
-    pen.text(74, 0, "variant", faint);
+    pen.text(82, 0, "variant", faint);
     let best = rows.iter().filter_map(|row| row.summary.certified).fold(f64::NEG_INFINITY, f64::max);
     for (y, row) in (1..pen.height()).zip(rows) {
         let summary = &row.summary;
@@ -217,9 +220,12 @@ fn draw_table(rows: &[&RunRow], look: &Look, mut pen: Pen<'_>) {
         );
         pen.right(43, y, &wording::accuracy(summary.best_certified.map(|best| best.0)), faint);
         pen.right(52, y, &wording::accuracy(summary.clean), look.style(Tone::Clean));
-        pen.right(61, y, &summary.p.map_or_else(|| "–".into(), |p| look.exponent(p)), look.style(Tone::Exponent));
-        pen.right(71, y, &format!("{:.0}/{}", summary.epoch.floor(), row.config.train.epochs), faint);
-        pen.fit(74, y, width.saturating_sub(75), &row.variant, faint);
+        if let Some((attacked, _)) = summary.attacked {
+            pen.right(61, y, &wording::accuracy(Some(attacked)), look.style(Tone::Text));
+        }
+        pen.right(69, y, &summary.p.map_or_else(|| "–".into(), |p| look.exponent(p)), look.style(Tone::Exponent));
+        pen.right(79, y, &format!("{:.0}/{}", summary.epoch.floor(), row.config.train.epochs), faint);
+        pen.fit(82, y, width.saturating_sub(83), &row.variant, faint);
     }
     let figures = |value: fn(&RunRow) -> Option<f64>| wording::mean_deviation(rows.iter().filter_map(|row| value(row)));
     if let (Some(certified), Some(clean)) = (figures(|row| row.summary.certified), figures(|row| row.summary.clean)) {

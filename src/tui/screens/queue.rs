@@ -23,14 +23,15 @@ pub struct QueueScreen {
 }
 
 impl QueueScreen {
-    /// What runs and what waits, in its order.
+    /// What runs, what waits, in its order, and what waits for its user alone.
     fn rows(known: &Known) -> Vec<&RunRow> {
         let rank = |row: &RunRow| match row.state {
             RunState::Queued { .. } => 1,
+            RunState::Paused { .. } => 2,
             _ if row.state.holds_a_slot() => 0,
-            _ => 2,
+            _ => 3,
         };
-        let mut rows: Vec<&RunRow> = known.rows.values().filter(|row| rank(row) < 2).collect();
+        let mut rows: Vec<&RunRow> = known.rows.values().filter(|row| rank(row) < 3).collect();
         rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.turn.compare(a.id, &b.turn, b.id)));
         rows
     }
@@ -46,8 +47,10 @@ impl QueueScreen {
     pub fn turn(&mut self, action: Action, known: &Known) -> Option<(RunId, Turn, String)> {
         let id = self.selected(known)?;
         let rows = QueueScreen::rows(known);
-        let first = rows.iter().position(|row| matches!(row.state, RunState::Queued { .. }))?;
-        let waiting = &rows[first..];
+        let queued = |row: &&RunRow| matches!(row.state, RunState::Queued { .. });
+        let first = rows.iter().position(queued)?;
+        let last = rows.iter().rposition(queued)?;
+        let waiting = &rows[first..=last];
         let from = waiting.iter().position(|row| row.id == id)?;
         let row = waiting[from];
         let (to, beside) = match action {
@@ -101,8 +104,14 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     let rows = QueueScreen::rows(&model.known);
     let live = rows.iter().filter(|row| row.state.holds_a_slot()).count();
     let mut x = pen.text(1, y, "Queue", look.style(Tone::Strong));
-    x = pen.text(x, y, &format!("  {live} running · {} waiting", rows.len() - live), look.style(Tone::Faint));
-    if machine.is_some_and(|machine| !machine.dispatcher) && !rows.is_empty() {
+    let held = rows.iter().filter(|row| matches!(row.state, RunState::Paused { .. })).count();
+    let waiting = rows.len() - live - held;
+    let mut words = format!("  {live} running · {waiting} waiting");
+    if held > 0 {
+        words.push_str(&format!(" · {held} on hold"));
+    }
+    x = pen.text(x, y, &words, look.style(Tone::Faint));
+    if machine.is_some_and(|machine| !machine.dispatcher) && live + waiting > 0 {
         pen.text(x, y, "  no dispatcher looks after it: r on a run starts one", look.style(Tone::Warn));
     }
     y += 1;
@@ -160,6 +169,18 @@ fn draw_row(model: &Model, row: &RunRow, machine: Option<&Machine>, pen: &mut Pe
             priority => format!("priority {priority} · {why}"),
         };
         pen.fit(21, y, width.saturating_sub(22), &why, look.style(Tone::Faint));
+        return;
+    }
+    if let RunState::Paused { checkpoint } = row.state {
+        let at = match checkpoint {
+            Some(_) => format!("paused at epoch {:.0}/{}", row.summary.epoch.floor(), row.config.train.epochs),
+            None => "on hold".to_owned(),
+        };
+        let words = match model.key_of(Action::Resume) {
+            key if key.is_empty() => at,
+            key => format!("{at}: waits until {key} lets it go on"),
+        };
+        pen.fit(21, y, width.saturating_sub(22), &words, look.style(Tone::Warn));
         return;
     }
     pen.fit(21, y, 10, row.state.word(), style);

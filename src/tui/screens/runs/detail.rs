@@ -147,6 +147,11 @@ pub fn until_infinity(row: &RunRow) -> String {
     let Some(p) = row.summary.p else { return String::new() };
     let course = Course::new(row, None);
     let left = course.step_at(row.config.schedule.ramp_end).saturating_sub(row.summary.step);
+    // Held beyond the end of its ramp: the schedule leaves such a run in the phase of the ramp.
+    let beyond = row.summary.step > course.step_at(row.config.schedule.ramp_end).saturating_add(1);
+    if beyond && row.summary.steps > 0 && !p.is_infinite() && row.config.schedule.p_end >= 100.0 {
+        return format!("p = {p}, held beyond its ramp: ∞ only after p=go");
+    }
     match row.summary.steps_per_second.filter(|rate| *rate > 0.0 && row.state.holds_a_slot()) {
         Some(rate) if !p.is_infinite() && row.summary.steps > 0 => {
             format!("p = {p}, ∞ in {}", wording::duration(left as f64 / rate))
