@@ -7,7 +7,9 @@ use crate::{
     store::RunRow,
     tui::{
         chart::{Chart, Curve, Figure, Line, Reference},
+        columns::Column,
         curves::{self, Course, Kind, Lens},
+        group::{Group, Mean},
         keys::Action,
         known::Known,
         look::{Look, Tone},
@@ -227,12 +229,21 @@ fn draw_table(rows: &[&RunRow], look: &Look, mut pen: Pen<'_>) {
         pen.right(79, y, &format!("{:.0}/{}", summary.epoch.floor(), row.config.train.epochs), faint);
         pen.fit(82, y, width.saturating_sub(83), &row.variant, faint);
     }
-    let figures = |value: fn(&RunRow) -> Option<f64>| wording::mean_deviation(rows.iter().filter_map(|row| value(row)));
-    if let (Some(certified), Some(clean)) = (figures(|row| row.summary.certified), figures(|row| row.summary.clean)) {
-        let y = rows.len() as u16 + 1;
-        let text =
-            format!("mean certified {:.4} ± {:.4} · clean {:.4} ± {:.4}", certified.0, certified.1, clean.0, clean.1);
-        pen.text(3, y, &text, look.style(Tone::Strong));
+    // A mean over different tasks would mean nothing.
+    let task = |row: &RunRow| (row.config.data.dataset, row.config.eval.eps);
+    if rows.iter().any(|row| task(row) != task(rows[0])) {
+        return;
+    }
+    let group = Group::new(rows.to_vec());
+    if let (Some(certified), Some(clean)) = (group.mean(Column::Certified), group.mean(Column::Clean)) {
+        let words = |mean: Mean, column: Column| {
+            let (mean, deviation) = mean.words(column);
+            deviation.map_or(mean.clone(), |deviation| format!("{mean} {deviation}"))
+        };
+        let n = certified.n;
+        let (certified, clean) = (words(certified, Column::Certified), words(clean, Column::Clean));
+        let text = format!("mean of {n}: certified {certified} · clean {clean}");
+        pen.text(3, rows.len() as u16 + 1, &text, look.style(Tone::Strong));
     }
 }
 

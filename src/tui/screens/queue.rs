@@ -136,21 +136,21 @@ fn draw_machine(machine: &Machine, look: &Look, pen: &mut Pen<'_>, mut y: u16) -
     let (text, faint) = (look.style(Tone::Text), look.style(Tone::Faint));
     let load = machine.cores.iter().sum::<f32>();
     pen.text(3, y, "cpu", faint);
-    bar(pen, 9, y, 20, f64::from(load) / machine.cores.len().max(1) as f64, look);
-    pen.text(31, y, &format!("{load:.1} of {} cores", machine.cores.len()), text);
+    bar(pen, 10, y, 20, f64::from(load) / machine.cores.len().max(1) as f64, look);
+    pen.text(32, y, &format!("{load:.1} of {} cores", machine.cores.len()), text);
     y += 1;
     let share = |used: u64, total: u64| used as f64 / total.max(1) as f64;
     let memory = |used: u64, total: u64| format!("{} of {}", wording::bytes(used), wording::bytes(total));
     pen.text(3, y, "memory", faint);
-    bar(pen, 9, y, 20, share(machine.memory_used, machine.memory_total), look);
-    pen.text(31, y, &memory(machine.memory_used, machine.memory_total), text);
+    bar(pen, 10, y, 20, share(machine.memory_used, machine.memory_total), look);
+    pen.text(32, y, &memory(machine.memory_used, machine.memory_total), text);
     y += 1;
     for device in &machine.devices {
         pen.text(3, y, &format!("gpu{}", device.index), faint);
-        bar(pen, 9, y, 20, f64::from(device.load), look);
+        bar(pen, 10, y, 20, f64::from(device.load), look);
         let celsius = device.celsius.map(|celsius| format!(" · {celsius} °C")).unwrap_or_default();
         let memory = memory(device.memory_used, device.memory_total);
-        pen.text(31, y, &format!("{:.0} % · {memory}{celsius} · {}", device.load * 100.0, device.name), text);
+        pen.text(32, y, &format!("{:.0} % · {memory}{celsius} · {}", device.load * 100.0, device.name), text);
         y += 1;
     }
     y
