@@ -46,8 +46,11 @@ pub enum Start {
     Run(RunId),
 }
 
-/// The shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(10);
+/// The shortest time from one frame to the next: ten a second are as many as one can read, and spare a slow line. A key after
+/// a pause is answered at once.
+const FRAME: Duration = Duration::from_millis(100);
+/// Where the terminal takes its time to take a frame in, it gets that many times as long before the next one.
+const RESPITE: u32 = 4;
 /// How long a notice is shown.
 const NOTICE: Duration = Duration::from_secs(5);
 /// How long a removal can be taken back; the dialog that asks says so.
@@ -113,6 +116,7 @@ impl Driver {
         let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
         let mut go_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
         let mut draw_at = Some(Instant::now() + PATIENCE);
+        let mut not_before = Instant::now();
         while !self.leaving {
             let due = draw_at.unwrap_or_else(Instant::now);
             tokio::select! {
@@ -127,11 +131,10 @@ impl Driver {
                 _ = stop.recv() => self.suspend()?,
                 _ = go_on.recv() => self.canvas.forget(),
                 () = sleep_until(due), if draw_at.is_some() => {
-                    let model = &self.model;
+                    let (model, began) = (&self.model, Instant::now());
                     self.canvas.draw(model.size, |area, buffer| view(model, area, buffer)).context("cannot draw")?;
                     draw_at = None;
-                    // Whatever comes before the frame's time is over is drawn with the next one.
-                    sleep(FRAME).await;
+                    not_before = began + FRAME.max(began.elapsed() * RESPITE);
                     continue;
                 }
             }
@@ -139,7 +142,7 @@ impl Driver {
                 self.take(message)?;
             }
             if self.model.known.loaded || draw_at.is_none() {
-                draw_at = Some(Instant::now());
+                draw_at = Some(Instant::now().max(not_before));
             }
         }
         self.finish(inbox).await;

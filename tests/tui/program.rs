@@ -294,6 +294,30 @@ fn an_idle_screen_sends_nothing() {
 }
 
 #[test]
+fn a_key_that_is_held_down_is_drawn_ten_times_a_second_at_most() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 80);
+    terminal.wait_for_text("brisk-otter");
+    let frames = |terminal: &Terminal| {
+        let bytes = terminal.bytes.lock().unwrap();
+        bytes.windows(8).filter(|window| window == b"\x1b[?2026h").count()
+    };
+    let (before, began) = (frames(&terminal), Instant::now());
+    for _ in 0..60 {
+        // The help comes and goes, so that there is always something to draw.
+        terminal.type_keys("?");
+        thread::sleep(Duration::from_millis(15));
+    }
+    terminal.wait_for("the list", |screen| !screen.contains("Add a run or a sweep"));
+    let drawn = frames(&terminal) - before;
+    // One at once, and one whenever a tenth of a second is over.
+    let most = began.elapsed().as_millis() as usize / 100 + 2;
+    assert!((2..=most).contains(&drawn), "{drawn} frames, and {most} would be ten a second");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
 fn without_a_terminal_it_says_what_to_do_instead() {
     let store = store();
     let output = Command::new(env!("CARGO_BIN_EXE_linf-tui")).arg("--store").arg(store.path()).output().unwrap();
