@@ -117,34 +117,68 @@ __attribute__((noinline)) static void prepare(Thread& thread, char* stack, size_
     makecontext(&thread.first, entry, 0);
 }
 
+// Shared memory as all lanes of a block of one warp see it.
+static std::vector<char> seen;
+
+static void show_own(const Thread& lane) {
+    for (auto [at, byte] : lane.unseen) __start_shared_memory[at] = byte;
+}
+
+// What a lane has written becomes visible to all where it has come to a barrier, and else is put aside.
+static void hide_own(Thread& lane) {
+    if (std::memcmp(seen.data(), __start_shared_memory, seen.size()) == 0) {
+        lane.unseen.clear();
+    } else if (lane.wait == Thread::Wait::Lanes) {
+        lane.unseen.clear();
+        for (uint32_t at = 0; at < seen.size(); at++) {
+            if (seen[at] != __start_shared_memory[at]) lane.unseen.emplace_back(at, __start_shared_memory[at]);
+        }
+        std::memcpy(__start_shared_memory, seen.data(), seen.size());
+    } else {
+        lane.unseen.clear();
+        std::memcpy(seen.data(), __start_shared_memory, seen.size());
+    }
+}
+
+static long waiting(unsigned first, unsigned end, Thread::Wait why) {
+    return std::count_if(threads.begin() + first, threads.begin() + end,
+                         [why](const Thread& thread) { return thread.wait == why; });
+}
+
+// Runs a warp until none of its lanes can go on without the rest of the block.
+static void run_warp(unsigned first, bool alone, std::mt19937* shuffled) {
+    using Wait = Thread::Wait;
+    std::vector<unsigned> lanes(LANES);
+    std::iota(lanes.begin(), lanes.end(), first);
+    for (;;) {
+        if (shuffled) std::shuffle(lanes.begin(), lanes.end(), *shuffled);
+        for (unsigned n : lanes) {
+            if (threads[n].wait != Wait::Nothing) continue;
+            if (alone) show_own(threads[n]);
+            resume(threads[n]);
+            if (alone) hide_own(threads[n]);
+        }
+        const Wait why = threads[first].wait;
+        if ((why != Wait::Warp && why != Wait::Lanes) || waiting(first, first + LANES, why) != LANES) return;
+        for (unsigned n = first; n < first + LANES; n++) threads[n].wait = Wait::Nothing;
+    }
+}
+
 static void run_block(const std::function<void()>& body, std::mt19937* shuffled) {
     using Wait = Thread::Wait;
     constexpr size_t STACK = 128 << 10;
     static std::vector<char> stacks;
     stacks.resize(std::max(stacks.size(), threads.size() * STACK));
     work = &body;
-    std::vector<unsigned> order(threads.size());
-    std::iota(order.begin(), order.end(), 0);
+    const unsigned all = static_cast<unsigned>(threads.size());
+    const bool alone = all == LANES;
+    if (alone) seen.assign(__start_shared_memory, __stop_shared_memory);
+    std::vector<unsigned> warps(all / LANES);
+    for (unsigned n = 0; n < warps.size(); n++) warps[n] = n * LANES;
     for (Thread& thread : threads) prepare(thread, stacks.data() + thread.number * STACK, STACK);
     for (;;) {
-        if (shuffled) std::shuffle(order.begin(), order.end(), *shuffled);
-        for (unsigned n : order) {
-            if (threads[n].wait == Wait::Nothing) resume(threads[n]);
-        }
-        // Now everybody waits. Warps go on by themselves; the block, once all of it is there.
-        auto waiting = [](unsigned first, unsigned end, Wait why) {
-            return std::count_if(threads.begin() + first, threads.begin() + end,
-                                 [why](const Thread& thread) { return thread.wait == why; });
-        };
-        bool going = false;
-        for (unsigned first = 0; first < threads.size(); first += LANES) {
-            if (waiting(first, first + LANES, Wait::Warp) == LANES) {
-                going = true;
-                for (unsigned n = first; n < first + LANES; n++) threads[n].wait = Wait::Nothing;
-            }
-        }
-        if (going) continue;
-        const unsigned all = static_cast<unsigned>(threads.size());
+        if (shuffled) std::shuffle(warps.begin(), warps.end(), *shuffled);
+        for (unsigned first : warps) run_warp(first, alone, shuffled);
         const auto done = waiting(0, all, Wait::Done), here = waiting(0, all, Wait::Block);
         if (done == all) return;
         if (here != all) {

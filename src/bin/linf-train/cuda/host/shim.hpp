@@ -1,9 +1,11 @@
-// Runs CUDA kernels on the host, for tests on machines without a GPU: the very source that NVRTC compiles, compiled by the
-// C++ compiler behind this header.
+// Runs CUDA kernels on the host, for tests on machines without a GPU: the very source that NVRTC compiles, compiled by
+// the C++ compiler behind this header.
 //
-// Every CUDA thread of a block is a fiber on one thread of the system. Fibers run until they wait for others, in an
-// order that a seed shuffles, so a barrier that is missing shows as a wrong result, and shared memory is filled with NaN
-// before each block. With LINF_THREADS every CUDA thread is a thread of the system, for ThreadSanitizer.
+// Every CUDA thread of a block is a fiber on one thread of the system. A warp runs as far as it can, to its next barrier
+// of the block or its end, before the others; in which order warps and lanes go, a seed says. In blocks of one warp what
+// a lane writes to shared memory is seen by the others from its next barrier on only: shuffles and votes order no memory.
+// So a barrier that is missing shows as a wrong result, and shared memory is filled with NaN before each block. With
+// LINF_THREADS every CUDA thread is a thread of the system, for ThreadSanitizer.
 //
 // What it does not show: speed, the limits of a device, and orders within an instruction that only a device has.
 #pragma once
@@ -57,10 +59,11 @@ struct Thread {
     unsigned number = 0;
     unsigned turn = 0;  // collective operations of a warp so far
 #ifndef LINF_THREADS
-    enum class Wait { Nothing, Block, Warp, Done } wait = Wait::Nothing;
+    enum class Wait { Nothing, Block, Warp, Lanes, Done } wait = Wait::Nothing;
     ucontext_t first{};
     jmp_buf here{};
     bool begun = false;
+    std::vector<std::pair<uint32_t, char>> unseen;  // bytes of shared memory that this lane alone sees so far
 #endif
 };
 
@@ -80,10 +83,12 @@ struct Barriers {
 extern std::unique_ptr<Barriers> barriers;
 inline void sync_block() { barriers->block.arrive_and_wait(); }
 inline void sync_warp() { barriers->warps[current->number / LANES]->arrive_and_wait(); }
+inline void sync_lanes() { sync_warp(); }
 #else
 void wait(Thread::Wait why);
 inline void sync_block() { wait(Thread::Wait::Block); }
 inline void sync_warp() { wait(Thread::Wait::Warp); }
+inline void sync_lanes() { wait(Thread::Wait::Lanes); }  // for what orders no memory
 #endif
 
 // Every lane says something; what they said comes back as a function of the lane.
@@ -92,7 +97,7 @@ auto exchange(T value) {
     static_assert(sizeof(T) <= sizeof(uint64_t));
     std::vector<uint64_t>& room = said[current->turn++ & 1];
     std::memcpy(&room[current->number], &value, sizeof value);
-    sync_warp();
+    sync_lanes();
     unsigned first = current->number & ~(LANES - 1);
     return [&room, first](unsigned lane) {
         T heard;
