@@ -16,9 +16,7 @@ use crate::{
 pub struct Read {
     /// The run's name.
     pub run: String,
-    /// Steps of the net.
-    pub step: u64,
-    /// With its means at p = ∞; optimizer moments are 0.
+    /// With its means at p = ∞ and its steps; optimizer moments are 0.
     pub net: NetState,
 }
 
@@ -172,7 +170,7 @@ fn of_bytes(bytes: &[u8], config: &Config) -> Result<Read, NotRead> {
     if checksum(&weights(&net, id)) != header.weights_sha256 {
         return Err(NotRead::Damaged);
     }
-    Ok(Read { run: header.run, step: header.step, net })
+    Ok(Read { run: header.run, net })
 }
 
 #[derive(Deserialize)]
@@ -255,7 +253,7 @@ mod tests {
             let config = config(model);
             let net = net(&config);
             let read = of_bytes(&written(&config, &net), &config).unwrap();
-            assert_eq!((read.run.as_str(), read.step), ("calm-heron", 11));
+            assert_eq!((read.run.as_str(), read.net.step), ("calm-heron", 11));
             assert_eq!(read.net, NetState { seed: config.train.seed, ..net });
         }
     }

@@ -5,7 +5,7 @@ use crate::dist::SortProfile;
 
 use super::NetState;
 use super::evaluate::first_smallest;
-use super::soundness_tests::{Draw, RANGE, at_the_border, dense, evaluator, for_floats};
+use super::soundness_tests::{Boxes, Draw, boxes_at_the_border, dense, evaluator, for_floats};
 
 /// The rational number m · 2^e.
 #[derive(Clone, Copy, Debug)]
@@ -175,20 +175,8 @@ fn no_claim_is_false_in_exact_arithmetic_with_each_result_rounded() {
             net.layers[1].shape.keep = Some(draw.between(0.2, 0.9));
         }
         draw.fill(&mut net.bias.value, -1.0, 1.0);
-        let (mut low, mut high, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..boxes {
-            let of = |x: &[f32]| class(&outputs(&net, x, Exact::rounded));
-            let (image, label) = at_the_border(&mut draw, 2, RANGE, 2e-7, &of);
-            for x in image {
-                let (mut least, mut greatest) = (x, x);
-                for _ in 0..draw.between(0.0, 4.0) as u32 {
-                    (least, greatest) = (least.next_down(), greatest.next_up());
-                }
-                low.push(least);
-                high.push(greatest);
-            }
-            labels.push(label);
-        }
+        let of = |x: &[f32]| class(&outputs(&net, x, Exact::rounded));
+        let Boxes { low, high, labels } = boxes_at_the_border(&mut draw, boxes, &of);
         let proved = evaluator.proofs(&net, low.clone(), high.clone(), &labels);
         let (below, above) = evaluator.bounds(&net, low.clone(), high.clone());
         let classes = net.classes();

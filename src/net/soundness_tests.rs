@@ -101,7 +101,7 @@ pub(super) fn dense(widths: &[usize]) -> NetState {
 }
 
 /// Of inputs: about what normalised pixels are.
-pub(super) const RANGE: Range<f64> = -0.5..2.0;
+const RANGE: Range<f64> = -0.5..2.0;
 
 fn image(draw: &mut Draw, size: usize) -> Vec<f32> {
     let mut image = vec![0.0; size];
@@ -111,7 +111,7 @@ fn image(draw: &mut Draw, size: usize) -> Vec<f32> {
 
 /// An input of the range at most so far from where the class changes, and that class; where draws show one class only, any
 /// input.
-pub(super) fn at_the_border(
+fn at_the_border(
     draw: &mut Draw,
     size: usize,
     range: Range<f64>,
@@ -136,6 +136,32 @@ pub(super) fn at_the_border(
     }
     let back = draw.between(0.0, most_back) as f32;
     (on_the_way((from - back).max(0.0)), label)
+}
+
+/// Boxes of two coordinates: their ends, and the class at the middle of each.
+#[derive(Default)]
+pub(super) struct Boxes {
+    pub low: Vec<f32>,
+    pub high: Vec<f32>,
+    pub labels: Vec<u8>,
+}
+
+/// Boxes some floats wide around inputs [`at_the_border`].
+pub(super) fn boxes_at_the_border(draw: &mut Draw, count: usize, class: &dyn Fn(&[f32]) -> u8) -> Boxes {
+    let mut boxes = Boxes::default();
+    for _ in 0..count {
+        let (image, label) = at_the_border(draw, 2, RANGE, 2e-7, class);
+        for x in image {
+            let (mut least, mut greatest) = (x, x);
+            for _ in 0..draw.between(0.0, 4.0) as u32 {
+                (least, greatest) = (least.next_down(), greatest.next_up());
+            }
+            boxes.low.push(least);
+            boxes.high.push(greatest);
+        }
+        boxes.labels.push(label);
+    }
+    boxes
 }
 
 /// The plain rule must be seen to fail, or the test shows nothing; and the sound one must not refuse everything.
@@ -294,20 +320,8 @@ fn no_claim_is_false_at_any_float_of_its_box_and_bounds_are_reached() {
             draw.fill(&mut layer.mean, 0.0, spread);
         }
         draw.fill(&mut net.bias.value, -1.0, 1.0);
-        let (mut low, mut high, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..boxes {
-            let class = |x: &[f32]| super::evaluate::first_smallest(plain(&net, x).into_iter());
-            let (image, label) = at_the_border(&mut draw, 2, RANGE, 2e-7, &class);
-            for x in image {
-                let (mut least, mut greatest) = (x, x);
-                for _ in 0..draw.between(0.0, 4.0) as u32 {
-                    (least, greatest) = (least.next_down(), greatest.next_up());
-                }
-                low.push(least);
-                high.push(greatest);
-            }
-            labels.push(label);
-        }
+        let class = |x: &[f32]| super::evaluate::first_smallest(plain(&net, x).into_iter());
+        let Boxes { low, high, labels } = boxes_at_the_border(&mut draw, boxes, &class);
         let proved = evaluator.proofs(&net, low.clone(), high.clone(), &labels);
         let (below, above) = evaluator.bounds(&net, low.clone(), high.clone());
         let classes = net.classes();
