@@ -159,13 +159,14 @@ pub fn start_dispatcher(root: &Path, slots: Option<NonZeroUsize>) -> Result<(), 
 /// does not. Workers stay when the dispatcher leaves: only its own process belongs to the unit's end.
 fn by_the_users_systemd(root: &Path, environment: &[(&str, OsString)]) -> Result<bool, SpawnError> {
     let log = root.join("dispatcher.log");
-    let inherited = ["PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LINF_SLOTS"];
+    let cuda = ["CUDA_VISIBLE_DEVICES", "CUDA_PATH", "CUDA_HOME", "LINF_NVRTC", "XDG_CACHE_HOME"];
+    let inherited = ["PATH", "LD_LIBRARY_PATH", "LINF_SLOTS"].into_iter().chain(cuda);
     let mut run = Command::new("systemd-run");
     run.args(["--user", "--quiet", "--collect", "--property=KillMode=process", "--working-directory=/"]);
     for stream in ["StandardOutput", "StandardError"] {
         run.arg(format!("--property={stream}=append:{}", log.display()));
     }
-    for name in inherited.into_iter().filter(|name| environment.iter().all(|(set, _)| set != name)) {
+    for name in inherited.filter(|name| environment.iter().all(|(set, _)| set != name)) {
         if let Some(value) = env::var_os(name) {
             run.arg(setenv(name, &value));
         }

@@ -455,9 +455,9 @@ pub enum Device {
     /// A free CUDA device where there is one, else the CPU.
     #[default]
     Auto,
-    /// Our own kernels.
+    /// Our own kernels for the CPU.
     Cpu,
-    /// libtorch on this CUDA device.
+    /// Our own kernels for CUDA, on this device.
     Cuda(usize),
     /// libtorch's operations on the CPU: slow; the independent check of our kernels.
     LibtorchCpu,

@@ -21,15 +21,15 @@ pub struct CpuEngine {
 }
 
 /// One step of the optimizer.
-struct Update<'a> {
-    pool: &'a Pool,
-    simd: Simd,
-    adam: dist::Adam,
-    step: u64,
+pub(super) struct Update<'a> {
+    pub pool: &'a Pool,
+    pub simd: Simd,
+    pub adam: dist::Adam,
+    pub step: u64,
 }
 
 impl Update<'_> {
-    fn apply(&self, what: &str, trained: &mut Trained, gradient: &[f32], lr: f64) -> Result<(), StepError> {
+    pub fn apply(&self, what: &str, trained: &mut Trained, gradient: &[f32], lr: f64) -> Result<(), StepError> {
         let Trained { value, m, v } = trained;
         if dist::adam_step(self.pool, self.simd, &self.adam, lr as f32, self.step, value, gradient, m, v) {
             Ok(())
@@ -40,7 +40,7 @@ impl Update<'_> {
 }
 
 /// Decoupled weight decay: w ← (1 − lr·decay)·w.
-fn decay(trained: &mut Trained, lr: f64, decay: f64) {
+pub(super) fn decay(trained: &mut Trained, lr: f64, decay: f64) {
     if decay > 0.0 {
         let kept = (1.0 - lr * decay) as f32;
         trained.value.iter_mut().for_each(|value| *value *= kept);

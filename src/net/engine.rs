@@ -62,6 +62,14 @@ pub trait Engine {
     /// The net as it stands, with the optimizer's moments; copied from the device where it lives on one.
     fn state(&mut self) -> Result<&NetState, StepError>;
 
+    /// s, which scales the logits inside the cross-entropy.
+    ///
+    /// # Errors
+    /// Those of [`Engine::state`].
+    fn scalar(&mut self) -> Result<f32, StepError> {
+        Ok(self.state()?.scalar.value[0])
+    }
+
     /// What each layer's kernels did in the last step; nothing where they are not ours.
     fn op_stats(&self) -> Vec<OpStats> {
         Vec::new()

@@ -1,9 +1,14 @@
 //! What a net is worth at p = ∞: clean accuracy, certified accuracy, and the margin of every sample.
 
+use std::rc::Rc;
+
+use linf_cuda::{Gpu, GpuError};
+
 use crate::dataset::{DatasetId, Normalizer, Split, fill_batch};
 use crate::dist::{Pool, Simd};
 use crate::experiment::{Epsilon, Neighbourhood, PNorm};
 
+use super::cuda::CudaLayers;
 use super::trunk::{add_bias, bound, evaluate, subtract, turn};
 use super::{InputBox, LayerState, NetState};
 
@@ -20,6 +25,8 @@ pub struct Evaluator {
     pub(super) simd: Simd,
     pub(super) id: DatasetId,
     normalizer: Normalizer,
+    /// Computes the dense layers where there is one.
+    device: Option<CudaLayers>,
 }
 
 /// One test sample.
@@ -71,7 +78,30 @@ impl Evaluation {
 impl Evaluator {
     /// For images of this data set, on `threads` threads (0: all cores).
     pub fn new(id: DatasetId, threads: usize, simd: Simd) -> Evaluator {
-        Evaluator { pool: Pool::new(threads), simd, id, normalizer: Normalizer::new(id) }
+        Evaluator { pool: Pool::new(threads), simd, id, normalizer: Normalizer::new(id), device: None }
+    }
+
+    /// Has dense layers computed on a device, with the same bits at p = ∞. What fails there is computed here.
+    ///
+    /// # Errors
+    /// The device has no memory at all.
+    pub fn on_device(mut self, gpu: &Rc<dyn Gpu>) -> Result<Evaluator, GpuError> {
+        self.device = Some(CudaLayers::new(gpu)?);
+        Ok(self)
+    }
+
+    /// Every method that is given a net begins with this: the device must not know the weights of another.
+    pub(super) fn begin(&self) {
+        if let Some(device) = &self.device {
+            device.forget();
+        }
+    }
+
+    /// A layer's outputs before its mean is taken off.
+    fn outputs(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
+        let device = self.device.as_ref().filter(|_| CudaLayers::knows(layer));
+        let found = device.and_then(|device| device.evaluate(layer, p, input).ok());
+        found.unwrap_or_else(|| evaluate(&self.pool, self.simd, layer, p, input))
     }
 
     /// The net with its running means replaced by the means over the first `samples` images of `split`, unaugmented,
@@ -82,6 +112,7 @@ impl Evaluator {
 
     /// The same at any p.
     pub(super) fn with_means_at(&mut self, net: &NetState, p: PNorm, split: &Split, samples: usize) -> NetState {
+        self.begin();
         let mut net = net.clone();
         let samples = samples.min(split.len());
         if samples == 0 {
@@ -104,7 +135,7 @@ impl Evaluator {
                 } else {
                     before.iter().fold(self.images(split, chunk), |input, layer| self.layer(layer, p, &input))
                 };
-                let output = evaluate(&self.pool, self.simd, layer, p, &input);
+                let output = self.outputs(layer, p, &input);
                 for row in output.chunks_exact(sums.len()) {
                     for (sum, &value) in sums.iter_mut().zip(row) {
                         *sum += f64::from(value);
@@ -132,6 +163,7 @@ impl Evaluator {
         samples: usize,
         around: impl Into<Neighbourhood>,
     ) -> Evaluation {
+        self.begin();
         let input_box = InputBox::new(self.id, around);
         let size = self.id.pixels();
         let std = self.id.std();
@@ -172,6 +204,7 @@ impl Evaluator {
         if net.sorts() {
             return None;
         }
+        self.begin();
         let samples = samples.min(split.len());
         let threshold = 2.0 * eps.to_f64() / self.id.std();
         let (mut correct, mut wide) = (0u32, 0u32);
@@ -188,7 +221,7 @@ impl Evaluator {
 
     /// One layer in evaluation mode: its outputs with the running mean taken off.
     fn layer(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
-        let mut output = evaluate(&self.pool, self.simd, layer, p, input);
+        let mut output = self.outputs(layer, p, input);
         subtract(&mut output, &layer.mean);
         output
     }
@@ -233,7 +266,9 @@ impl Evaluator {
     /// enclose every value that the program itself can compute on the box, rounding included.
     pub(super) fn bounds(&self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
         for layer in &net.layers {
-            (low, high) = bound(&self.pool, self.simd, layer, &low, &high);
+            let device = self.device.as_ref().filter(|_| CudaLayers::knows(layer));
+            let found = device.and_then(|device| device.bound(layer, &low, &high).ok());
+            (low, high) = found.unwrap_or_else(|| bound(&self.pool, self.simd, layer, &low, &high));
             subtract(&mut low, &layer.mean);
             subtract(&mut high, &layer.mean);
         }

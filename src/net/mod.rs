@@ -1,11 +1,12 @@
 //! ℓ∞-distance nets of every kind: their shape, their state, one training step, and what is measured of them at p = ∞.
 //!
-//! Everything here runs on the CPU through [`crate::dist`] and knows nothing of libtorch; `linf-train` adds the CUDA
-//! engine behind the same trait.
+//! Everything here runs on the CPU through [`crate::dist`], or on a CUDA device through [`linf_cuda`], and knows nothing of
+//! libtorch; `linf-train` adds an engine on that behind the same trait.
 
 mod attack;
 mod average;
 mod cpu;
+mod cuda;
 mod dropout;
 mod engine;
 mod evaluate;
@@ -21,6 +22,7 @@ mod trunk;
 pub use attack::{Attacked, Reach};
 pub use average::Average;
 pub use cpu::CpuEngine;
+pub use cuda::CudaEngine;
 pub use engine::{Batch, Engine, StepError, StepPoint, StepStats};
 pub use evaluate::{Evaluation, Evaluator, SampleResult};
 pub use head::{Head, HeadBounds, HeadPass, Linear};

@@ -20,6 +20,7 @@ impl Evaluator {
         threat: Threat,
         go_on: &mut dyn FnMut(usize) -> bool,
     ) -> Option<Vec<Option<Radius>>> {
+        self.begin();
         let steps = threat.steps();
         let mut searches: Vec<Search> = (evaluation.samples.iter())
             .map(|sample| Search::new((f64::from(sample.margin) / 2.0 * f64::from(steps)) as u32, steps))

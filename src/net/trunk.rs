@@ -9,7 +9,7 @@ use crate::experiment::PNorm;
 use super::{LayerShape, LayerState, NetState, StepError, Turn, dropout};
 
 /// Share of the old value in a running mean (arXiv 2102.05363 §5, momentum 0.1).
-const MEAN_DECAY: f32 = 0.9;
+pub(super) const MEAN_DECAY: f32 = 0.9;
 
 /// One training step's pass through the distance layers; buffers are kept from step to step.
 pub(super) struct Trunk {

@@ -1,17 +1,17 @@
-//! Kernels as libraries of the host: compiled by the C++ compiler behind `cuda/host/shim.hpp`, opened, and launched with
-//! the arguments a GPU would get.
+//! Kernels as libraries of the host: compiled by the C++ compiler behind `kernels/host/shim.hpp`, opened, and launched
+//! with the arguments a GPU would get.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::{LazyLock, Mutex};
 
 use libloading::Library;
-
-/// One file of kernels, with POWER where it is compiled for each kind of p.
-pub type Module = (&'static str, Option<i32>);
+use linf_cuda::{Argument, Gpu, GpuError, Kernel, Module};
 
 const KERNELS: [(&str, &[&str]); 9] = [
     ("largest.cu", &["largest", "largest_with_tile", "find_index", "join_largest"]),
@@ -25,66 +25,151 @@ const KERNELS: [(&str, &[&str]); 9] = [
     ("mean_shift.cu", &["mean_shift", "add_bias"]),
 ];
 
-/// B, I, O as the kernels read them.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Shape(pub i64, pub i64, pub i64);
-
-/// An argument of a kernel, as it lies in memory.
-pub enum Argument {
-    Pointer(*const c_void),
-    Long(i64),
-    Int(i32),
-    Float(f32),
-    Shape(Shape),
-    Floats([f32; 10]),
+/// The host as a device: memory is its own, and a launch runs every block before it returns.
+pub struct Host {
+    /// Shuffles threads and blocks; 0 leaves them in order.
+    seed: u32,
+    /// As many as it says it has; into how many slices sums are cut depends on it.
+    multiprocessors: usize,
+    /// Bytes that can still be allocated.
+    room: Cell<usize>,
+    allocated: RefCell<HashMap<u64, Vec<Unit>>>,
 }
 
-impl Argument {
-    fn place(&self) -> *mut c_void {
-        match self {
-            Argument::Pointer(value) => std::ptr::from_ref(value).cast_mut().cast(),
-            Argument::Long(value) => std::ptr::from_ref(value).cast_mut().cast(),
-            Argument::Int(value) => std::ptr::from_ref(value).cast_mut().cast(),
-            Argument::Float(value) => std::ptr::from_ref(value).cast_mut().cast(),
-            Argument::Shape(value) => std::ptr::from_ref(value).cast_mut().cast(),
-            Argument::Floats(value) => std::ptr::from_ref(value).cast_mut().cast(),
-        }
+/// What memory is made of, so that it begins on 256 bytes, as a device's does.
+#[derive(Clone, Copy)]
+#[repr(align(256))]
+#[allow(dead_code)] // Seen through its address alone.
+struct Unit([u8; 256]);
+
+impl Host {
+    pub fn gpu(seed: u32, multiprocessors: usize) -> Rc<dyn Gpu> {
+        Host::with_room(seed, multiprocessors, usize::MAX)
+    }
+
+    /// One whose memory is full after so many bytes.
+    pub fn with_room(seed: u32, multiprocessors: usize, room: usize) -> Rc<dyn Gpu> {
+        Rc::new(Host { seed, multiprocessors, room: Cell::new(room), allocated: RefCell::default() })
     }
 }
 
-pub fn input<T>(values: &[T]) -> Argument {
-    Argument::Pointer(values.as_ptr().cast())
+impl Gpu for Host {
+    fn name(&self) -> String {
+        "the host".into()
+    }
+
+    fn multiprocessors(&self) -> usize {
+        self.multiprocessors
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, GpuError> {
+        let Some(left) = self.room.get().checked_sub(bytes) else {
+            let text = |bytes: usize| format!("{bytes} bytes");
+            let (wanted, free) = (text(bytes), text(self.room.get()));
+            return Err(GpuError::OutOfMemory { device: self.name(), wanted, free, total: "few".into() });
+        };
+        self.room.set(left);
+        let memory = vec![Unit([0; 256]); bytes.div_ceil(256)];
+        let address = memory.as_ptr() as u64;
+        self.allocated.borrow_mut().insert(address, memory);
+        Ok(address)
+    }
+
+    unsafe fn free(&self, address: u64) {
+        self.allocated.borrow_mut().remove(&address);
+    }
+
+    unsafe fn write(&self, to: u64, from: &[u8]) -> Result<(), GpuError> {
+        // SAFETY: as promised by the caller.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to as *mut u8, from.len()) };
+        Ok(())
+    }
+
+    unsafe fn read(&self, from: u64, to: &mut [u8]) -> Result<(), GpuError> {
+        // SAFETY: as promised by the caller.
+        unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to.as_mut_ptr(), to.len()) };
+        Ok(())
+    }
+
+    /// Panics where threads wait for each other in vain.
+    unsafe fn launch(&self, kernel: Kernel, grid: [usize; 2], arguments: &[Argument]) -> Result<(), GpuError> {
+        type Run = unsafe extern "C" fn(*const u32, u32, u32, *mut *mut c_void) -> *const c_char;
+        let library = library(kernel.module);
+        let grid = [u32::try_from(grid[0]).unwrap(), u32::try_from(grid[1]).unwrap(), 1];
+        let mut places: Vec<*mut c_void> = arguments.iter().map(Argument::place).collect();
+        // SAFETY: the library was made from a file that defines this function with these arguments; those of the kernel
+        // are as promised by the caller, and outlive the call.
+        let said = unsafe {
+            let run = library.get::<Run>(format!("run_{}", kernel.name)).unwrap();
+            run(grid.as_ptr(), kernel.threads, self.seed, places.as_mut_ptr())
+        };
+        if !said.is_null() {
+            // SAFETY: what the library says is a C string of its own.
+            panic!("{}: {}", kernel.name, unsafe { CStr::from_ptr(said) }.to_string_lossy());
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> Result<(), GpuError> {
+        Ok(())
+    }
 }
 
-pub fn output<T>(values: &mut [T]) -> Argument {
-    Argument::Pointer(values.as_mut_ptr().cast())
+/// A device that says it has fewer multiprocessors, so that sums are cut otherwise.
+pub struct Fewer {
+    device: Rc<dyn Gpu>,
+    multiprocessors: usize,
 }
 
-pub const NOTHING: Argument = Argument::Pointer(std::ptr::null());
+impl Fewer {
+    pub fn of(device: &Rc<dyn Gpu>, multiprocessors: usize) -> Rc<dyn Gpu> {
+        Rc::new(Fewer { device: Rc::clone(device), multiprocessors })
+    }
+}
 
-/// Runs a kernel on a grid, in the order of fibers and blocks that `seed` says. Panics where threads wait for each other
-/// in vain.
-pub fn launch(module: Module, kernel: &str, grid: [usize; 2], threads: u32, seed: u32, arguments: &[Argument]) {
-    type Run = unsafe extern "C" fn(*const u32, u32, u32, *mut *mut c_void) -> *const c_char;
-    let library = library(module);
-    let grid = [u32::try_from(grid[0]).unwrap(), u32::try_from(grid[1]).unwrap(), 1];
-    let mut places: Vec<*mut c_void> = arguments.iter().map(Argument::place).collect();
-    // SAFETY: the library was made from a file that defines this function with these arguments; those of the kernel are
-    // in its order and outlive the call.
-    let said = unsafe {
-        let run = library.get::<Run>(format!("run_{kernel}").as_bytes()).unwrap();
-        run(grid.as_ptr(), threads, seed, places.as_mut_ptr())
-    };
-    if !said.is_null() {
-        // SAFETY: what the library says is a C string of its own.
-        panic!("{kernel}: {}", unsafe { CStr::from_ptr(said) }.to_string_lossy());
+impl Gpu for Fewer {
+    fn name(&self) -> String {
+        self.device.name()
+    }
+
+    fn multiprocessors(&self) -> usize {
+        self.multiprocessors
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, GpuError> {
+        self.device.allocate(bytes)
+    }
+
+    unsafe fn free(&self, address: u64) {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.free(address) }
+    }
+
+    unsafe fn write(&self, to: u64, from: &[u8]) -> Result<(), GpuError> {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.write(to, from) }
+    }
+
+    unsafe fn read(&self, from: u64, to: &mut [u8]) -> Result<(), GpuError> {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.read(from, to) }
+    }
+
+    unsafe fn launch(&self, kernel: Kernel, grid: [usize; 2], arguments: &[Argument]) -> Result<(), GpuError> {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.launch(kernel, grid, arguments) }
+    }
+
+    fn wait(&self) -> Result<(), GpuError> {
+        self.device.wait()
     }
 }
 
 fn source_folder() -> PathBuf {
-    std::env::var_os("LINF_CUDA_SOURCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin/linf-train/cuda"), PathBuf::from)
+    // Of the package of the kernels, or of the one above it.
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = ["kernels", "src/cuda/kernels"].map(|folder| package.join(folder)).into_iter().find(|f| f.is_dir());
+    std::env::var_os("LINF_CUDA_SOURCE").map(PathBuf::from).or(found).unwrap()
 }
 
 fn library(module: Module) -> &'static Library {
@@ -98,7 +183,7 @@ fn library(module: Module) -> &'static Library {
 }
 
 /// Compiles a file unless that was done before, by the hash of all that goes into it.
-fn compile((file, power): Module) -> PathBuf {
+fn compile(Module { file, power }: Module) -> PathBuf {
     let folder = source_folder();
     let kernels = KERNELS.iter().find(|(of, _)| *of == file).unwrap().1;
     let names: Vec<String> = kernels.iter().map(|name| format!("K({name})")).collect();

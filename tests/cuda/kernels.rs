@@ -1,11 +1,16 @@
-//! The CUDA kernels, executed on the host, against our CPU kernels and the f64 reference.
+//! The CUDA kernels against our CPU kernels and the f64 reference: executed on the host, or, where LINF_TEST_DEVICE names
+//! one (`0`), on a device.
 
 #![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
 
 mod host;
 
-use host::Argument::{Float, Floats, Int, Long};
-use host::{Argument, NOTHING, Shape as Sizes, input, launch, output};
+use std::rc::Rc;
+
+use host::{Fewer, Host};
+use linf_cuda::{
+    AdamStep, Array, Cache, Decay, Device, DistanceOp, Gpu, SortDistances, add_bias, bounds, mean_shift, sort_bounds,
+};
 use linf_dist::{
     Adam, DistOp, Pool, Shape, Simd, SortOp, SortProfile, adam_step, decay_rows, interval, mean_shift_backward,
     mean_shift_forward, reference, sort_interval,
@@ -32,8 +37,28 @@ const POWERS: [f64; 19] = [
     4.0,
     f64::INFINITY,
 ];
-const WHOLE: [i32; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16];
-const NEGATIVE: u32 = 1 << 31;
+/// Where kernels run in these tests. On the host `seed` shuffles threads and blocks. More multiprocessors mean more slices
+/// of sums, 0 one alone.
+fn gpu(seed: u32, multiprocessors: usize) -> Rc<dyn Gpu> {
+    thread_local! {
+        static DEVICE: Option<Rc<dyn Gpu>> = std::env::var("LINF_TEST_DEVICE").ok().map(|index| {
+            Device::open(index.parse().expect("a number"), Cache::usual()).unwrap_or_else(|error| panic!("{error}"))
+        });
+    }
+    DEVICE.with(|device| match device {
+        None => Host::gpu(seed, multiprocessors),
+        Some(device) => Fewer::of(device, multiprocessors),
+    })
+}
+
+fn on(gpu: &Rc<dyn Gpu>, values: &[f32]) -> Array<f32> {
+    Array::of(gpu, values).unwrap()
+}
+
+/// What a kernel leaves out shows.
+fn unwritten(gpu: &Rc<dyn Gpu>, len: usize) -> Array<f32> {
+    on(gpu, &vec![f32::NAN; len])
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -67,19 +92,12 @@ struct Case {
     x: Vec<f32>,
     w: Vec<f32>,
     g: Vec<f32>,
-    /// Into how many slices the inputs, and the outputs of a backward pass, are cut at most.
-    slices: usize,
-    seed: u32,
-}
-
-/// What a backward pass needs.
-enum Saved {
-    Index(Vec<u32>),
-    Finite { inverse: Vec<f32>, scale: Option<Vec<f32>> },
+    gpu: Rc<dyn Gpu>,
 }
 
 impl Case {
-    fn new(shape: Shape, kind: Kind, slices: usize, seed: u32) -> Case {
+    /// More multiprocessors mean more slices of sums.
+    fn new(shape: Shape, kind: Kind, multiprocessors: usize, seed: u32) -> Case {
         let Shape { batch, inputs, outputs } = shape;
         let mut x = normals(u64::from(seed) * 3 + 1, batch * inputs);
         let mut w = normals(u64::from(seed) * 3 + 2, outputs * inputs);
@@ -104,89 +122,28 @@ impl Case {
                 }
             }
         }
-        Case { shape, x, w, g: normals(u64::from(seed) * 3, batch * outputs), slices, seed }
+        let g = normals(u64::from(seed) * 3, batch * outputs);
+        Case { shape, x, w, g, gpu: gpu(seed, multiprocessors) }
     }
 
-    fn sizes(&self) -> Argument {
-        sizes(self.shape)
-    }
-
-    fn pairs(&self) -> usize {
-        self.shape.batch * self.shape.outputs
-    }
-
-    /// y, and what the gradient needs.
-    fn forward(&self, p: f64) -> (Vec<f32>, Saved) {
-        let Case { shape, x, w, seed, .. } = self;
-        let (pairs, seed) = (self.pairs(), *seed);
-        let tiles = shape.batch.div_ceil(128) * shape.outputs.div_ceil(32);
-        let slice = shape.inputs.div_ceil(16).div_ceil(self.slices) * 16;
-        let slices = shape.inputs.div_ceil(slice);
-        let (grid, slice, count) = ([tiles, slices], Long(slice as i64), Int(slices as i32));
-        let each = [pairs.div_ceil(128), 1];
-        let parts = || vec![f32::NAN; slices * pairs];
-        let (mut y, mut inverse) = (vec![f32::NAN; pairs], vec![f32::NAN; pairs]);
-        let p32 = Float(p as f32);
+    /// y, dx and dw.
+    fn run(&self, p: f64) -> [Vec<f32>; 3] {
+        let Case { shape, gpu, .. } = self;
+        let (x, w, g) = (on(gpu, &self.x), on(gpu, &self.w), on(gpu, &self.g));
+        let [mut y, mut dx, mut dw] = [&self.g, &self.x, &self.w].map(|like| unwritten(gpu, like.len()));
+        let mut op = DistanceOp::new(gpu).unwrap();
+        op.forward(*shape, p, &x, &w, &mut y, false).unwrap();
+        let alone = y.to_vec().unwrap();
+        op.forward(*shape, p, &x, &w, &mut y, true).unwrap();
+        op.backward(&x, &w, &g, Some(&mut dx), &mut dw).unwrap();
+        let [y, dx, dw] = [y, dx, dw].map(|array| array.to_vec().unwrap());
         if p.is_infinite() {
-            let module = ("largest.cu", None);
-            let (mut maxima, mut tile, mut index) = (parts(), vec![u32::MAX; slices * pairs], vec![u32::MAX; pairs]);
-            let arguments = [input(x), input(w), output(&mut maxima), output(&mut tile), self.sizes(), slice];
-            launch(module, "largest_with_tile", grid, 128, seed, &arguments);
-            let arguments =
-                [input(&maxima), input(&tile), output(&mut y), output(&mut index), Long(pairs as i64), count];
-            launch(module, "join_largest", each, 128, seed, &arguments);
-            let arguments = [input(x), input(w), input(&y), output(&mut index), self.sizes()];
-            launch(module, "find_index", [(pairs * 16).div_ceil(128), 1], 128, seed, &arguments);
-            return (y, Saved::Index(index));
+            assert!(alone == y, "{shape:?}: the kernel that looks for no index has other maxima");
         }
-        if let Some(power) = plain_power(p) {
-            let module = ("sums.cu", Some(power));
-            let mut sums = parts();
-            launch(module, "sums", grid, 128, seed, &[input(x), input(w), output(&mut sums), self.sizes(), slice, p32]);
-            let (y_to, inverse_to) = (output(&mut y), output(&mut inverse));
-            let arguments = [input(&sums), input(x), input(w), y_to, inverse_to, self.sizes(), count, Float(p as f32)];
-            launch(module, "finish_sums", each, 128, seed, &arguments);
-            return (y, Saved::Finite { inverse, scale: None });
-        }
-        let module = ("norms.cu", None);
-        let (mut sums, mut inverses, mut scale) = (parts(), parts(), vec![f32::NAN; pairs]);
-        let least = Float(least(shape.inputs, p));
-        let (sums_to, inverses_to) = (output(&mut sums), output(&mut inverses));
-        let arguments = [input(x), input(w), sums_to, inverses_to, self.sizes(), slice, p32, least];
-        launch(module, "norms", grid, 128, seed, &arguments);
-        let to = [output(&mut y), output(&mut inverse), output(&mut scale)];
-        let arguments: Vec<Argument> = [input(&sums), input(&inverses)]
-            .into_iter()
-            .chain(to)
-            .chain([Long(pairs as i64), count, Float(p as f32)])
-            .collect();
-        launch(module, "finish_norms", each, 128, seed, &arguments);
-        (y, Saved::Finite { inverse, scale: Some(scale) })
-    }
-
-    fn backward(&self, p: f64, saved: &Saved) -> (Vec<f32>, Vec<f32>) {
-        let Case { shape, x, w, g, seed, .. } = self;
-        let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
-        let (inverse, scale) = match saved {
-            Saved::Index(index) => {
-                scatter(*shape, index, g, &[1.0], &mut dx, &mut dw, *seed);
-                return (dx, dw);
-            }
-            Saved::Finite { inverse, scale } => (inverse, scale),
-        };
-        let module = ("slopes.cu", Some(plain_power(p).unwrap_or(-1)));
-        let slice = shape.outputs.div_ceil(self.slices);
-        let slices = shape.outputs.div_ceil(slice);
-        let mut parts = vec![f32::NAN; slices * x.len()];
-        let least = if scale.is_some() { least(shape.inputs, p - 1.0) } else { 0.0 };
-        let scale = scale.as_ref().map_or(NOTHING, |scale| input(scale));
-        let from = [input(x), input(w), input(inverse), scale, input(g), output(&mut parts), output(&mut dw)];
-        let arguments: Vec<Argument> =
-            from.into_iter().chain([self.sizes(), Long(slice as i64), Float(p as f32), Float(least)]).collect();
-        launch(module, "slopes", [shape.inputs.div_ceil(32), slices], 256, *seed, &arguments);
-        let arguments = [input(&parts), output(&mut dx), Long(x.len() as i64), Int(slices as i32)];
-        launch(module, "join_sums", [x.len().div_ceil(128), 1], 128, *seed, &arguments);
-        (dx, dw)
+        let mut dw_alone = unwritten(gpu, dw.len());
+        op.backward(&x, &w, &g, None, &mut dw_alone).unwrap();
+        assert!(dw_alone.to_vec().unwrap() == dw, "{shape:?}: dw depends on whether dx is wanted");
+        [y, dx, dw]
     }
 
     /// Greatest sum of the magnitudes of what any coordinate of each row of dx, and of dw, is made of: the scale its
@@ -211,9 +168,8 @@ impl Case {
 
     /// Compares values and gradients with the f64 reference, and with our CPU kernels: at p = ∞ to the bit.
     fn check(&self, p: f64, what: &str) {
-        let what = format!("p = {p}, {:?}, {} slices, {what}", self.shape, self.slices);
-        let (y, saved) = self.forward(p);
-        let (dx, dw) = self.backward(p, &saved);
+        let what = format!("p = {p}, {:?}, {} multiprocessors, {what}", self.shape, self.gpu.multiprocessors());
+        let [y, dx, dw] = self.run(p);
         let expected = reference::forward(self.shape, p, &self.x, &self.w);
         let tolerance = if p.is_infinite() { 0.0 } else { 1e-6 };
         for (pair, (&y, &expected)) in y.iter().zip(&expected).enumerate() {
@@ -247,54 +203,13 @@ impl Case {
     }
 }
 
-fn sizes(shape: Shape) -> Argument {
-    Argument::Shape(Sizes(shape.batch as i64, shape.inputs as i64, shape.outputs as i64))
-}
-
-/// The POWER of the kernels that sum up plain powers; `None` where the largest difference is the reference.
-fn plain_power(p: f64) -> Option<i32> {
-    let whole = (p.fract() == 0.0).then_some(p as i32).filter(|p| WHOLE.contains(p));
-    whole.or((p < 16.0).then_some(0))
-}
-
-/// The share of the largest difference below which a power q is passed over: all such terms together are below 2⁻²⁰.
-fn least(inputs: usize, q: f64) -> f32 {
-    (2f64.powi(-20) / inputs as f64).powf(1.0 / q) as f32
-}
-
-fn scatter(shape: Shape, index: &[u32], g: &[f32], weights: &[f32], dx: &mut [f32], dw: &mut [f32], seed: u32) {
-    let Shape { batch, inputs, outputs } = shape;
-    let parts = inputs.div_ceil(2048);
-    let mut all = [0.0; 10];
-    all[..weights.len()].copy_from_slice(weights);
-    let count = weights.len() as i32;
-    for (to, rows, others, strides, sign) in
-        [(dx, batch, outputs, [outputs, 1], 1.0), (dw, outputs, batch, [1, outputs], -1.0)]
-    {
-        let [row, other] = strides.map(|stride| Long(stride as i64));
-        let arguments = [
-            input(index),
-            input(g),
-            output(to),
-            Long(inputs as i64),
-            Long(others as i64),
-            row,
-            other,
-            Floats(all),
-            Int(count),
-            Float(sign),
-        ];
-        launch(("scatter.cu", None), "scatter", [rows * parts, 1], 32, seed, &arguments);
-    }
-}
-
 #[test]
 fn every_power_and_kind_agrees_with_the_reference_and_the_cpu() {
     for (batch, inputs, outputs) in [(1, 1, 1), (7, 33, 10), (13, 70, 21)] {
         let shape = Shape { batch, inputs, outputs };
         for p in POWERS {
-            for (kind, slices) in KINDS.into_iter().zip([1, 3, 2, 1, 2, 3]) {
-                Case::new(shape, kind, slices, 7).check(p, &format!("{kind:?}"));
+            for (kind, multiprocessors) in KINDS.into_iter().zip([0, 1, 2, 0, 1, 33]) {
+                Case::new(shape, kind, multiprocessors, 7).check(p, &format!("{kind:?}"));
             }
         }
     }
@@ -302,10 +217,10 @@ fn every_power_and_kind_agrees_with_the_reference_and_the_cpu() {
 
 #[test]
 fn several_blocks_and_chunks_agree_too() {
-    for (batch, inputs, outputs, slices) in [(130, 17, 35, 2), (300, 20, 9, 1), (5, 40, 67, 3)] {
+    for (batch, inputs, outputs, multiprocessors) in [(130, 17, 35, 9), (300, 20, 9, 0), (5, 40, 67, 33)] {
         let shape = Shape { batch, inputs, outputs };
         for p in [3.0, 8.0, 9.5, 47.0, 1000.0, f64::INFINITY] {
-            Case::new(shape, Kind::Normal, slices, 5).check(p, "blocks");
+            Case::new(shape, Kind::Normal, multiprocessors, 5).check(p, "blocks");
         }
     }
 }
@@ -322,12 +237,13 @@ fn the_first_of_equal_maxima_has_the_gradient() {
         for first in 0..inputs {
             // Every coordinate from `first` on attains the maximum, with alternating signs.
             let x: Vec<f32> = (0..inputs).map(|i| if i < first { 0.5 } else { [2.0, -2.0][i % 2] }).collect();
-            for slices in [1, 3] {
-                let shape = Shape { batch: 1, inputs, outputs: 1 };
-                let case = Case { shape, x: x.clone(), w: vec![0.0; inputs], g: vec![3.0], slices, seed: 1 };
-                let (y, Saved::Index(index)) = case.forward(f64::INFINITY) else { panic!("no index") };
-                let sign = if x[first] < 0.0 { NEGATIVE } else { 0 };
-                assert_eq!((y[0], index[0]), (2.0, first as u32 | sign));
+            for multiprocessors in [0, 33] {
+                let (shape, gpu) = (Shape { batch: 1, inputs, outputs: 1 }, gpu(1, multiprocessors));
+                let case = Case { shape, x: x.clone(), w: vec![0.0; inputs], g: vec![3.0], gpu };
+                let [y, dx, _] = case.run(f64::INFINITY);
+                let expected: Vec<f32> =
+                    (0..inputs).map(|i| if i == first { 3f32.copysign(x[first]) } else { 0.0 }).collect();
+                assert_eq!((y[0], dx), (2.0, expected));
             }
         }
     }
@@ -338,10 +254,8 @@ fn bits_do_not_depend_on_the_order_of_threads_and_blocks() {
     let shape = Shape { batch: 140, inputs: 40, outputs: 37 };
     for p in [8.0, 9.5, 47.0, f64::INFINITY] {
         let bits = |seed| {
-            let case = Case { seed, ..Case::new(shape, Kind::Ties, 2, 9) };
-            let (y, saved) = case.forward(p);
-            let (dx, dw) = case.backward(p, &saved);
-            [y, dx, dw].concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+            let case = Case { gpu: gpu(seed, 9), ..Case::new(shape, Kind::Ties, 9, 9) };
+            case.run(p).concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
         };
         let expected = bits(0);
         assert!((1..4).all(|seed| bits(seed) == expected), "p = {p}");
@@ -355,13 +269,12 @@ fn bounds_are_those_of_the_cpu_to_the_bit() {
         for (seed, kind) in (1..).zip(KINDS) {
             let Case { x, w, .. } = Case::new(shape, kind, 1, seed);
             let (lo, hi): (Vec<f32>, Vec<f32>) = x.iter().map(|x| (x - 0.1, x + 0.1)).unzip();
-            let [mut lowest, mut highest, mut cpu_lowest, mut cpu_highest] =
-                [(); 4].map(|()| vec![f32::NAN; batch * outputs]);
-            let tiles = batch.div_ceil(128) * outputs.div_ceil(32);
-            let to = [output(&mut lowest), output(&mut highest)];
-            let arguments: Vec<Argument> =
-                [input(&lo), input(&hi), input(&w)].into_iter().chain(to).chain([sizes(shape)]).collect();
-            launch(("interval.cu", None), "bounds", [tiles, 1], 128, seed, &arguments);
+            let gpu = gpu(seed, 1);
+            let [mut lowest, mut highest] = [(); 2].map(|()| unwritten(&gpu, batch * outputs));
+            let (on_lo, on_hi, on_w) = (on(&gpu, &lo), on(&gpu, &hi), on(&gpu, &w));
+            bounds(&*gpu, shape, &on_lo, &on_hi, &on_w, &mut lowest, &mut highest).unwrap();
+            let [lowest, highest] = [lowest, highest].map(|array| array.to_vec().unwrap());
+            let [mut cpu_lowest, mut cpu_highest] = [(); 2].map(|()| vec![f32::NAN; batch * outputs]);
             interval(&Pool::new(1), Simd::best(), shape, &lo, &hi, &w, &mut cpu_lowest, &mut cpu_highest);
             assert!(lowest == cpu_lowest && highest == cpu_highest, "{kind:?}, {shape:?}");
         }
@@ -373,35 +286,27 @@ fn sort_neurons_and_their_gradients_and_bounds_are_those_of_the_cpu_to_the_bit()
     for (batch, inputs, outputs) in [(1, 1, 1), (7, 3, 10), (13, 70, 21), (40, 33, 18)] {
         let shape = Shape { batch, inputs, outputs };
         let profile = SortProfile::geometric(0.3, inputs);
-        let count = profile.weights().len();
-        let mut weights = [0.0; 10];
-        weights[..count].copy_from_slice(profile.weights());
         for (seed, kind) in (1..).zip(KINDS) {
-            let Case { x, w, g, .. } = Case::new(shape, kind, 1, seed);
-            let (module, pool, simd) = (("sort.cu", None), Pool::new(1), Simd::best());
-            let grid = [batch.div_ceil(32) * outputs.div_ceil(16), 1];
-            let (mut y, mut cpu_y) = (vec![f32::NAN; batch * outputs], vec![f32::NAN; batch * outputs]);
-            let mut index = vec![u32::MAX; batch * outputs * count];
-            let (to, rest) = ([output(&mut y), output(&mut index)], [sizes(shape), Floats(weights), Int(count as i32)]);
-            let arguments: Vec<Argument> = [input(&x), input(&w)].into_iter().chain(to).chain(rest).collect();
-            launch(module, "sort_largest", grid, 128, seed, &arguments);
+            let Case { x, w, g, gpu, .. } = Case::new(shape, kind, 1, seed);
+            let (pool, simd) = (Pool::new(1), Simd::best());
+            let [mut y, mut dx, mut dw] = [batch * outputs, x.len(), w.len()].map(|len| unwritten(&gpu, len));
+            let (on_x, on_w) = (on(&gpu, &x), on(&gpu, &w));
+            let mut op = SortDistances::new(&gpu, profile.clone()).unwrap();
+            op.forward(shape, &on_x, &on_w, &mut y).unwrap();
+            op.backward(&on(&gpu, &g), Some(&mut dx), &mut dw).unwrap();
+            let [y, dx, dw] = [y, dx, dw].map(|array| array.to_vec().unwrap());
+            let [mut cpu_y, mut cpu_dx, mut cpu_dw] = [&y, &x, &w].map(|like| vec![f32::NAN; like.len()]);
             let mut op = SortOp::new(simd, profile.clone());
             op.forward(&pool, shape, &x, &w, &mut cpu_y, true);
-            assert!(y == cpu_y, "{kind:?}, {shape:?}");
-            let [mut dx, mut cpu_dx] = [(); 2].map(|()| vec![f32::NAN; x.len()]);
-            let [mut dw, mut cpu_dw] = [(); 2].map(|()| vec![f32::NAN; w.len()]);
-            scatter(shape, &index, &g, profile.weights(), &mut dx, &mut dw, seed);
             op.backward(&pool, &g, Some(&mut cpu_dx), Some(&mut cpu_dw));
-            assert!(dx == cpu_dx && dw == cpu_dw, "{kind:?}, {shape:?}");
+            assert!(y == cpu_y && dx == cpu_dx && dw == cpu_dw, "{kind:?}, {shape:?}");
 
             let (lo, hi): (Vec<f32>, Vec<f32>) = x.iter().map(|x| (x - 0.1, x + 0.1)).unzip();
-            let [mut low, mut high, mut cpu_low, mut cpu_high] = [(); 4].map(|()| vec![f32::NAN; batch * outputs]);
-            for (kernel, to) in [("sort_lowest", &mut low), ("sort_highest", &mut high)] {
-                let from = [input(&lo), input(&hi), input(&w), output(to)];
-                let rest = [sizes(shape), Floats(weights), Int(count as i32)];
-                let arguments: Vec<Argument> = from.into_iter().chain(rest).collect();
-                launch(module, kernel, grid, 128, seed, &arguments);
-            }
+            let [mut low, mut high] = [(); 2].map(|()| unwritten(&gpu, batch * outputs));
+            let (on_lo, on_hi) = (on(&gpu, &lo), on(&gpu, &hi));
+            sort_bounds(&*gpu, &profile, shape, &on_lo, &on_hi, &on_w, &mut low, &mut high).unwrap();
+            let [low, high] = [low, high].map(|array| array.to_vec().unwrap());
+            let [mut cpu_low, mut cpu_high] = [(); 2].map(|()| vec![f32::NAN; batch * outputs]);
             sort_interval(&pool, simd, &profile, shape, &lo, &hi, &w, &mut cpu_low, &mut cpu_high);
             assert!(low == cpu_low && high == cpu_high, "{kind:?}, {shape:?}");
         }
@@ -411,42 +316,56 @@ fn sort_neurons_and_their_gradients_and_bounds_are_those_of_the_cpu_to_the_bit()
 #[test]
 fn mean_shift_is_that_of_the_cpu_to_the_bit() {
     for (batch, outputs) in [(1, 1), (3, 5), (33, 32), (300, 70)] {
-        let y = normals(batch as u64, batch * outputs);
-        let (mut ours, mut running) = (y.clone(), vec![2.0; outputs]);
-        let arguments = |y: &mut [f32], running: Argument| {
-            [output(y), running, Long(batch as i64), Long(outputs as i64), Float(0.9), Float(1.0 - 0.9f32)]
-        };
-        let grid = [outputs.div_ceil(32), 1];
-        let (module, running_to) = (("mean_shift.cu", None), output(&mut running));
-        launch(module, "mean_shift", grid, 256, 3, &arguments(&mut ours, running_to));
+        let (gpu, y) = (gpu(3, 1), normals(batch as u64, batch * outputs));
+        let (mut ours, mut running) = (on(&gpu, &y), on(&gpu, &vec![2.0; outputs]));
+        mean_shift(&*gpu, batch, outputs, &mut ours, Some((&mut running, 0.9))).unwrap();
         let (mut cpu, mut means) = (y.clone(), vec![0.0; outputs]);
         mean_shift_forward(&Pool::new(1), Simd::best(), batch, &mut cpu, &mut means);
-        assert!(ours == cpu);
+        assert!(ours.to_vec().unwrap() == cpu);
+        let running = running.to_vec().unwrap();
         assert!(running.iter().zip(&means).all(|(running, mean)| *running == 0.9 * 2.0 + (1.0 - 0.9f32) * mean));
-        let mut gradient = y.clone();
-        launch(module, "mean_shift", grid, 256, 4, &arguments(&mut gradient, NOTHING));
+        let mut gradient = on(&gpu, &y);
+        mean_shift(&*gpu, batch, outputs, &mut gradient, None).unwrap();
         let mut cpu = y.clone();
         mean_shift_backward(&Pool::new(1), Simd::best(), batch, &mut cpu);
-        assert!(gradient == cpu);
-        let (mut biased, bias) = (y.clone(), normals(1, outputs));
-        let all = [output(&mut biased), input(&bias), Long(y.len() as i64), Long(outputs as i64)];
-        launch(module, "add_bias", [y.len().div_ceil(128), 1], 128, 1, &all);
+        assert!(gradient.to_vec().unwrap() == cpu);
+        let (mut biased, bias) = (on(&gpu, &y), normals(1, outputs));
+        add_bias(&*gpu, batch, outputs, &mut biased, &on(&gpu, &bias)).unwrap();
+        let biased = biased.to_vec().unwrap();
         assert!(biased.iter().enumerate().all(|(k, value)| *value == y[k] + bias[k % outputs]));
     }
 }
 
-/// The constants of Adam as the kernels take them.
-fn adam_argument(adam: &Adam, lr: f32, step: i32) -> Argument {
-    let correction = |beta: f32| 1.0 - f64::from(beta).powi(step);
-    let rate = (f64::from(lr) / correction(adam.beta1)) as f32;
-    let root = (1.0 / correction(adam.beta2).sqrt()) as f32;
-    let Adam { beta1, beta2, eps } = *adam;
-    Floats([beta1, 1.0 - beta1, beta2, 1.0 - beta2, rate, root, eps, 0.0, 0.0, 0.0])
+/// A parameter on the device and on the CPU.
+struct Moved {
+    w: Vec<f32>,
+    m: Vec<f32>,
+    v: Vec<f32>,
+    finite: bool,
+}
+
+const ADAM: Adam = Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10 };
+
+/// Step 4 of Adam on the device.
+fn on_device(seed: u32, decay: Decay, w: &[f32], g: &[f32], m: &[f32], v: &[f32]) -> Moved {
+    let gpu = gpu(seed, 1);
+    let [mut w, g, mut m, mut v] = [w, g, m, v].map(|values| on(&gpu, values));
+    let mut bad = Array::of(&gpu, &[0i32]).unwrap();
+    let step = AdamStep { adam: ADAM, lr: 0.03, step: 4 };
+    step.apply(&*gpu, decay, &mut w, &g, &mut m, &mut v, &mut bad).unwrap();
+    let [w, m, v] = [w, m, v].map(|array| array.to_vec().unwrap());
+    Moved { w, m, v, finite: bad.to_vec().unwrap() == [0] }
+}
+
+/// The same on the CPU, for a w that has decayed.
+fn on_cpu(mut w: Vec<f32>, g: &[f32], m: &[f32], v: &[f32]) -> Moved {
+    let (mut m, mut v) = (m.to_vec(), v.to_vec());
+    let finite = adam_step(&Pool::new(1), Simd::best(), &ADAM, 0.03, 4, &mut w, g, &mut m, &mut v);
+    Moved { w, m, v, finite }
 }
 
 #[test]
 fn adam_and_its_decay_are_those_of_the_cpu() {
-    let (pool, simd, adam) = (Pool::new(1), Simd::best(), Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10 });
     for inputs in [1, 2, 7, 45, 600] {
         for p in [1.0, 2.0, 3.0, 8.5, 300.0, 1000.0, f64::INFINITY] {
             for amount in [0.0, 0.01] {
@@ -456,23 +375,18 @@ fn adam_and_its_decay_are_those_of_the_cpu() {
                 w[2 * inputs + inputs / 3] = 9.0;
                 w[3 * inputs - 1] = -9.0;
                 let norm = w.chunks(inputs).map(|row| row.iter().map(|w| w.abs()).sum()).fold(0.0, f32::max);
-                let g = normals(4, 3 * inputs);
-                let (mut m, mut v) = (normals(5, 3 * inputs), vec![0.5; 3 * inputs]);
-                let (mut cpu_w, mut cpu_m, mut cpu_v, mut bad) = (w.clone(), m.clone(), v.clone(), [0i32]);
-                let to = [output(&mut w), input(&g), output(&mut m), output(&mut v)];
-                let rest = [Long(inputs as i64), Float(p as f32), Float(amount), adam_argument(&adam, 0.03, 4)];
-                let arguments: Vec<Argument> = to.into_iter().chain(rest).chain([output(&mut bad)]).collect();
-                launch(("adam.cu", None), "adam_rows", [3, 1], 256, 6, &arguments);
+                let (g, m, v) = (normals(4, 3 * inputs), normals(5, 3 * inputs), vec![0.5; 3 * inputs]);
+                let ours = on_device(6, Decay::Rows { inputs, p, amount }, &w, &g, &m, &v);
                 if amount > 0.0 {
-                    decay_rows(&pool, simd, p, amount, inputs, &mut cpu_w);
+                    decay_rows(&Pool::new(1), Simd::best(), p, amount, inputs, &mut w);
                 }
-                assert!(adam_step(&pool, simd, &adam, 0.03, 4, &mut cpu_w, &g, &mut cpu_m, &mut cpu_v));
-                assert!(m == cpu_m && v == cpu_v && bad == [0]);
+                let cpu = on_cpu(w, &g, &m, &v);
+                assert!(ours.finite && cpu.finite && ours.m == cpu.m && ours.v == cpu.v);
                 // Without a power the bits are the same; with one, sums are in another order, and a row decays by up to
                 // `amount` of its norm.
                 let exact = amount == 0.0 || p == 2.0 || p.is_infinite() || inputs == 1;
                 let tolerance = if exact { 0.0 } else { 3e-6 * (1.0 + amount * norm) };
-                let apart = w.iter().zip(&cpu_w).fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()));
+                let apart = ours.w.iter().zip(&cpu.w).fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()));
                 assert!(apart <= tolerance, "p = {p}, {inputs} inputs, decay {amount}: {apart:e}");
             }
         }
@@ -481,22 +395,25 @@ fn adam_and_its_decay_are_those_of_the_cpu() {
 
 #[test]
 fn adam_of_a_whole_parameter_says_what_is_not_finite() {
-    let (pool, simd, adam) = (Pool::new(1), Simd::best(), Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10 });
     for spoilt in [None, Some(f32::NAN), Some(f32::INFINITY)] {
-        let (mut w, mut g) = (normals(3, 300), normals(4, 300));
+        let (w, mut g) = (normals(3, 300), normals(4, 300));
         if let Some(spoilt) = spoilt {
             g[299] = spoilt;
         }
-        let (mut m, mut v, mut bad) = (vec![0.1; 300], vec![0.2; 300], [0i32]);
-        let mut cpu: Vec<f32> = w.iter().map(|w| 0.9 * w).collect();
-        let (mut cpu_m, mut cpu_v) = (m.clone(), v.clone());
-        let to = [output(&mut w), input(&g), output(&mut m), output(&mut v), Long(300)];
-        let rest = [Float(0.9), adam_argument(&adam, 0.03, 2), output(&mut bad)];
-        let arguments: Vec<Argument> = to.into_iter().chain(rest).collect();
-        launch(("adam.cu", None), "adam_all", [3, 1], 128, 5, &arguments);
-        let finite = adam_step(&pool, simd, &adam, 0.03, 2, &mut cpu, &g, &mut cpu_m, &mut cpu_v);
-        assert_eq!(bad, [i32::from(!finite)]);
-        assert_eq!(finite, spoilt.is_none());
-        assert!(w[..299] == cpu[..299]);
+        let (m, v) = (vec![0.1; 300], vec![0.2; 300]);
+        let ours = on_device(5, Decay::All { kept: 0.9 }, &w, &g, &m, &v);
+        let cpu = on_cpu(w.iter().map(|w| 0.9 * w).collect(), &g, &m, &v);
+        assert_eq!((ours.finite, cpu.finite), (spoilt.is_none(), spoilt.is_none()));
+        assert!(ours.w[..299] == cpu.w[..299] && ours.m[..299] == cpu.m[..299] && ours.v[..299] == cpu.v[..299]);
     }
+}
+
+#[test]
+fn memory_that_is_full_is_an_error_that_says_so() {
+    let gpu = Host::with_room(0, 1, 4000);
+    let (x, w) = (on(&gpu, &[1.0; 20]), on(&gpu, &[2.0; 20]));
+    let mut y = unwritten(&gpu, 400);
+    let shape = Shape { batch: 20, inputs: 1, outputs: 20 };
+    let error = DistanceOp::new(&gpu).unwrap().forward(shape, 8.0, &x, &w, &mut y, true).unwrap_err();
+    assert!(error.to_string().starts_with("out of memory on the host"), "{error}");
 }

@@ -1,66 +1,86 @@
 //! Which engine a run gets.
 
+use std::rc::Rc;
+
 use anyhow::{Context, bail};
+use linf::dataset::DatasetId;
 use linf::dist::Simd;
-use linf::experiment::{Adam, Device};
-use linf::net::{CpuEngine, Engine, NetState};
+use linf::experiment::{Adam, Config, Device};
+use linf::net::{CpuEngine, CudaEngine, Engine, Evaluator, NetState};
+use linf_cuda::{Cache, Gpu, devices};
 
-use crate::torch_engine::TorchEngine;
+/// What a run trains on and is measured by.
+pub struct Machine {
+    /// Has the net.
+    pub engine: Box<dyn Engine>,
+    /// On the same device.
+    pub evaluator: Evaluator,
+}
 
-/// The engine for the config's device, with `state` on it. Where that is "auto", `given` is what the dispatcher found.
-pub fn engine(
-    device: Device,
-    given: Option<Device>,
-    threads: usize,
-    adam: Adam,
-    state: NetState,
-) -> anyhow::Result<Box<dyn Engine>> {
-    let cpu = |state| -> anyhow::Result<Box<dyn Engine>> {
-        let simd = Simd::detect().context("choosing the kernels")?;
-        Ok(Box::new(CpuEngine::new(state, adam, threads, simd)))
-    };
-    match device {
-        Device::Cpu => cpu(state),
-        Device::Auto => {
-            let wanted = if let Some(Device::Cuda(index)) = given { index } else { 0 };
-            match cuda_devices() {
-                Ok(count) if count > wanted && state.beyond_plain().is_none() => {
-                    torch(tch::Device::Cuda(wanted), adam, state)
+impl Machine {
+    /// For the config's device, with `state` on it. Where that is "auto", `given` is what the dispatcher found.
+    pub fn new(config: &Config, given: Option<Device>, state: NetState) -> anyhow::Result<Machine> {
+        let (adam, dataset) = (config.train.adam, config.data.dataset);
+        match config.resources.device {
+            Device::Cpu => cpu(config, state),
+            Device::LibtorchCpu => libtorch(config, state),
+            Device::Cuda(index) => {
+                if let Some(what) = state.beyond_plain() {
+                    bail!(
+                        "CUDA trains plain dense distance nets alone, and this one has {what}. \
+                         Take resources.device = \"cpu\""
+                    );
                 }
-                _ => cpu(state),
+                cuda(index, threads(config), dataset, adam, state)
             }
-        }
-        Device::LibtorchCpu => torch(tch::Device::Cpu, adam, state),
-        Device::Cuda(index) => {
-            let count = cuda_devices().context("opening CUDA")?;
-            if index >= count {
-                bail!(
-                    "cuda:{index} does not exist: this machine shows {count} CUDA devices. Take resources.device = \"cpu\""
-                );
+            Device::Auto => {
+                let wanted = if let Some(Device::Cuda(index)) = given { index } else { 0 };
+                if state.beyond_plain().is_none() && devices().is_ok_and(|count| wanted < count) {
+                    cuda(wanted, threads(config), dataset, adam, state)
+                } else {
+                    cpu(config, state)
+                }
             }
-            torch(tch::Device::Cuda(index), adam, state)
         }
     }
 }
 
-fn torch(device: tch::Device, adam: Adam, state: NetState) -> anyhow::Result<Box<dyn Engine>> {
+fn threads(config: &Config) -> usize {
+    config.resources.threads
+}
+
+fn evaluator(dataset: DatasetId, threads: usize) -> anyhow::Result<Evaluator> {
+    Ok(Evaluator::new(dataset, threads, Simd::detect().context("choosing the kernels")?))
+}
+
+fn cpu(config: &Config, state: NetState) -> anyhow::Result<Machine> {
+    let simd = Simd::detect().context("choosing the kernels")?;
+    let engine = Box::new(CpuEngine::new(state, config.train.adam, threads(config), simd));
+    Ok(Machine { engine, evaluator: evaluator(config.data.dataset, threads(config))? })
+}
+
+fn cuda(index: usize, threads: usize, dataset: DatasetId, adam: Adam, state: NetState) -> anyhow::Result<Machine> {
+    let opening = || format!("opening cuda:{index}");
+    let gpu: Rc<dyn Gpu> = linf_cuda::Device::open(index, Cache::usual()).with_context(opening)?;
+    let place = format!("cuda:{index}, {}", gpu.name());
+    let engine = CudaEngine::new(&gpu, place, state, adam).context("moving the net to the device")?;
+    let evaluator = evaluator(dataset, threads)?.on_device(&gpu).with_context(opening)?;
+    Ok(Machine { engine: Box::new(engine), evaluator })
+}
+
+#[cfg(feature = "torch")]
+fn libtorch(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     if let Some(what) = state.beyond_plain() {
         bail!(
             "libtorch trains plain dense distance nets alone, and this one has {what}. Take resources.device = \"cpu\""
         );
     }
-    let engine = TorchEngine::new(state, adam, device).with_context(|| format!("moving the net to {device:?}"))?;
-    Ok(Box::new(engine))
+    let engine =
+        crate::torch_engine::TorchEngine::new(state, config.train.adam).context("moving the net to libtorch")?;
+    Ok(Machine { engine: Box::new(engine), evaluator: evaluator(config.data.dataset, threads(config))? })
 }
 
-/// How many CUDA devices there are. libtorch's CUDA half is opened only when somebody asks: the CPU-only libtorch has
-/// none, and on a machine with one it takes most of a second.
-fn cuda_devices() -> anyhow::Result<usize> {
-    // SAFETY: the name is a C string, and loading libtorch_cuda runs only its own initialisers, which libtorch is made
-    // for; the handle is kept for ever, as the library must stay.
-    let handle = unsafe { libc::dlopen(c"libtorch_cuda.so".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    if handle.is_null() {
-        bail!("this libtorch has no CUDA part (libtorch_cuda.so cannot be opened). Take resources.device = \"cpu\"");
-    }
-    Ok(usize::try_from(tch::Cuda::device_count()).unwrap_or(0))
+#[cfg(not(feature = "torch"))]
+fn libtorch(_: &Config, _: NetState) -> anyhow::Result<Machine> {
+    bail!("this linf-train was built without libtorch. Take resources.device = \"cpu\"")
 }

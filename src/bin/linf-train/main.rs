@@ -1,7 +1,8 @@
 //! The worker of one run: trains it, measures it, writes everything into the run's own folder, and leaves.
 //!
 //! Started by the dispatcher, never by hand; its output goes to the run's `train.log`. It reads its orders from the
-//! catalog and writes only its run file and checkpoints. It is the one program that links libtorch.
+//! catalog and writes only its run file and checkpoints. It is the one program that links libtorch, where it is built with
+//! it.
 
 mod checkpoints;
 mod device;
@@ -10,6 +11,7 @@ mod images;
 mod job;
 mod past;
 mod steering;
+#[cfg(feature = "torch")]
 mod torch_engine;
 mod training;
 

@@ -1,12 +1,11 @@
-//! Training on libtorch, for CUDA devices.
+//! Training on libtorch: the independent check of our kernels.
 //!
 //! Plain libtorch operations in bounded chunks, with the gradients of arXiv 2102.05363 written out: small and obviously
-//! right rather than fast. The loss on `[B, C]` is computed on the host by the same code as for the CPU. The same engine
-//! runs on libtorch's CPU device, where tests hold it against our kernels.
+//! right rather than fast. The loss on `[B, C]` is computed by the same code as for our kernels.
 
 use linf::experiment::{Adam, PNorm};
 use linf::net::{Batch, Engine, LayerShape, Loss, NetState, StepError, StepPoint, StepStats, Trained};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// Elements of the largest temporary, `[B, outputs of the chunk, inputs]`: 256 MB of float32.
 const CHUNK_ELEMENTS: usize = 1 << 26;
@@ -15,15 +14,14 @@ const MEAN_DECAY: f64 = 0.9;
 /// Smallest distance that is divided by.
 const FLOOR: f64 = 1e-10;
 
-/// A net on a libtorch device.
+/// A net of libtorch's tensors.
 pub struct TorchEngine {
-    device: Device,
     adam: Adam,
     layers: Vec<Layer>,
     bias: Parameter,
     scalar: Parameter,
     loss: Loss,
-    /// The host's copy, refreshed by `state`.
+    /// A copy, refreshed by `state`.
     host: NetState,
 }
 
@@ -34,7 +32,7 @@ struct Layer {
     mean: Option<Tensor>,
 }
 
-/// A parameter and Adam's moments, on the device.
+/// A parameter and Adam's moments.
 struct Parameter {
     value: Tensor,
     m: Tensor,
@@ -51,19 +49,18 @@ enum Saved {
 }
 
 impl TorchEngine {
-    /// Moves a net to a device.
-    pub fn new(host: NetState, adam: Adam, device: Device) -> Result<TorchEngine, TchError> {
+    /// Moves a net to libtorch.
+    pub fn new(host: NetState, adam: Adam) -> Result<TorchEngine, TchError> {
         let layers = host.layers.iter().map(|layer| {
             let (inputs, outputs) = (layer.shape.inputs(), layer.shape.outputs());
-            let mean = (!layer.mean.is_empty()).then(|| upload(&layer.mean, &[outputs], device)).transpose()?;
-            Ok(Layer { shape: layer.shape, weight: Parameter::new(&layer.weight, &[outputs, inputs], device)?, mean })
+            let mean = (!layer.mean.is_empty()).then(|| upload(&layer.mean, &[outputs])).transpose()?;
+            Ok(Layer { shape: layer.shape, weight: Parameter::new(&layer.weight, &[outputs, inputs])?, mean })
         });
         Ok(TorchEngine {
-            device,
             adam,
             layers: layers.collect::<Result<_, TchError>>()?,
-            bias: Parameter::new(&host.bias, &[host.bias.value.len()], device)?,
-            scalar: Parameter::new(&host.scalar, &[1], device)?,
+            bias: Parameter::new(&host.bias, &[host.bias.value.len()])?,
+            scalar: Parameter::new(&host.scalar, &[1])?,
             loss: Loss::default(),
             host,
         })
@@ -71,7 +68,7 @@ impl TorchEngine {
 
     fn try_step(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<Option<String>, TchError> {
         let size = batch.labels.len();
-        let mut inputs = vec![upload(batch.images, &[size, self.layers[0].shape.inputs()], self.device)?];
+        let mut inputs = vec![upload(batch.images, &[size, self.layers[0].shape.inputs()])?];
         let mut saved = Vec::new();
         for layer in &mut self.layers {
             let (mut output, keep) = forward(&inputs[inputs.len() - 1], &layer.weight.value, point.p)?;
@@ -96,7 +93,7 @@ impl TorchEngine {
         self.host.step += 1;
         let rate = Rate { adam: self.adam, lr: point.lr, step: self.host.step };
         let classes = self.bias.value.size()[0] as usize;
-        let mut upstream = upload(&self.loss.gradient, &[size, classes], self.device)?;
+        let mut upstream = upload(&self.loss.gradient, &[size, classes])?;
         let bias_gradient = upstream.f_sum_dim_intlist(&[0i64][..], false, Kind::Float)?;
         let mut gradients = Vec::new();
         for (index, layer) in self.layers.iter().enumerate().rev() {
@@ -121,7 +118,7 @@ impl TorchEngine {
         if point.objective.lambda() > 0.0 {
             self.scalar.decay(point.scalar_lr * self.adam.head_decay)?;
         }
-        let scalar_gradient = upload(&[self.loss.scalar_gradient as f32], &[1], self.device)?;
+        let scalar_gradient = upload(&[self.loss.scalar_gradient as f32], &[1])?;
         self.scalar.adam(&scalar_gradient, &Rate { lr: point.scalar_lr, ..rate })?;
         Ok(None)
     }
@@ -152,10 +149,7 @@ impl Engine for TorchEngine {
     }
 
     fn device(&self) -> String {
-        match self.device {
-            Device::Cuda(index) => format!("cuda:{index}, libtorch"),
-            _ => "CPU, libtorch".into(),
-        }
+        "CPU, libtorch".into()
     }
 }
 
@@ -171,8 +165,8 @@ struct Rate {
 }
 
 impl Parameter {
-    fn new(host: &Trained, shape: &[usize], device: Device) -> Result<Parameter, TchError> {
-        let upload = |data| upload(data, shape, device);
+    fn new(host: &Trained, shape: &[usize]) -> Result<Parameter, TchError> {
+        let upload = |data| upload(data, shape);
         Ok(Parameter { value: upload(&host.value)?, m: upload(&host.m)?, v: upload(&host.v)? })
     }
 
@@ -229,13 +223,13 @@ impl Parameter {
     }
 }
 
-fn upload(data: &[f32], shape: &[usize], device: Device) -> Result<Tensor, TchError> {
+fn upload(data: &[f32], shape: &[usize]) -> Result<Tensor, TchError> {
     let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
-    Tensor::f_from_slice(data)?.f_reshape(shape)?.f_to_device(device)
+    Tensor::f_from_slice(data)?.f_reshape(shape)
 }
 
 fn download(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    Vec::<f32>::try_from(&tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_view(-1)?)
+    Vec::<f32>::try_from(&tensor.f_contiguous()?.f_view(-1)?)
 }
 
 fn is_finite(tensor: &Tensor) -> Result<bool, TchError> {
@@ -370,7 +364,7 @@ mod tests {
                 eps: 0.3,
             };
             let batch = Batch { images: &images, labels: &labels };
-            let mut torch = TorchEngine::new(net(), Adam::default(), Device::Cpu).unwrap();
+            let mut torch = TorchEngine::new(net(), Adam::default()).unwrap();
             let mut cpu = CpuEngine::new(net(), Adam::default(), 2, Simd::detect().unwrap());
             let (theirs, ours) = (torch.step(batch, &point).unwrap(), cpu.step(batch, &point).unwrap());
             assert!((ours.loss - theirs.loss).abs() < 1e-5, "p = {p}: loss {} ≠ {}", ours.loss, theirs.loss);
@@ -392,7 +386,7 @@ mod tests {
         random::fill_normal(4, 0, &mut images);
         let labels: Vec<u8> = (0..BATCH).map(|i| (i % 5) as u8).collect();
         let batch = Batch { images: &images, labels: &labels };
-        let mut torch = TorchEngine::new(net(), Adam::default(), Device::Cpu).unwrap();
+        let mut torch = TorchEngine::new(net(), Adam::default()).unwrap();
         let mut cpu = CpuEngine::new(net(), Adam::default(), 1, Simd::detect().unwrap());
         let point = StepPoint {
             p: PNorm::new(8.0).unwrap(),
@@ -430,7 +424,7 @@ mod tests {
             // Adam's part of the step is far smaller than the decay, whatever its gradients round to.
             let adam = Adam { eps: 1e6, ..adam };
             let point = StepPoint { p: PNorm::new(p).unwrap(), lr: 1.0, scalar_lr: 1.0, objective, eps: 0.3 };
-            let mut torch = TorchEngine::new(net(), adam, Device::Cpu).unwrap();
+            let mut torch = TorchEngine::new(net(), adam).unwrap();
             let mut cpu = CpuEngine::new(net(), adam, 2, Simd::detect().unwrap());
             torch.step(batch, &point).unwrap();
             cpu.step(batch, &point).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use linf::dispatch::{Helm, Order, WorkerSession};
-use linf::dist::{self, Simd};
+use linf::dist;
 use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, StepError};
 use linf::store::{
@@ -17,7 +17,7 @@ use linf::store::{
 };
 
 use crate::checkpoints::{Checkpoints, Stamp};
-use crate::device;
+use crate::device::Machine;
 use crate::feed::Feed;
 use crate::job::{Job, Position};
 use crate::past::{Best, Past};
@@ -116,10 +116,7 @@ fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Res
         }
     }
     let best = past.best(&job, &position);
-    let resources = &config.resources;
-    let engine = device::engine(resources.device, given, resources.threads, config.train.adam, state)?;
-    let simd = Simd::detect().context("choosing the kernels")?;
-    let evaluator = Evaluator::new(config.data.dataset, resources.threads, simd);
+    let Machine { engine, evaluator } = Machine::new(config, given, state)?;
     let helm = Helm::new(past.steering, position.step);
     job.schedules = Schedules::new(config).steered(helm.in_force());
     let found = past.lost.map(|why| (why, past.checkpoints));
@@ -299,7 +296,7 @@ impl Training<'_> {
         let step = self.position.step;
         let done = step / self.job.images.epoch_steps;
         let point = self.job.point(step - 1);
-        let scalar = self.engine.state()?.scalar.value[0];
+        let scalar = self.engine.scalar()?;
         let samples = self.job.images.own as f64;
         let position = &mut self.position;
         self.writer.epoch(EpochRow {

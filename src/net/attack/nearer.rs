@@ -13,6 +13,7 @@ impl Evaluator {
     /// halving, such that the example cut down to that radius still has another class: the robust radius of that sample is
     /// no larger.
     pub fn nearer(&mut self, net: &NetState, split: &Split, examples: &[(u32, Vec<f32>)]) -> Vec<f64> {
+        self.begin();
         let mut distances = Vec::with_capacity(examples.len());
         for chunk in chunks(examples.len()) {
             let examples = &examples[chunk];

@@ -1,0 +1,136 @@
+//! Compiled kernels on disk, by all that goes into them and the architecture. The driver's version is no part of it:
+//! machine code is the device's own.
+
+use std::path::{Path, PathBuf};
+
+use crate::module::{HEADERS, Module};
+use crate::{GpuError, Nvrtc};
+
+/// Where compiled kernels are kept.
+pub struct Cache {
+    /// Looked into first: kernels that came with the program.
+    shipped: Option<PathBuf>,
+    /// Looked into and written to; absent where the system names no place.
+    own: Option<PathBuf>,
+}
+
+/// Machine code, and whether it had been compiled before.
+pub struct Ready {
+    /// A cubin.
+    pub code: Vec<u8>,
+    /// Else NVRTC was asked.
+    pub cached: bool,
+}
+
+impl Cache {
+    /// The folder `cuda` beside the program or above it, and `linf-tui/cuda` in $XDG_CACHE_HOME or `~/.cache`.
+    pub fn usual() -> Cache {
+        let program = std::env::current_exe().unwrap_or_default();
+        let shipped = program.ancestors().skip(1).take(2).map(|above| above.join("cuda")).find(|cuda| cuda.is_dir());
+        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|base| base.is_absolute());
+        let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+        Cache { shipped, own: base.map(|base| base.join("linf-tui/cuda")) }
+    }
+
+    /// One folder.
+    pub fn at(folder: &Path) -> Cache {
+        Cache { shipped: None, own: Some(folder.to_owned()) }
+    }
+
+    /// A module's code for an architecture: kept from before, or compiled now and kept. `nvrtc` opens the compiler, if it
+    /// comes to that.
+    ///
+    /// # Errors
+    /// There is no compiler, or it fails. That the code cannot be kept is none.
+    pub fn get(
+        &self,
+        module: Module,
+        architecture: &str,
+        nvrtc: impl FnOnce() -> Result<Option<Nvrtc>, GpuError>,
+    ) -> Result<Ready, GpuError> {
+        let name = file_name(module, architecture);
+        let kept = [&self.shipped, &self.own].into_iter().flatten().find_map(|folder| read(&folder.join(&name)));
+        if let Some(code) = kept {
+            return Ok(Ready { code, cached: true });
+        }
+        let Some(nvrtc) = nvrtc()? else {
+            return Err(GpuError::NoNvrtc { architecture: architecture.to_owned() });
+        };
+        let code = nvrtc.compile(module, architecture)?;
+        if let Some(folder) = &self.own {
+            // A full disk or a home that cannot be written to costs the time of compiling again, and nothing else.
+            let _ = write(folder, &name, &code);
+        }
+        Ok(Ready { code, cached: false })
+    }
+}
+
+/// `norms-sm_90-0123456789abcdef.cubin`
+fn file_name(module: Module, architecture: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let parts = HEADERS.iter().map(|(_, text)| (*text).to_owned()).chain([module.source().to_owned()]);
+    for part in parts.chain(module.options()) {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    let stem = module.file.trim_end_matches(".cu");
+    let power = module.power.map_or_else(String::new, |power| format!("-{power}"));
+    format!("{stem}{power}-{architecture}-{}.cubin", &hasher.finalize().to_hex()[..16])
+}
+
+/// The code of a file that is whole: its last 32 bytes are the hash of those before.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = std::fs::read(path).ok()?;
+    let length = bytes.len().checked_sub(blake3::OUT_LEN)?;
+    let hash = bytes.split_off(length);
+    (blake3::hash(&bytes).as_bytes() == hash.as_slice()).then_some(bytes)
+}
+
+fn write(folder: &Path, name: &str, code: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let part = folder.join(format!("{name}.{}.part", std::process::id()));
+    let whole = [code, blake3::hash(code).as_bytes()].concat();
+    std::fs::write(&part, whole).and_then(|()| std::fs::rename(&part, folder.join(name))).inspect_err(|_| {
+        let _ = std::fs::remove_file(&part);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("linf-cache-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        folder
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_is_as_good_as_none() {
+        let folder = folder("whole");
+        let module = Module::plain("adam.cu");
+        let name = file_name(module, "sm_90");
+        write(&folder, &name, b"machine code").unwrap();
+        let get = || Cache::at(&folder).get(module, "sm_90", || Ok(None));
+        assert_eq!(get().unwrap().code, b"machine code");
+        assert!(get().unwrap().cached);
+        let mut bytes = std::fs::read(folder.join(&name)).unwrap();
+        bytes[3] ^= 1;
+        for damaged in [bytes.clone(), bytes[..20].to_vec(), Vec::new()] {
+            std::fs::write(folder.join(&name), damaged).unwrap();
+            assert_eq!(get().err(), Some(GpuError::NoNvrtc { architecture: "sm_90".into() }));
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn modules_powers_and_architectures_have_files_of_their_own() {
+        let mut names: Vec<_> = crate::MODULES
+            .iter()
+            .flat_map(|module| ["sm_80", "sm_90"].map(|architecture| file_name(*module, architecture)))
+            .collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

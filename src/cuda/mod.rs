@@ -1,0 +1,31 @@
+//! The distance layer on CUDA devices.
+//!
+//! The kernels in `kernels/` are compiled at run time for the device that is found, by NVRTC, and kept; they are launched
+//! through the driver, in the device's primary context, on its default stream. Neither the CUDA toolkit nor libtorch's
+//! CUDA half is needed: a driver and NVRTC are, and where the compiled kernels are at hand the driver alone.
+//!
+//! What computes is written against [`Gpu`], of which there are two: [`Device`], and one of the tests that runs the very
+//! same kernels on the CPU.
+
+mod cache;
+mod device;
+mod distance;
+mod error;
+mod gpu;
+mod module;
+mod nvrtc;
+mod plan;
+mod slices;
+mod sort;
+mod update;
+
+pub use cache::{Cache, Ready};
+pub use device::{Device, Found, devices};
+pub use distance::{DistanceOp, bounds};
+pub use error::GpuError;
+pub use gpu::{Argument, Array, Element, Gpu};
+pub use linf_dist::{Shape, SortProfile};
+pub use module::{Kernel, MODULES, Module};
+pub use nvrtc::Nvrtc;
+pub use sort::{SortDistances, sort_bounds};
+pub use update::{AdamStep, Decay, add_bias, mean_shift};

@@ -1,0 +1,170 @@
+//! Training and evaluation on a CUDA device beside the CPU's: its kernels executed on the host, or, where
+//! LINF_TEST_DEVICE names one (`0`), on a device.
+
+#![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
+
+#[allow(dead_code)] // The kernels' own tests use more of it.
+#[path = "cuda/host.rs"]
+mod host;
+
+use std::rc::Rc;
+
+use host::Host;
+use linf::dataset::{DatasetId, Split, random};
+use linf::dist::Simd;
+use linf::experiment::{Adam, Epsilon, PNorm, parse};
+use linf::net::{Batch, CpuEngine, CudaEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint, Trained};
+use linf_cuda::{Cache, Device, Gpu};
+
+const BATCH: usize = 40;
+
+fn gpu() -> Rc<dyn Gpu> {
+    match std::env::var("LINF_TEST_DEVICE") {
+        Ok(index) => Device::open(index.parse().unwrap(), Cache::usual()).unwrap_or_else(|error| panic!("{error}")),
+        Err(_) => Host::gpu(3, 4),
+    }
+}
+
+fn net() -> NetState {
+    let config = parse(
+        "data.dataset = 'synthetic'\nmodel = { depth = 3, width = 24 }\n\
+         train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
+         loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
+    );
+    NetState::init(&NetShape::new(&config.unwrap()), 1, None)
+}
+
+fn split(samples: usize) -> Split {
+    let images = (0..samples * 784).map(|k| (random::block(5, 0, k as u64)[0] >> 24) as u8).collect();
+    Split { images, labels: (0..samples).map(|k| (k % 10) as u8).collect() }
+}
+
+/// Step `step` of a training: other images each time, the last batch shorter.
+fn batch(step: usize) -> (Vec<f32>, Vec<u8>) {
+    let size = if step % 4 == 3 { 23 } else { BATCH };
+    let mut images = vec![0.0; size * 784];
+    random::fill_normal(7, step as u64, &mut images);
+    (images, (0..size).map(|k| ((k * 7 + step) % 10) as u8).collect())
+}
+
+fn point(p: f64) -> StepPoint {
+    let p = PNorm::new(p).unwrap();
+    StepPoint { p, lr: 0.02, scalar_lr: 0.004, objective: Objective::Mixture { lambda: 0.4 }, eps: 0.3 }
+}
+
+/// Relative to the largest value, as rounding errors of sums are.
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    let scale = b.iter().fold(1e-12f32, |largest, value| largest.max(value.abs()));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f32::max)
+}
+
+fn both(adam: Adam, state: &NetState) -> (CudaEngine, CpuEngine) {
+    let ours = CudaEngine::new(&gpu(), "a device".into(), state.clone(), adam).unwrap();
+    (ours, CpuEngine::new(state.clone(), adam, 1, Simd::best()))
+}
+
+#[test]
+fn at_infinity_every_bit_of_a_training_is_that_of_the_cpu() {
+    for dist_decay in [0.0, 0.01] {
+        let (mut ours, mut cpu) = both(Adam { dist_decay, head_decay: 0.1, ..Adam::default() }, &net());
+        for step in 0..6 {
+            let (images, labels) = batch(step);
+            let batch = Batch { images: &images, labels: &labels };
+            let (a, b) = (ours.step(batch, &point(f64::INFINITY)), cpu.step(batch, &point(f64::INFINITY)));
+            assert_eq!(a.unwrap(), b.unwrap(), "step {step}");
+        }
+        assert!(ours.state().unwrap() == cpu.state().unwrap());
+    }
+}
+
+#[test]
+fn at_finite_p_gradients_and_means_are_those_of_the_cpu_but_for_rounding() {
+    for (p, tolerance) in [(8.0, 1e-5), (10.7, 1e-5), (47.0, 2e-5), (300.0, 1e-4), (1000.0, 3e-4)] {
+        let (mut ours, mut cpu) = both(Adam::default(), &net());
+        let (images, labels) = batch(0);
+        let batch = Batch { images: &images, labels: &labels };
+        let (a, b) = (ours.step(batch, &point(p)).unwrap(), cpu.step(batch, &point(p)).unwrap());
+        assert!((a.loss - b.loss).abs() < 1e-5, "p = {p}: {} ≠ {}", a.loss, b.loss);
+        assert_eq!((a.correct, a.surrogate), (b.correct, b.surrogate));
+        let (ours, cpu) = (ours.state().unwrap(), cpu.state().unwrap());
+        let parts = |net: &NetState| -> Vec<Trained> {
+            let weights = net.layers.iter().map(|layer| layer.weight.clone());
+            weights.chain([net.bias.clone(), net.scalar.clone()]).collect()
+        };
+        for (index, (a, b)) in parts(ours).iter().zip(&parts(cpu)).enumerate() {
+            // After one step the first moment is the gradient.
+            assert!(apart(&a.m, &b.m) < tolerance, "p = {p}, parameter {index}: {:e}", apart(&a.m, &b.m));
+        }
+        for (a, b) in ours.layers.iter().zip(&cpu.layers) {
+            assert!(apart(&a.mean, &b.mean) < 1e-5, "p = {p}");
+        }
+    }
+}
+
+/// A whole training with p from 8 to ∞: the losses stay together, though single weights need not.
+#[test]
+fn a_whole_training_goes_as_on_the_cpu() {
+    let (mut ours, mut cpu) = both(Adam::default(), &net());
+    let powers = [8.0, 8.0, 8.0, 8.0, 9.3, 13.0, 22.0, 48.0, 160.0, 1000.0, f64::INFINITY, f64::INFINITY];
+    for (step, p) in powers.into_iter().enumerate() {
+        let (images, labels) = batch(step);
+        let batch = Batch { images: &images, labels: &labels };
+        let (a, b) = (ours.step(batch, &point(p)).unwrap(), cpu.step(batch, &point(p)).unwrap());
+        assert!((a.loss - b.loss).abs() < 0.02 * b.loss, "step {step}, p = {p}: {} ≠ {}", a.loss, b.loss);
+    }
+}
+
+#[test]
+fn training_twice_gives_the_same_bits() {
+    let train = || {
+        let (mut ours, _) = both(Adam { dist_decay: 0.01, ..Adam::default() }, &net());
+        for (step, p) in [8.0, 9.3, 48.0, f64::INFINITY].into_iter().enumerate() {
+            let (images, labels) = batch(step);
+            ours.step(Batch { images: &images, labels: &labels }, &point(p)).unwrap();
+        }
+        ours.state().unwrap().clone()
+    };
+    assert!(train() == train());
+}
+
+#[test]
+fn evaluation_and_certificates_have_the_bits_of_the_cpu() {
+    let (state, split) = (net(), split(70));
+    let evaluator = || Evaluator::new(DatasetId::Synthetic, 1, Simd::best());
+    let (mut ours, mut cpu) = (evaluator().on_device(&gpu()).unwrap(), evaluator());
+    let settled = ours.with_means_at_infinity(&state, &split, 50);
+    assert!(settled == cpu.with_means_at_infinity(&state, &split, 50));
+    let eps: Epsilon = "0.1".parse().unwrap();
+    assert!(ours.certify(&settled, &split, 70, eps) == cpu.certify(&settled, &split, 70, eps));
+    // Another net: the device must not go on with the weights of the last.
+    let mut other = settled.clone();
+    other.layers[0].weight.value.iter_mut().for_each(|weight| *weight *= 0.5);
+    assert!(ours.certify(&other, &split, 70, eps) == cpu.certify(&other, &split, 70, eps));
+    let p = PNorm::new(12.0).unwrap();
+    let (a, b) = (ours.surrogate(&settled, &split, 70, p, eps), cpu.surrogate(&settled, &split, 70, p, eps));
+    assert!((a.unwrap().0 - b.unwrap().0).abs() < 0.02 && (a.unwrap().1 - b.unwrap().1).abs() < 0.02);
+}
+
+#[test]
+fn what_is_not_finite_stops_the_step_and_is_named() {
+    for p in [8.0, 300.0, f64::INFINITY] {
+        let mut state = net();
+        state.layers[1].weight.value[5] = f32::INFINITY;
+        let (mut ours, _) = both(Adam::default(), &state);
+        let (images, labels) = batch(0);
+        let error = ours.step(Batch { images: &images, labels: &labels }, &point(p)).unwrap_err();
+        assert!(error.to_string().ends_with("is not finite"), "p = {p}: {error}");
+        let mut images = images;
+        images[3] = f32::NAN;
+        let (mut ours, _) = both(Adam::default(), &net());
+        let error = ours.step(Batch { images: &images, labels: &labels }, &point(p)).unwrap_err();
+        assert_eq!(error.to_string(), "input is not finite");
+    }
+}
+
+#[test]
+fn a_device_without_room_says_so() {
+    let gpu = Host::with_room(0, 1, 100_000);
+    let error = CudaEngine::new(&gpu, "a device".into(), net(), Adam::default()).err().unwrap();
+    assert!(error.to_string().starts_with("out of memory"), "{error}");
+}
