@@ -23,8 +23,9 @@ pub struct Kernel {
 /// The p that have kernels of their own: powers by multiplication.
 pub(crate) const WHOLE: [i32; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16];
 
-/// Every module that a training of p = 8 … 1000, ∞ needs; what else there is is compiled when it is asked for.
-pub const MODULES: [Module; 12] = [
+/// Every module that a training of p = 8 … 1000, ∞ and the benches need; what else there is is compiled when it is asked
+/// for.
+pub const MODULES: [Module; 13] = [
     of("largest.cu", None),
     of("sums.cu", Some(8)),
     of("sums.cu", Some(0)),
@@ -37,6 +38,7 @@ pub const MODULES: [Module; 12] = [
     of("sort.cu", None),
     of("adam.cu", None),
     of("mean_shift.cu", None),
+    of("rates.cu", None),
 ];
 
 const fn of(file: &'static str, power: Option<i32>) -> Module {
@@ -47,12 +49,13 @@ const fn of(file: &'static str, power: Option<i32>) -> Module {
 pub(crate) const HEADERS: [(&str, &str); 2] =
     [("power.cuh", include_str!("kernels/power.cuh")), ("tile.cuh", include_str!("kernels/tile.cuh"))];
 
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 10] = [
     ("adam.cu", include_str!("kernels/adam.cu")),
     ("interval.cu", include_str!("kernels/interval.cu")),
     ("largest.cu", include_str!("kernels/largest.cu")),
     ("mean_shift.cu", include_str!("kernels/mean_shift.cu")),
     ("norms.cu", include_str!("kernels/norms.cu")),
+    ("rates.cu", include_str!("kernels/rates.cu")),
     ("scatter.cu", include_str!("kernels/scatter.cu")),
     ("slopes.cu", include_str!("kernels/slopes.cu")),
     ("sort.cu", include_str!("kernels/sort.cu")),
