@@ -12,10 +12,22 @@ test: libtorch numpy
 battery: libtorch
 	@scripts/battery
 
+# Checks and measures the CUDA kernels on this machine's GPU.
+gpu-check:
+	@scripts/gpu-check
+
+# The same for a machine without a network: target/linf-gpu.tar.xz.
+gpu-bundle:
+	@scripts/gpu-bundle
+
+# The compiler of CUDA kernels, for training on a GPU.
+nvrtc:
+	@scripts/fetch-nvrtc
+
 libtorch:
 	@scripts/fetch-libtorch
 
 numpy:
 	@scripts/fetch-numpy
 
-.PHONY: demo test battery libtorch numpy
+.PHONY: demo test battery gpu-check gpu-bundle nvrtc libtorch numpy

@@ -120,6 +120,8 @@ mod tests {
             assert_eq!(get().err(), Some(GpuError::NoNvrtc { architecture: "sm_90".into() }));
         }
         std::fs::remove_dir_all(folder).unwrap();
+        let said = GpuError::NoNvrtc { architecture: "sm_90".into() }.to_string();
+        assert!(said.contains("sm_90") && said.contains("make nvrtc") && said.contains("LINF_NVRTC"));
     }
 
     #[test]

@@ -38,27 +38,31 @@ pub struct Nvrtc {
 }
 
 impl Nvrtc {
-    /// Opens the NVRTC of the first place that has one: the folder that LINF_NVRTC names; `.nvrtc` or `.libtorch` in a
-    /// folder above the program; the CUDA toolkit; where the system looks for libraries. `None` where there is none.
+    /// Opens the NVRTC in the folder that LINF_NVRTC names, or else that of the first place that has one: `.nvrtc` or
+    /// `.libtorch` in a folder above the program; the CUDA toolkit; where the system looks for libraries. `None` where
+    /// there is none.
     ///
     /// # Errors
-    /// One is there and cannot be opened.
+    /// One is there and cannot be opened, or LINF_NVRTC names a folder without one.
     pub fn find() -> Result<Option<Nvrtc>, GpuError> {
-        let named = std::env::var_os("LINF_NVRTC").map(PathBuf::from);
+        if let Some(folder) = std::env::var_os("LINF_NVRTC").map(PathBuf::from) {
+            let Some(place) = places(&folder).into_iter().find(|place| place.exists()) else {
+                let what = "LINF_NVRTC names this folder, which has no libnvrtc.so.13".to_owned();
+                return Err(GpuError::Nvrtc { folder, what });
+            };
+            return Nvrtc::open(&place).map(Some);
+        }
         let toolkits = ["CUDA_PATH", "CUDA_HOME"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
         let toolkits = toolkits.chain([PathBuf::from("/usr/local/cuda")]).map(|folder| folder.join("lib64"));
         let program = std::env::current_exe().unwrap_or_default();
         let beside = program.ancestors().skip(1).flat_map(|above| {
             [".nvrtc", ".libtorch", "lib"].map(|tree| above.join(tree).join("nvidia/cu13/lib")).into_iter()
         });
-        let folders = named.into_iter().chain(beside).chain(toolkits);
-        let places = folders.flat_map(|folder| VERSIONS.map(|version| folder.join(format!("libnvrtc.so.{version}"))));
-        if let Some(place) = places.into_iter().find(|place| place.exists()) {
+        if let Some(place) = beside.chain(toolkits).flat_map(|folder| places(&folder)).find(|place| place.exists()) {
             return Nvrtc::open(&place).map(Some);
         }
         // Where the loader looks. That it finds nothing is no error.
-        let bare = VERSIONS.map(|version| PathBuf::from(format!("libnvrtc.so.{version}")));
-        Ok(bare.iter().find_map(|name| Nvrtc::open(name).ok()))
+        Ok(places(Path::new("")).iter().find_map(|name| Nvrtc::open(name).ok()))
     }
 
     fn open(path: &Path) -> Result<Nvrtc, GpuError> {
@@ -147,6 +151,11 @@ impl Nvrtc {
             }
         }
     }
+}
+
+/// What NVRTC is called in a folder.
+fn places(folder: &Path) -> [PathBuf; 2] {
+    VERSIONS.map(|version| folder.join(format!("libnvrtc.so.{version}")))
 }
 
 fn is_builtins(name: &OsStr) -> bool {
