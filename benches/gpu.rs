@@ -47,10 +47,11 @@ fn main() {
     );
     let mut bench = Bench { gpu, rates, options, json: String::new() };
     for shape in bench.options.shapes.clone() {
+        let operands = Operands::new(shape);
         for p in bench.options.powers.clone() {
-            bench.layer(shape, p);
+            bench.layer(shape, p, &operands);
         }
-        bench.rest(shape);
+        bench.rest(shape, &operands);
     }
     if let Some(path) = &bench.options.json {
         std::fs::write(path, &bench.json).unwrap();
@@ -64,14 +65,27 @@ struct Bench {
     json: String,
 }
 
+/// What a layer works on.
+struct Operands {
+    x: Vec<f32>,
+    w: Vec<f32>,
+    g: Vec<f32>,
+}
+
+impl Operands {
+    fn new(shape: Shape) -> Operands {
+        let Shape { batch, inputs, outputs } = shape;
+        Operands { x: uniform(1, batch * inputs), w: normal(2, outputs * inputs), g: normal(3, batch * outputs) }
+    }
+}
+
 impl Bench {
     /// One layer at one p.
-    fn layer(&mut self, shape: Shape, p: f64) {
+    fn layer(&mut self, shape: Shape, p: f64, operands: &Operands) {
         let Shape { batch, inputs, outputs } = shape;
         let gpu = Rc::clone(&self.gpu);
         let on = |values: &[f32]| Array::of(&gpu, values).unwrap();
-        let (x, w, g) =
-            (on(&uniform(1, batch * inputs)), on(&normal(2, outputs * inputs)), on(&normal(3, batch * outputs)));
+        let (x, w, g) = (on(&operands.x), on(&operands.w), on(&operands.g));
         let zeros = |len| Array::<f32>::zeros(&gpu, len).unwrap();
         let (mut y, mut dx, mut dw) = (zeros(batch * outputs), zeros(batch * inputs), zeros(outputs * inputs));
         let mut op = DistanceOp::new(&gpu).unwrap();
@@ -109,12 +123,12 @@ impl Bench {
     }
 
     /// What goes over parameters and outputs.
-    fn rest(&mut self, shape: Shape) {
+    fn rest(&mut self, shape: Shape, operands: &Operands) {
         let Shape { batch, inputs, outputs } = shape;
         let gpu = Rc::clone(&self.gpu);
-        let on = |seed, len| Array::of(&gpu, &normal(seed, len)).unwrap();
-        let count = outputs * inputs;
-        let (mut w, g, mut m, mut v) = (on(1, count), on(2, count), on(3, count), on(4, count));
+        let on = |values: &[f32]| Array::of(&gpu, values).unwrap();
+        let (count, squares) = (outputs * inputs, operands.w.iter().map(|w| w * w).collect::<Vec<_>>());
+        let (mut w, g, mut m, mut v) = (on(&operands.w), on(&operands.w), on(&operands.w), on(&squares));
         let mut spoilt = Array::zeros(&gpu, 1).unwrap();
         let step = AdamStep { adam: Adam { beta1: 0.9, beta2: 0.99, eps: 1e-10 }, lr: 0.0, step: 3 };
         for (p, what, decay, bytes) in [
@@ -127,7 +141,7 @@ impl Bench {
                 step.apply(&*gpu, decay, &mut w, &g, &mut m, &mut v, &mut spoilt).unwrap();
             });
         }
-        let mut y = on(5, batch * outputs);
+        let mut y = on(&operands.g);
         let limit = 12.0 * (batch * outputs) as f64 / self.rates.copy;
         self.time(shape, f64::NAN, "mean shift", (batch * outputs) as f64, limit, || {
             mean_shift(&*gpu, batch, outputs, &mut y, None).unwrap();
