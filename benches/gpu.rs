@@ -100,7 +100,8 @@ impl Bench {
         if p.is_infinite() {
             self.time(shape, p, "evaluation", pairs, forward, || op.forward(shape, p, &x, &w, &mut y, false).unwrap());
             let (mut low, mut high) = (zeros(batch * outputs), zeros(batch * outputs));
-            self.time(shape, p, "bounds", pairs, 2.0 * forward, || {
+            // Four maxima.
+            self.time(shape, p, "bounds", pairs, 4.0 * pairs / self.rates.max, || {
                 bounds(&*gpu, shape, &x, &x, &w, &mut low, &mut high).unwrap();
             });
         }

@@ -14,12 +14,11 @@ use crate::{Argument, Array, Gpu, GpuError};
 /// kernels.
 const TILE: (usize, usize) = (128, 32);
 const STEP: usize = 16;
-/// Inputs of a block of a backward pass, and outputs of a step of it.
+/// Inputs of a block of a backward pass, its samples at a time, and outputs of a step of it.
 const WIDTH: usize = 32;
+const CHUNK: usize = 256;
 const STAGE: usize = 8;
-/// Blocks of a multiprocessor: what the kernels' launch bounds promise.
-const FORWARD_BLOCKS: usize = 4;
-const LARGEST_BLOCKS: usize = 3;
+/// Blocks of a multiprocessor: what the kernel's launch bounds promise.
 const BACKWARD_BLOCKS: usize = 2;
 
 const LARGEST: Kernel = Module::plain("largest.cu").kernel("largest", 128);
@@ -44,6 +43,8 @@ pub struct DistanceOp {
     parts: Array<f32>,
     more: Array<f32>,
     tiles: Array<u32>,
+    /// What the gradients take of each pair, `[O, B']`.
+    turned: [Array<f32>; 2],
 }
 
 enum Saved {
@@ -60,8 +61,10 @@ impl DistanceOp {
     pub fn new(gpu: &Rc<dyn Gpu>) -> Result<DistanceOp, GpuError> {
         let floats = || Array::zeros(gpu, 0);
         let (index, tiles) = (Array::zeros(gpu, 0)?, Array::zeros(gpu, 0)?);
-        let (inverse, scale, parts, more) = (floats()?, floats()?, floats()?, floats()?);
-        Ok(DistanceOp { gpu: Rc::clone(gpu), saved: Saved::Nothing, inverse, scale, index, parts, more, tiles })
+        let (inverse, scale, parts, more, turned) =
+            (floats()?, floats()?, floats()?, floats()?, [floats()?, floats()?]);
+        let (gpu, saved) = (Rc::clone(gpu), Saved::Nothing);
+        Ok(DistanceOp { gpu, saved, inverse, scale, index, parts, more, tiles, turned })
     }
 
     /// y `[B, O]` of x `[B, I]` and w `[O, I]`, row-major; with `for_backward`, keeps what the gradients need. At p = ∞
@@ -86,7 +89,12 @@ impl DistanceOp {
         let pairs = batch * outputs;
         let plan = Plan::of(p);
         let blocks = batch.div_ceil(TILE.0) * outputs.div_ceil(TILE.1);
-        let per_processor = if matches!(plan, Plan::Largest) && for_backward { LARGEST_BLOCKS } else { FORWARD_BLOCKS };
+        // What the kernels' launch bounds promise.
+        let per_processor = match plan {
+            Plan::Largest if !for_backward => 5,
+            Plan::Sums(power) if power > 0 => 5,
+            _ => 4,
+        };
         let at_once = per_processor * self.gpu.multiprocessors();
         let slice = inputs.div_ceil(STEP).div_ceil(slices(blocks, inputs.div_ceil(STEP), at_once, pairs)) * STEP;
         let count = inputs.div_ceil(slice);
@@ -192,7 +200,7 @@ impl DistanceOp {
         let (pairs, samples) = (batch * outputs, batch * inputs);
         let plan = Plan::of(p);
         let at_once = BACKWARD_BLOCKS * self.gpu.multiprocessors();
-        let steps = outputs.div_ceil(STAGE) * batch.div_ceil(256);
+        let steps = outputs.div_ceil(STAGE) * batch.div_ceil(CHUNK);
         let wanted = slices(inputs.div_ceil(WIDTH), steps, at_once, samples).min(outputs.div_ceil(STAGE));
         let slice = outputs.div_ceil(STAGE).div_ceil(wanted) * STAGE;
         let count = outputs.div_ceil(slice);
@@ -209,21 +217,31 @@ impl DistanceOp {
                 self.parts.pointer(count * samples)
             }
         };
+        let padded = batch.next_multiple_of(CHUNK);
+        for turned in &mut self.turned {
+            turned.reserve(outputs * padded)?;
+        }
+        let [turned_inverse, factor] = [0, 1].map(|which: usize| self.turned[which].pointer(outputs * padded));
+        let (inverse, sizes, padding) = (self.inverse.pointer(pairs), Argument::from(shape), Argument::long(padded));
+        let turning = [inverse, scale, g.pointer(pairs), turned_inverse, factor, sizes, padding];
         let arguments = [
             x.pointer(samples),
             w.pointer(outputs * inputs),
-            self.inverse.pointer(pairs),
-            scale,
-            g.pointer(pairs),
+            turned_inverse,
+            factor,
             to,
             dw.pointer(outputs * inputs),
-            Argument::from(shape),
+            sizes,
+            padding,
             Argument::long(slice),
             Argument::Float(p as f32),
             Argument::Float(least),
         ];
-        // SAFETY: the arguments of `slopes` and `join_sums`; the pointers were asked for with the lengths that they use.
+        // SAFETY: the arguments of `turn_pairs`, `slopes` and `join_sums`; the pointers were asked for with the lengths that
+        // they use.
         unsafe {
+            let turn = plan.slopes().kernel("turn_pairs", 256);
+            self.gpu.launch(turn, [padded / 32 * outputs.div_ceil(32), 1], &turning)?;
             let kernel = plan.slopes().kernel("slopes", 256);
             self.gpu.launch(kernel, [inputs.div_ceil(WIDTH), count], &arguments)?;
             if let Some(dx) = dx.filter(|_| count > 1) {

@@ -46,8 +46,11 @@ const fn of(file: &'static str, power: Option<i32>) -> Module {
 }
 
 /// Headers of all files.
-pub(crate) const HEADERS: [(&str, &str); 2] =
-    [("power.cuh", include_str!("kernels/power.cuh")), ("tile.cuh", include_str!("kernels/tile.cuh"))];
+pub(crate) const HEADERS: [(&str, &str); 3] = [
+    ("copy.cuh", include_str!("kernels/copy.cuh")),
+    ("power.cuh", include_str!("kernels/power.cuh")),
+    ("tile.cuh", include_str!("kernels/tile.cuh")),
+];
 
 const SOURCES: [(&str, &str); 10] = [
     ("adam.cu", include_str!("kernels/adam.cu")),

@@ -17,7 +17,7 @@ const KERNELS: [(&str, &[&str]); 9] = [
     ("largest.cu", &["largest", "largest_with_tile", "find_index", "join_largest"]),
     ("sums.cu", &["sums", "finish_sums"]),
     ("norms.cu", &["norms", "finish_norms"]),
-    ("slopes.cu", &["slopes", "join_sums"]),
+    ("slopes.cu", &["turn_pairs", "slopes", "join_sums"]),
     ("scatter.cu", &["scatter"]),
     ("interval.cu", &["bounds"]),
     ("sort.cu", &["sort_largest", "sort_lowest", "sort_highest"]),
@@ -199,7 +199,7 @@ fn compile(Module { file, power }: Module) -> PathBuf {
         .args(std::env::var("LINF_CUDA_FLAGS").unwrap_or_default().split_whitespace());
     let mut hasher = DefaultHasher::new();
     format!("{command:?}").hash(&mut hasher);
-    for name in [file, "power.cuh", "tile.cuh", "host/shim.hpp", "host/shim.cpp"] {
+    for name in [file, "copy.cuh", "power.cuh", "tile.cuh", "host/shim.hpp", "host/shim.cpp"] {
         std::fs::read(folder.join(name)).unwrap().hash(&mut hasher);
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}-{:016x}.so", hasher.finish()));

@@ -5,6 +5,13 @@
 constexpr int ROWS = 4;
 constexpr int COLUMNS = 8;
 
+// More would spill registers.
+#if __CUDA_ARCH__ >= 1200
+constexpr int BLOCKS_WITH_TILE = 3;
+#else
+constexpr int BLOCKS_WITH_TILE = 4;
+#endif
+
 // Set in a saved index where x - w is negative.
 constexpr unsigned NEGATIVE = 1u << 31;
 
@@ -69,7 +76,7 @@ struct LargestOfTiles {
 };
 
 // The maxima of each slice of the inputs, [slice, b, o].
-extern "C" __global__ void __launch_bounds__(THREADS, 4)
+extern "C" __global__ void __launch_bounds__(THREADS, 5)
     largest(const float* x, const float* w, float* y, Shape shape, long long slice) {
     __shared__ Tiles<1, ROWS, COLUMNS> tiles;
     Place<ROWS, COLUMNS> place(shape, slice);
@@ -80,7 +87,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
 }
 
 // As `largest`, and the first input of the first tile that attains each maximum, [slice, b, o].
-extern "C" __global__ void __launch_bounds__(THREADS, 3)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_WITH_TILE)
     largest_with_tile(const float* x, const float* w, float* y, unsigned* index, Shape shape, long long slice) {
     __shared__ Tiles<1, ROWS, COLUMNS> tiles;
     Place<ROWS, COLUMNS> place(shape, slice);

@@ -43,31 +43,38 @@ struct Norm {
             see(k, x, w);
 #pragma unroll
             for (int j = 0; j < ROWS; j++) {
+                // All of a row before the first decision, or each would wait for the one before.
+                float most[COLUMNS / GROUP];
 #pragma unroll
                 for (int n = 0; n < COLUMNS; n += GROUP) {
-                    float a[GROUP], r[GROUP], most = 0.0f;
+                    float largest = 0.0f;
 #pragma unroll
                     for (int q = 0; q < GROUP; q++) {
-                        a[q] = fabsf(x[0][j] - w[n + q]);
-                        r[q] = a[q] * inverse[j][n + q];
-                        most = fmaxf(most, r[q]);
+                        largest = fmaxf(largest, fabsf(x[0][j] - w[n + q]) * inverse[j][n + q]);
                     }
-                    if (most > least) add(j, n, a, r);
+                    most[n / GROUP] = largest;
+                }
+#pragma unroll
+                for (int n = 0; n < COLUMNS; n += GROUP) {
+                    if (most[n / GROUP] > least) add(j, n, x[0][j], w, most[n / GROUP] > EXCEEDED);
                 }
             }
         }
     }
 
-    __device__ __forceinline__ void add(int j, int n, const float (&a)[GROUP], float (&r)[GROUP]) {
+    // What one sample and a group of outputs add. Terms below `least` come along: to pass over each costs more.
+    __device__ __forceinline__ void add(int j, int n, float x, const float (&w)[COLUMNS], bool exceeded) {
+        if (exceeded) {
+#pragma unroll
+            for (int q = 0; q < GROUP; q++) {
+                float a = fabsf(x - w[n + q]);
+                if (a * inverse[j][n + q] > EXCEEDED) raise(j, n + q, a);
+            }
+        }
 #pragma unroll
         for (int q = 0; q < GROUP; q++) {
-            if (r[q] > least) {
-                if (r[q] > EXCEEDED) {
-                    raise(j, n + q, a[q]);
-                    r[q] = 1.0f;
-                }
-                sum[j][n + q] += ratio_power(a[q], inverse[j][n + q], r[q], p);
-            }
+            float a = fabsf(x - w[n + q]), r = a * inverse[j][n + q];
+            sum[j][n + q] += ratio_power(a, inverse[j][n + q], r, p);
         }
     }
 

@@ -5,10 +5,12 @@
 // A block owns 32 columns of x, w, dx and dw, and walks all pairs (sample, output) of its slice of the outputs: so
 // every slope is computed once, and no two blocks add to the same number. A warp has 4 of the columns, a lane 8 samples
 // of a chunk of 256: dx stays in registers while the outputs pass by, and dw is summed up over the samples of a lane,
-// then over the lanes, in a fixed order.
+// then over the lanes, in a fixed order. While some outputs are worked on, the values of the next ones are on their way
+// to shared memory.
 //
 // Compiled once for each kind of p: POWER is a whole p, 0 for a small real one, -1 for any p with the largest
 // difference as the reference, where slopes below `least` are passed over.
+#include "copy.cuh"
 #include "power.cuh"
 
 constexpr int LANES = 32;
@@ -20,6 +22,12 @@ constexpr int FOURS = 2;                   // a lane has neighbouring samples in
 constexpr int SAMPLES = 4 * FOURS;         // samples of a lane
 constexpr int CHUNK = LANES * SAMPLES;     // samples of a block at a time
 constexpr int STAGE = 8;                   // outputs in shared memory
+// Two would spill registers where copies go through them.
+#if __CUDA_ARCH__ == 750
+constexpr int BLOCKS = POWER == 0 ? 1 : 2;
+#else
+constexpr int BLOCKS = 2;
+#endif
 constexpr unsigned EVERYONE = 0xffffffffu;
 
 struct Shape {
@@ -28,19 +36,46 @@ struct Shape {
     long long outputs;
 };
 
-// The values of the pairs of a chunk and a few outputs, and these outputs' weights. Four more samples, so that the
-// threads that fill it do not meet in a bank, and every output begins on 16 bytes.
+// The values of the pairs of a chunk and a few outputs, and these outputs' weights.
 struct __align__(16) Stage {
-    float inverse[STAGE][CHUNK + 4];
-    float factor[STAGE][CHUNK + 4];
+    float inverse[STAGE][CHUNK];
+    float factor[STAGE][CHUNK];
     float w[STAGE][WIDTH];
 };
+
+// What the slopes take of each pair, turned to [O, B'] with B' the next multiple of CHUNK: `inverse`, and the factor
+// g * scale. Both are 0 beyond the batch, and so are the slopes there. A block turns 32 samples of 32 outputs.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    turn_pairs(const float* inverse, const float* scale, const float* g, float* turned_inverse, float* factor,
+               Shape shape, long long padded) {
+    __shared__ float inverses[LANES][LANES + 1], factors[LANES][LANES + 1];
+    const long long tiles = padded / LANES;
+    const long long sample = blockIdx.x % tiles * LANES, output = blockIdx.x / tiles * LANES;
+    const int lane = threadIdx.x % LANES;
+    for (int row = threadIdx.x / LANES; row < LANES; row += WARPS) {
+        float reference = 0.0f, product = 0.0f;
+        if (sample + row < shape.batch && output + lane < shape.outputs) {
+            const long long pair = (sample + row) * shape.outputs + output + lane;
+            reference = inverse[pair];
+            product = scale ? g[pair] * scale[pair] : g[pair];
+        }
+        inverses[row][lane] = reference;
+        factors[row][lane] = product;
+    }
+    __syncthreads();
+    for (int row = threadIdx.x / LANES; row < LANES; row += WARPS) {
+        if (output + row >= shape.outputs) break;
+        const long long to = (output + row) * padded + sample + lane;
+        turned_inverse[to] = inverses[lane][row];
+        factor[to] = factors[lane][row];
+    }
+}
 
 struct Slope {
     float q;      // p - 1
     float least;  // of |x - w| * inverse, for a slope that counts
 
-    // sgn(d) * r^q for r = |d| * inverse.
+    // sgn(d) * r^q for r = |d| * inverse; 0 where d or the inverse is 0.
     __device__ __forceinline__ float of(float d, float inverse) const {
         if constexpr (POWER > 0) {
             return signed_power<POWER - 1>(d * inverse);
@@ -61,13 +96,9 @@ struct Slope {
         }
 #pragma unroll
         for (int c = 0; c < COLUMNS; c++) {
-            float d = x[c] - w[c];
-            // A difference of 0 has no slope, not even where 0^0 is 1.
-            if (POWER > 0 || fabsf(d) * inverse > least) {
-                float slope = of(d, inverse);
-                dx[c] = fmaf(factor, slope, dx[c]);
-                sums[c] = fmaf(factor, slope, sums[c]);
-            }
+            float slope = of(x[c] - w[c], inverse);
+            dx[c] = fmaf(factor, slope, dx[c]);
+            sums[c] = fmaf(factor, slope, sums[c]);
         }
     }
 };
@@ -91,53 +122,40 @@ __device__ __forceinline__ float sum_over_lanes(const float (&values)[COLUMNS]) 
     return sum;
 }
 
-// Fills the stage with `count` outputs from `output` on, of `samples` samples from `chunk` on. The values of what is
-// beyond them are 0, and so are its slopes.
-__device__ __forceinline__ void fill(Stage& stage, const float* inverse, const float* scale, const float* g,
-                                     const float* w, const Shape& shape, long long chunk, int samples,
-                                     long long output, int count, long long first_input) {
-    constexpr int APART = THREADS / STAGE;
-    const int row = threadIdx.x % STAGE, first = threadIdx.x / STAGE;
-    const long long pair = (chunk + first) * shape.outputs + output + row;
-    const long long stride = APART * shape.outputs;
-    const float *from_inverse = inverse + pair, *from_scale = scale + pair, *from_g = g + pair;
-    const int end = row < count ? samples : 0;
-#pragma unroll
-    for (int k = 0; k < CHUNK / APART; k++) {
-        const int place = first + k * APART;
-        float reference = 0.0f, factor = 0.0f;
-        if (place < end) {
-            reference = *from_inverse;
-            factor = *from_g;
-            if (POWER == -1) factor *= *from_scale;
+// Has the stage filled with `count` outputs from `output` on, of the chunk's samples; what is beyond them is 0 or has a
+// factor of 0.
+__device__ __forceinline__ void fill(Stage& stage, const float* inverse, const float* factor, const float* w,
+                                     const Shape& shape, long long padded, long long chunk, long long output,
+                                     int count, long long first_input) {
+    constexpr int FOURS_OF_CHUNK = CHUNK / 4;
+#pragma unroll 1
+    for (int k = threadIdx.x; k < STAGE * FOURS_OF_CHUNK; k += THREADS) {
+        const int o = k / FOURS_OF_CHUNK, place = k % FOURS_OF_CHUNK * 4;
+        if (o < count) {
+            const long long from = (output + o) * padded + chunk + place;
+            copy_four(&stage.inverse[o][place], inverse + from);
+            copy_four(&stage.factor[o][place], factor + from);
         }
-        stage.inverse[row][place] = reference;
-        stage.factor[row][place] = factor;
-        from_inverse += stride;
-        from_g += stride;
-        if (POWER == -1) from_scale += stride;
     }
     static_assert(THREADS == STAGE * WIDTH, "a weight for each thread");
     const int o = threadIdx.x / WIDTH, c = threadIdx.x % WIDTH;
-    if (o < count && first_input + c < shape.inputs) {
-        stage.w[o][c] = w[(output + o) * shape.inputs + first_input + c];
-    } else {
-        stage.w[o][c] = 0.0f;
-    }
+    const bool real = o < count && first_input + c < shape.inputs;
+    copy_one(&stage.w[o][c], real ? w + (output + o) * shape.inputs + first_input + c : w, real);
+    copies_end();
 }
 
-// dw [O, I], and dx [slice, b, i]: slice blockIdx.y of the outputs alone. `scale` is looked at for POWER = -1 alone; dx
-// and dw may be null where they are not wanted.
-extern "C" __global__ void __launch_bounds__(THREADS, 2)
-    slopes(const float* x, const float* w, const float* inverse, const float* scale, const float* g, float* dx,
-           float* dw, Shape shape, long long slice, float p, float least) {
-    __shared__ Stage stage;
+// dw [O, I], and dx [slice, b, i]: slice blockIdx.y of the outputs alone. `inverse` and `factor` are those of
+// `turn_pairs`; dx and dw may be null where they are not wanted.
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    slopes(const float* x, const float* w, const float* inverse, const float* factor, float* dx, float* dw,
+           Shape shape, long long padded, long long slice, float p, float least) {
+    __shared__ Stage stages[2];
     const Slope slope{p - 1.0f, least};
     const int lane = threadIdx.x % LANES, column = threadIdx.x / LANES * COLUMNS;
     const long long first_input = static_cast<long long>(blockIdx.x) * WIDTH, input = first_input + column;
-    const long long first_output = blockIdx.y * slice, end = min(first_output + slice, shape.outputs);
+    const long long first_output = blockIdx.y * slice;
+    const int outputs = static_cast<int>(min(slice, shape.outputs - first_output));
     const bool writes = dw && lane % 8 == 0 && input + lane / 8 < shape.inputs;
-    if (dx) dx += blockIdx.y * shape.batch * shape.inputs;
 
     for (long long chunk = 0; chunk < shape.batch; chunk += CHUNK) {
         const int samples = static_cast<int>(min(static_cast<long long>(CHUNK), shape.batch - chunk));
@@ -152,11 +170,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
             }
         }
         float* to = dw + first_output * shape.inputs + input + lane / 8;
-        for (long long output = first_output; output < end; output += STAGE) {
-            const int count = static_cast<int>(min(static_cast<long long>(STAGE), end - output));
+        auto fetch = [&](int side, int done) {
+            fill(stages[side], inverse, factor, w, shape, padded, chunk, first_output + done, min(STAGE, outputs - done),
+                 first_input);
+        };
+        // The last chunk's last stage may still be looked at.
+        __syncthreads();
+        fetch(0, 0);
+        int side = 0;
+        for (int done = 0; done < outputs; done += STAGE) {
+            const int count = min(STAGE, outputs - done);
+            copies_wait();
+            // What every thread fetched is there, and nobody looks at the other side any more.
             __syncthreads();
-            fill(stage, inverse, scale, g, w, shape, chunk, samples, output, count, first_input);
-            __syncthreads();
+            if (done + STAGE < outputs) fetch(side ^ 1, done + STAGE);
+            const Stage& stage = stages[side];
+            side ^= 1;
 #pragma unroll 1
             for (int o = 0; o < count; o++) {
                 float ws[COLUMNS], sums[COLUMNS] = {};
@@ -175,7 +204,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
         if (!dx) continue;
 #pragma unroll
         for (int s = 0; s < SAMPLES; s++) {
-            float* at = dx + (chunk + sample_of(lane, s)) * shape.inputs + input;
+            float* at = dx + (blockIdx.y * shape.batch + chunk + sample_of(lane, s)) * shape.inputs + input;
 #pragma unroll
             for (int c = 0; c < COLUMNS; c++) {
                 if (sample_of(lane, s) < samples && input + c < shape.inputs) at[c] = dxs[s][c];

@@ -49,7 +49,7 @@ struct Sum {
 };
 
 // S of each slice of the inputs, [slice, b, o].
-extern "C" __global__ void __launch_bounds__(THREADS, 4)
+extern "C" __global__ void __launch_bounds__(THREADS, POWER == 0 ? 4 : 5)
     sums(const float* x, const float* w, float* sums, Shape shape, long long slice, float p) {
     __shared__ Tiles<1, ROWS, COLUMNS> tiles;
     Place<ROWS, COLUMNS> place(shape, slice);

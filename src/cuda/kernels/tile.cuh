@@ -2,10 +2,12 @@
 //
 // A block has four warps. Its tile is 32 * ROWS samples by 4 * COLUMNS outputs: a lane has ROWS neighbouring samples, a
 // warp has COLUMNS outputs. So the lanes of a warp look at one weight each time, and since neighbours in a batch are
-// alike, mostly decide alike where the work depends on the size of a difference. Tiles of x and w are turned in shared
-// memory, so that a thread reads its samples and outputs of one input with one or two wide loads. While a tile is in
-// use, the next one is under way in registers.
+// alike, mostly decide alike where the work depends on the size of a difference. Tiles of x and w are turned on their way
+// to shared memory, so that a thread reads its samples and outputs of one input with one or two wide loads. While a tile
+// is in use, the next one is under way.
 #pragma once
+
+#include "copy.cuh"
 
 constexpr int LANES = 32;
 constexpr int WARPS = 4;
@@ -52,11 +54,10 @@ __device__ __forceinline__ void read(const float* from, float (&to)[N]) {
     }
 }
 
-// A thread's share of one tile of one operand, on its way from global to shared memory.
+// A thread's share of the tiles of one operand.
 template <int ROWS>
 struct Share {
     static constexpr int COUNT = ROWS * STEP / THREADS;
-    float held[COUNT];
     const float* next;     // the first element of the next tile
     long long stride;      // from one element of a tile to the next
     int left;              // elements of a tile whose rows exist
@@ -70,23 +71,18 @@ struct Share {
         left = static_cast<int>(min((below + THREADS / STEP - 1) / (THREADS / STEP), static_cast<long long>(COUNT)));
     }
 
-    // Rows beyond the last are 0; nobody looks at their results. Inputs beyond the end are 0 in every operand:
-    // differences of 0, which change no result.
-    __device__ __forceinline__ void fetch(long long start) {
-        const float* at = next;
+    // Has the tile from `start` on copied. Rows beyond the last are 0; nobody looks at their results. Inputs beyond the
+    // end are 0 in every operand: differences of 0, which change no result.
+    __device__ __forceinline__ void fetch(Plane<ROWS>& plane, long long start) {
+        const float* from = next;
+        float* to = &plane.data[threadIdx.x % STEP][threadIdx.x / STEP];
         int count = start < end ? left : 0;
 #pragma unroll
         for (int k = 0; k < COUNT; k++) {
-            held[k] = k < count ? *at : 0.0f;
-            at += stride;
+            copy_one(to + k * (THREADS / STEP), from, k < count);
+            from += stride;
         }
         next += STEP;
-    }
-
-    __device__ __forceinline__ void put(Plane<ROWS>& plane) const {
-        float* to = &plane.data[threadIdx.x % STEP][threadIdx.x / STEP];
-#pragma unroll
-        for (int k = 0; k < COUNT; k++) to[k * (THREADS / STEP)] = held[k];
     }
 };
 
@@ -139,14 +135,10 @@ struct Operands<1, ROWS, COLUMNS> {
         : x(x, at.samples, shape.batch, shape.inputs, at.start, at.end),
           w(w, at.outputs, shape.outputs, shape.inputs, at.start, at.end) {}
 
-    __device__ __forceinline__ void fetch(long long start) {
-        x.fetch(start);
-        w.fetch(start);
-    }
-
-    __device__ __forceinline__ void put(Tiles<1, ROWS, COLUMNS>& tiles, int side) const {
-        x.put(tiles.x[side][0]);
-        w.put(tiles.w[side]);
+    __device__ __forceinline__ void fetch(Tiles<1, ROWS, COLUMNS>& tiles, int side, long long start) {
+        x.fetch(tiles.x[side][0], start);
+        w.fetch(tiles.w[side], start);
+        copies_end();
     }
 };
 
@@ -162,16 +154,11 @@ struct Operands<2, ROWS, COLUMNS> {
           hi(hi, at.samples, shape.batch, shape.inputs, at.start, at.end),
           w(w, at.outputs, shape.outputs, shape.inputs, at.start, at.end) {}
 
-    __device__ __forceinline__ void fetch(long long start) {
-        lo.fetch(start);
-        hi.fetch(start);
-        w.fetch(start);
-    }
-
-    __device__ __forceinline__ void put(Tiles<2, ROWS, COLUMNS>& tiles, int side) const {
-        lo.put(tiles.x[side][0]);
-        hi.put(tiles.x[side][1]);
-        w.put(tiles.w[side]);
+    __device__ __forceinline__ void fetch(Tiles<2, ROWS, COLUMNS>& tiles, int side, long long start) {
+        lo.fetch(tiles.x[side][0], start);
+        hi.fetch(tiles.x[side][1], start);
+        w.fetch(tiles.w[side], start);
+        copies_end();
     }
 };
 
@@ -180,21 +167,18 @@ struct Operands<2, ROWS, COLUMNS> {
 template <int PLANES, int ROWS, int COLUMNS, class Op>
 __device__ __forceinline__ void sweep(Op& op, Tiles<PLANES, ROWS, COLUMNS>& tiles,
                                       Operands<PLANES, ROWS, COLUMNS> operands, const Place<ROWS, COLUMNS>& place) {
-    operands.fetch(place.start);
-    operands.put(tiles, 0);
-    __syncthreads();
+    operands.fetch(tiles, 0, place.start);
     int side = 0;
     for (long long start = place.start; start < place.end; start += STEP) {
-        bool more = start + STEP < place.end;
-        if (more) operands.fetch(start + STEP);
+        copies_wait();
+        // What every thread fetched is there, and nobody looks at the other side any more.
+        __syncthreads();
+        if (start + STEP < place.end) operands.fetch(tiles, side ^ 1, start + STEP);
         op.tile(start, [&](int k, float (&x)[PLANES][ROWS], float (&w)[COLUMNS]) {
 #pragma unroll
             for (int p = 0; p < PLANES; p++) read(&tiles.x[side][p].data[k][place.row], x[p]);
             read(&tiles.w[side].data[k][place.column], w);
         });
-        // The other side was last read before the last barrier, so it is free.
-        if (more) operands.put(tiles, side ^ 1);
-        __syncthreads();
         side ^= 1;
     }
 }
