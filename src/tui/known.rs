@@ -1,7 +1,7 @@
 //! What is known of the store: the catalog's rows and what was read of the runs that are looked at.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -15,6 +15,8 @@ use crate::{
 pub struct Known {
     /// Every run.
     pub rows: BTreeMap<RunId, RunRow>,
+    /// Runs that are about to be removed: no screen shows them.
+    pub leaving: HashSet<RunId>,
     /// Whether the catalog has been read at all.
     pub loaded: bool,
     /// Why the store cannot be read at the moment.
@@ -32,6 +34,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Every run that is not about to be removed, in the order of their numbers.
+    pub fn staying(&self) -> impl Iterator<Item = &RunRow> {
+        self.rows.values().filter(|row| !self.leaving.contains(&row.id))
+    }
+
     /// What was read of a run's file, if anything.
     pub fn data(&self, id: RunId) -> Option<&RunData> {
         self.data.get(&id).map(Arc::as_ref)

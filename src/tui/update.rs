@@ -59,14 +59,14 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::RemovalDue(number) => return undo::carry_out(model, number),
         Msg::NotRemoved(id, why) => {
-            model.list.arrangement.hidden.remove(&id);
+            known.leaving.remove(&id);
             model.list.arrange(&model.known);
             return notice(model, why, true);
         }
         Msg::Removed(ids) => {
             for id in ids {
                 known.rows.remove(&id);
-                model.list.arrangement.hidden.remove(&id);
+                known.leaving.remove(&id);
                 model.list.marked.remove(&id);
             }
             model.list.arrange(&model.known);

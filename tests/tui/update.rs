@@ -494,3 +494,32 @@ fn a_p_held_beyond_its_ramp_promises_no_infinity() {
     update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
     assert!(screen(&model).contains("p = 180.8, held beyond its ramp"), "{}", screen(&model));
 }
+
+#[test]
+fn a_paused_run_about_to_be_deleted_is_on_no_screen() {
+    let mut model = fresh();
+    press(&mut model, "jjjDym");
+    let shown = screen(&model);
+    assert!(shown.contains("2 running · 1 waiting") && !shown.contains("on hold"), "{shown}");
+    assert!(!shown.contains("sharp-bat") && !shown.contains("1 paused"), "{shown}");
+    press(&mut model, "G");
+    assert_eq!(desires(&press(&mut model, "r")), [], "the cursor is on what waits");
+    press(&mut model, "u");
+    assert!(screen(&model).contains("1 on hold") && screen(&model).contains("sharp-bat"));
+}
+
+#[test]
+fn the_header_of_a_run_tells_its_figures_before_it_writes_words_out() {
+    let header = |width: u16| {
+        let mut model = model(RICH, (width, 30));
+        press(&mut model, "/name:dove<enter><enter>");
+        screen(&model).lines().nth(1).unwrap().to_owned()
+    };
+    let (narrow, middle, wide) = (header(80), header(120), header(160));
+    assert!(wide.contains("completed") && wide.contains("Certificates"), "{wide}");
+    for line in [wide, middle.clone()] {
+        assert!(line.ends_with("attacked 0.9312  certified 0.9098"), "{line}");
+    }
+    assert!(middle.contains("2Certs") && !middle.contains("completed"), "{middle}");
+    assert!(!narrow.contains("0.9312") && narrow.contains("7Events"), "{narrow}");
+}

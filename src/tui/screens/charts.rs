@@ -149,6 +149,9 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     if let Some((best, epoch)) = row.summary.best_certified {
         words.push(format!("best certified {best:.4} at epoch {epoch:.0}"));
     }
+    if let Some((attacked, images)) = row.summary.attacked {
+        words.push(format!("attacked {attacked:.4} ({} images)", wording::count(images.into())));
+    }
     words.extend([wording::pace(row), until_infinity(row)].into_iter().filter(|text| !text.is_empty()));
     if let Some(left) = row.summary.eta_seconds.filter(|_| row.state.holds_a_slot()) {
         words.push(format!("{} left", wording::duration(left)));

@@ -31,7 +31,7 @@ impl QueueScreen {
             _ if row.state.holds_a_slot() => 0,
             _ => 3,
         };
-        let mut rows: Vec<&RunRow> = known.rows.values().filter(|row| rank(row) < 3).collect();
+        let mut rows: Vec<&RunRow> = known.staying().filter(|row| rank(row) < 3).collect();
         rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.turn.compare(a.id, &b.turn, b.id)));
         rows
     }

@@ -214,9 +214,9 @@ fn draw_tabs(model: &Model, row: &RunRow, front: Tab, pen: &mut Pen<'_>) {
     let mut x = pen.text(1, 0, &row.name, look.style(Tone::Strong)) + 1;
     x = pen.text(x, 0, glyph, glyph_style) + 1;
     let keys: Vec<String> = (0..).zip(Tab::ALL).map(|(index, _)| model.key_of(Action::Tab(index))).collect();
-    let words: u16 = Tab::ALL.iter().zip(&keys).map(|(tab, key)| (tab.name().len() + key.width() + 3) as u16).sum();
-    let short = x + row.state.word().len() as u16 + words > pen.width();
-    if !short {
+    let figures = figures(row);
+    let Form { word, short, figures: shown } = form(row, &keys, x, pen.width(), &figures);
+    if word {
         x = pen.text(x, 0, row.state.word(), glyph_style) + 1;
     }
     for (tab, key) in Tab::ALL.into_iter().zip(&keys) {
@@ -227,12 +227,54 @@ fn draw_tabs(model: &Model, row: &RunRow, front: Tab, pen: &mut Pen<'_>) {
         x = pen.text(x + u16::from(!short || on), 0, name, style);
         x += u16::from(!short);
     }
-    if let Some(certified) = row.summary.certified {
-        let text = format!("certified {certified:.4}");
-        if x + text.len() as u16 + 2 < pen.width() {
-            pen.right(pen.width() - 1, 0, &text, look.style(Tone::Certified));
-        }
+    let mut right = pen.width().saturating_sub(1);
+    for (text, tone) in &figures[..shown] {
+        pen.right(right, 0, text, look.style(*tone));
+        right = right.saturating_sub(text.width() as u16 + GAP);
     }
+}
+
+/// Columns between two figures of the header.
+const GAP: u16 = 2;
+
+/// What is known of the net, the most important figure first.
+fn figures(row: &RunRow) -> Vec<(String, Tone)> {
+    let certified = row.summary.certified.map(|certified| (format!("certified {certified:.4}"), Tone::Certified));
+    let attacked = row.summary.attacked.map(|(attacked, _)| (format!("attacked {attacked:.4}"), Tone::Text));
+    certified.into_iter().chain(attacked).collect()
+}
+
+/// How the header is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    /// Whether the state stands there as a word, and not as its glyph alone.
+    word: bool,
+    /// Whether the tabs have their short names.
+    short: bool,
+    /// How many of the figures stand there.
+    figures: usize,
+}
+
+/// The form of the header that tells the most in `width` columns: before a figure is left out, words become short. `x` is
+/// where the name and its glyph end.
+fn form(row: &RunRow, keys: &[String], x: u16, width: u16, figures: &[(String, Tone)]) -> Form {
+    let room = |form: &Form| {
+        // A short name of the tab in front is set apart from its key.
+        let tabs = Tab::ALL
+            .iter()
+            .zip(keys)
+            .map(|(tab, key)| if form.short { tab.short().len() + 1 } else { tab.name().len() + 3 } + key.width())
+            .sum::<usize>()
+            + usize::from(form.short);
+        let state = if form.word { row.state.word().len() + 1 } else { 0 };
+        let shown = figures[..form.figures].iter().map(|(text, _)| text.width() + usize::from(GAP));
+        usize::from(x) + state + tabs + shown.sum::<usize>()
+    };
+    let words =
+        |figures| [(true, false), (false, false), (false, true)].map(|(word, short)| Form { word, short, figures });
+    let mut forms = (0..=figures.len()).rev().flat_map(words);
+    let shortest = Form { word: false, short: true, figures: 0 };
+    forms.find(|form| room(form) <= usize::from(width)).unwrap_or(shortest)
 }
 
 /// Says that there is nothing to show yet, and why.
