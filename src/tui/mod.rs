@@ -7,6 +7,7 @@
 pub mod chart;
 pub mod columns;
 pub mod completion;
+mod course;
 mod curves;
 mod dialogs;
 mod driver;
@@ -17,6 +18,7 @@ mod history;
 pub mod images;
 pub mod keys;
 pub mod known;
+mod lens;
 pub mod look;
 pub mod machine;
 mod marks;

@@ -5,7 +5,11 @@ use super::{
     keys::{Action, Chord},
     message::{Effect, Msg},
     model::{Model, Notice, Screen},
-    screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen},
+    screens::{
+        compare::{self, CompareScreen},
+        queue::QueueScreen,
+        run::RunScreen,
+    },
     undo::{self, Undo},
 };
 use crate::{
@@ -172,7 +176,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Resume => return desire(model, Desired::Run),
         Action::Cancel => return cancel(model),
         Action::Machine => model.screen = Screen::Queue(QueueScreen::default()),
-        Action::Compare => return compare(model),
+        Action::Compare => return compare_marked(model),
         Action::Tags => {
             if let Some((id, tags)) = model.current().map(|row| (row.id, row.tags.join(" "))) {
                 model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Tags(id), tags)));
@@ -223,9 +227,12 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
         },
         Screen::Compare(screen) => match action {
             Action::Back if !screen.back() => model.screen = Screen::Runs,
-            Action::Copy => {
-                let table = screen.markdown(&model.known);
-                let mut effects = notice(model, "copied the table as Markdown".into(), false);
+            Action::Copy | Action::CopyLatex => {
+                let (table, what) = match action {
+                    Action::Copy => (compare::markdown(screen, &model.known), "Markdown"),
+                    _ => (compare::latex(screen, &model.known), "LaTeX"),
+                };
+                let mut effects = notice(model, format!("copied the table as {what}"), false);
                 effects.push(Effect::Copy(table));
                 return effects;
             }
@@ -343,7 +350,7 @@ fn delete(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-fn compare(model: &mut Model) -> Vec<Effect> {
+fn compare_marked(model: &mut Model) -> Vec<Effect> {
     let runs = model.meant();
     if runs.len() < 2 {
         let how = match model.key_of(Action::Mark) {

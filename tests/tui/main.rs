@@ -4,6 +4,7 @@
 
 #[path = "../../examples/fill_store/believable.rs"]
 mod believable;
+mod compare;
 mod filter;
 mod fixture;
 mod odd_terminals;

@@ -159,6 +159,11 @@ fn compare() {
 }
 
 #[test]
+fn compare_bands() {
+    snapshots("compare_bands", "jjjjjjcbbG+++f");
+}
+
+#[test]
 fn queue() {
     snapshots("queue", "m");
 }

@@ -3,8 +3,10 @@
 use crate::{
     store::RunRow,
     tui::{
-        curves::{self, Course, Kind, Lens},
+        course::Course,
+        curves::{self, Kind},
         keys::Action,
+        lens::Lens,
         look::Tone,
         model::Model,
         pen::Pen,

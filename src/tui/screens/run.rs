@@ -7,7 +7,7 @@ use crate::{
     experiment::RunId,
     store::RunRow,
     tui::{
-        curves::Course,
+        course::Course,
         keys::Action,
         known::{Known, RunData},
         look::{Look, Tone},
