@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -286,6 +287,8 @@ struct Tally {
 /// A config file that a run can be made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
     /// Its name without the folder: `mnist-cpu.toml`.
     pub name: String,
     /// Its text.

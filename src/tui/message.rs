@@ -1,6 +1,6 @@
 //! What reaches the model, and what it asks for in return.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use crossterm::event::KeyEvent;
 
@@ -90,6 +90,8 @@ pub enum Effect {
     KeepFilter(String),
     /// Read the config files.
     LoadConfigs,
+    /// Let the user change a config file in an editor, then read the config files again.
+    Edit(PathBuf),
     /// Put text on the clipboard of the user's terminal (OSC 52).
     Copy(String),
     /// Send [`Msg::NoticeOver`] after a while.

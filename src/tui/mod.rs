@@ -11,6 +11,7 @@ mod course;
 mod curves;
 mod dialogs;
 mod driver;
+mod editor;
 pub mod filter;
 mod gauges;
 mod group;

@@ -74,6 +74,11 @@ impl Canvas {
     pub fn lend(&mut self, meanwhile: impl FnOnce()) -> io::Result<()> {
         give_back();
         meanwhile();
+        self.take_again()
+    }
+
+    /// Takes the terminal over again after [`give_back`].
+    pub fn take_again(&mut self) -> io::Result<()> {
         self.forget();
         seize()
     }

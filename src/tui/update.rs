@@ -91,7 +91,7 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Configs(files, folder) => {
             if let Some(Dialog::Add(dialog)) = &mut model.dialog {
-                dialog.offer(files, folder);
+                dialog.offer(files, folder, known);
             }
         }
         Msg::Machine(machine) => model.machine = Some(machine),
@@ -169,7 +169,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help => model.dialog = Some(Dialog::Help(Help::default())),
         Action::Palette => model.dialog = Some(Dialog::Palette(Palette::new(model.places()))),
         Action::Add => {
-            model.dialog = Some(Dialog::Add(AddDialog::default()));
+            model.dialog = Some(Dialog::Add(AddDialog::new(&model.known)));
             return vec![Effect::LoadConfigs];
         }
         Action::Pause => return desire(model, Desired::Pause),

@@ -252,6 +252,39 @@ fn a_filter_is_remembered_for_the_next_time() {
 }
 
 #[test]
+fn a_config_is_changed_in_the_users_editor_and_read_again() {
+    let store = store();
+    let folder = store.path().join("my configs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("mine.toml");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mnist-cpu.toml"), &file).unwrap();
+    let editor = store.path().join("editor");
+    // It takes keys of its own, in a terminal as the shell would leave it to it.
+    let script =
+        "grep ^epochs \"$2\"; read answer; sed -i \"s/^epochs = .*/epochs = $answer/\" \"$2\"; test \"$1\" = -x";
+    std::fs::write(&editor, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let mut command = linf_tui(store.path());
+    command.env("LINF_CONFIGS", &folder);
+    command.env("VISUAL", format!("sh '{}' -x", editor.display()));
+    let mut terminal = Terminal::start(command, 40, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("a");
+    terminal.wait_for_text("120 epochs");
+    let rounds =
+        [("120", "177", "177 epochs"), ("177", "many", "mine.toml:17: not TOML"), ("many", "130", "130 epochs")];
+    for (before, typed, shown) in rounds {
+        terminal.type_keys("e");
+        terminal.wait_for_text(&format!("epochs = {before}"));
+        assert!(terminal.is_given_back());
+        terminal.type_keys(&format!("{typed}\r"));
+        terminal.wait_for_text(shown);
+    }
+    terminal.type_keys("\x03q");
+    assert_eq!(terminal.end(), 0);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("epochs = 130"));
+}
+
+#[test]
 fn a_note_reaches_the_store() {
     let store = store();
     let mut terminal = Terminal::start(linf_tui(store.path()), 40, 200);
@@ -265,7 +298,7 @@ fn a_note_reaches_the_store() {
 
 #[test]
 fn a_hang_up_or_a_termination_gives_the_terminal_back() {
-    for signal in ["TERM", "HUP"] {
+    for signal in ["TERM", "HUP", "INT"] {
         let store = store();
         let terminal = Terminal::start(linf_tui(store.path()), 24, 80);
         terminal.wait_for_text("brisk-otter");

@@ -174,6 +174,11 @@ fn add() {
 }
 
 #[test]
+fn dry_run() {
+    snapshots("dry_run", "aj<enter>loss.lambda=0.02,0.05<enter>train.seed=1..3<^d>j");
+}
+
+#[test]
 fn help() {
     snapshots("help", "?");
 }
