@@ -81,7 +81,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let (orders, told) = watch::channel(Orders { focused: true, ..Orders::default() });
     tokio::spawn(watcher::watch_store(store.clone(), told, messages.clone()));
     panic_report::install(root.to_owned());
-    let canvas = Canvas::take().context("cannot take over the terminal")?;
+    let canvas = Canvas::take(settings.mouse).context("cannot take over the terminal")?;
     let size = canvas.size().context("cannot read the terminal's size")?;
     let name = root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned());
     let parent = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -89,6 +89,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
     let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
     model.keys = Arc::new(settings.keys);
+    model.alert = settings.alert;
     model.list.columns = settings.columns;
     model.filters = history::read();
     let driver = Driver {
@@ -203,6 +204,7 @@ impl Driver {
     fn take_event(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.take(Msg::Key(key)),
+            Event::Mouse(mouse) => self.take(Msg::Mouse(mouse)),
             Event::Paste(text) => self.take(Msg::Paste(text)),
             Event::Resize(..) => {
                 // Of a storm of resizes only the last size is true. Should it be the one before the storm, the terminal may
@@ -220,7 +222,7 @@ impl Driver {
                 });
                 Ok(())
             }
-            _ => Ok(()),
+            Event::Key(_) => Ok(()),
         }
     }
 
@@ -249,6 +251,10 @@ impl Driver {
             Effect::Redraw => self.canvas.forget(),
             Effect::Follow(interest) => self.orders.send_modify(|orders| orders.interest = interest),
             Effect::Edit(path) => self.to_edit = Some(path),
+            Effect::Alert(text) => {
+                let sequence = self.model.alert.sequence(&text);
+                self.canvas.send(&sequence).context("cannot write to the terminal")?;
+            }
             Effect::Copy(text) => self.canvas.copy(&text).context("cannot write to the terminal")?,
             Effect::ExpireNotice(number) => {
                 let messages = self.messages.clone();

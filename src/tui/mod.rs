@@ -4,6 +4,7 @@
 //! only draws. The driver runs the effects and turns keys and news from the store into messages. So everything that the
 //! screens do can be tested without a terminal, a store or a clock.
 
+pub mod alert;
 pub mod chart;
 pub mod columns;
 pub mod completion;
@@ -25,6 +26,7 @@ pub mod machine;
 mod marks;
 pub mod message;
 pub mod model;
+mod mouse;
 mod orders;
 pub mod panic_report;
 mod pen;

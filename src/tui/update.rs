@@ -1,10 +1,12 @@
 //! What each message changes. Pure: whatever has to be done outside of the model is answered as effects.
 
 use super::{
+    alert::Alert,
     dialogs::{Answer, ColumnsDialog, Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
     keys::{Action, Chord},
     message::{Effect, Msg},
     model::{Model, Notice, Screen},
+    mouse::mouse,
     screens::{
         compare::{self, CompareScreen},
         queue::QueueScreen,
@@ -27,6 +29,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 action.map_or_else(Vec::new, |action| act(model, action))
             }
         },
+        Msg::Mouse(event) => mouse(model, &event),
         Msg::Paste(text) => match model.dialog.take() {
             Some(dialog) => dialog.paste(model, &text),
             None => Vec::new(),
@@ -101,7 +104,7 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Done(text) => return notice(model, text, false),
         Msg::Failed(text) => return notice(model, text, true),
         Msg::NoticeOver(number) => model.notices.retain(|notice| notice.number != number),
-        Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..) => {}
+        Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..) => {}
     }
     Vec::new()
 }
@@ -115,7 +118,13 @@ fn endings(model: &mut Model, before: &[(RunId, RunState)]) -> Vec<Effect> {
             (!state.is_over() && row.state.is_over()).then(|| ending(row))
         })
         .collect();
-    ended.into_iter().flat_map(|(text, bad)| notice(model, text, bad)).collect()
+    let alert = match ended.as_slice() {
+        _ if model.alert == Alert::Off => None,
+        [] => None,
+        [(text, _)] => Some(Effect::Alert(text.clone())),
+        several => Some(Effect::Alert(format!("{} runs have ended", several.len()))),
+    };
+    ended.into_iter().flat_map(|(text, bad)| notice(model, text, bad)).chain(alert).collect()
 }
 
 fn ending(row: &RunRow) -> (String, bool) {

@@ -7,6 +7,7 @@ mod believable;
 mod compare;
 mod filter;
 mod fixture;
+mod mouse;
 mod odd_terminals;
 mod program;
 mod screens;

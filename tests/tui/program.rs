@@ -85,7 +85,10 @@ impl Terminal {
     pub fn is_given_back(&self) -> bool {
         let parser = self.screen.lock().unwrap();
         let screen = parser.screen();
-        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 
     /// Waits for the end; the terminal must be as it was found.
@@ -182,6 +185,33 @@ fn the_settings_decide_on_keys_and_a_fault_in_them_is_said_before_anything_is_op
     let terminal = Terminal::start(command(), 24, 200);
     terminal.wait_for_text("config.toml:2: keys.quit");
     assert_eq!(terminal.end(), 1);
+}
+
+#[test]
+fn the_mouse_is_listened_to_where_the_settings_say_so() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("q");
+    let bytes = terminal.bytes.clone();
+    assert_eq!(terminal.end(), 0);
+    assert!(!String::from_utf8_lossy(&bytes.lock().unwrap()).contains("\x1b[?1000"));
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    std::fs::write(folder.join("linf-tui/config.toml"), "mouse = true\nalert = \"bell\"\n").unwrap();
+    let mut command = linf_tui(store.path());
+    command.env("XDG_CONFIG_HOME", &folder);
+    let mut terminal = Terminal::start(command, 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("\r");
+    terminal.wait_for_text("Config");
+    let header = terminal.text().lines().nth(1).unwrap().to_owned();
+    let column = header[..header.find("Config").unwrap()].chars().count() + 1;
+    // As terminals send it, counted from 1.
+    terminal.type_keys(&format!("\x1b[<0;{column};2M\x1b[<0;{column};2m"));
+    terminal.wait_for_text("784-512×4-10");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
 }
 
 #[test]
@@ -364,7 +394,7 @@ fn without_a_terminal_it_says_what_to_do_instead() {
 fn child_that_panics() {
     let folder = std::env::var_os("LINF_TEST_FOLDER").unwrap();
     linf::tui::panic_report::install(folder.into());
-    let _canvas = linf::tui::terminal::Canvas::take().unwrap();
+    let _canvas = linf::tui::terminal::Canvas::take(true).unwrap();
     panic!("on purpose");
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use linf::experiment::{Desired, RunId, RunState};
 use linf::store::EventRow;
+use linf::tui::alert::Alert;
 use linf::tui::known::RunData;
 use linf::tui::message::{Effect, Interest, Msg};
 use linf::tui::model::{Model, Screen};
@@ -577,4 +578,28 @@ fn a_config_is_opened_in_an_editor_and_stays_chosen() {
     assert!(shown.contains("model.width"), "{shown}");
     // Where keys are typed, it is a letter.
     assert!(press(&mut model, "k<enter>e").is_empty());
+}
+
+#[test]
+fn the_end_of_a_run_is_an_alert_where_the_settings_ask_for_one() {
+    let ended = |ids: &[i64]| {
+        let rows = store().into_iter().map(|(row, _)| row).filter(|row| ids.contains(&row.id.0));
+        let rows = rows.map(|row| linf::store::RunRow { state: RunState::Completed, ..row }).collect();
+        Msg::Catalog { rows, now_ms: NOW_MS }
+    };
+    let alerts = |effects: Vec<Effect>| {
+        let alert = |effect: Effect| if let Effect::Alert(text) = effect { Some(text) } else { None };
+        effects.into_iter().filter_map(alert).collect::<Vec<String>>()
+    };
+    assert!(alerts(update(&mut fresh(), ended(&[1]))).is_empty(), "off by default");
+    let mut model = fresh();
+    model.alert = Alert::Bell;
+    assert_eq!(alerts(update(&mut model, ended(&[1]))), ["brisk-otter is complete: certified 0.7949"]);
+    assert!(alerts(update(&mut model, ended(&[1]))).is_empty(), "it ends once");
+    let mut model = fresh();
+    model.alert = Alert::Both;
+    assert_eq!(alerts(update(&mut model, ended(&[1, 2, 5]))), ["2 runs have ended"]);
+    let mut new = Model::new(RICH, jiff::tz::TimeZone::UTC, "new".into(), (120, 40));
+    new.alert = Alert::Bell;
+    assert!(alerts(update(&mut new, ended(&[1]))).is_empty(), "what had ended before is no news");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use linf::dataset::random::below;
 use linf::experiment::{Desired, PNorm, RunId, RunState};
 use linf::store::{Bin, Summary};
@@ -47,7 +47,7 @@ fn key(dice: &mut Dice) -> Msg {
         KeyCode::PageDown,
     ];
     // What is bound, and some that is not.
-    const LETTERS: &[u8] = b"aprxcCADu/sSJKzmtn*yhl+-=HLfe?:jkgGwNX[]Y1234567 .,0159<>|%";
+    const LETTERS: &[u8] = b"aprxcCADu/sSJKzmtn*yhl+-=HLfe?:jkgGwNX[]YTb1234567 .,0159<>|%";
     let (code, modifiers) = match dice.roll(10) {
         0..=5 => (KeyCode::Char(char::from(LETTERS[dice.roll(LETTERS.len())])), KeyModifiers::NONE),
         6 => (KeyCode::Char(char::from(b"dulczsaew"[dice.roll(9)])), KeyModifiers::CONTROL),
@@ -55,6 +55,19 @@ fn key(dice: &mut Dice) -> Msg {
         _ => (NAMED[dice.roll(NAMED.len())], KeyModifiers::NONE),
     };
     Msg::Key(KeyEvent::new(code, modifiers))
+}
+
+fn mouse(dice: &mut Dice) -> Msg {
+    const KINDS: [MouseEventKind; 5] = [
+        MouseEventKind::Down(MouseButton::Left),
+        MouseEventKind::Down(MouseButton::Right),
+        MouseEventKind::Drag(MouseButton::Left),
+        MouseEventKind::ScrollUp,
+        MouseEventKind::ScrollDown,
+    ];
+    let place = |dice: &mut Dice| [dice.roll(8), dice.roll(60), dice.roll(200), 65_535][dice.roll(4)] as u16;
+    let (column, row) = (place(dice), place(dice));
+    Msg::Mouse(MouseEvent { kind: KINDS[dice.roll(KINDS.len())], column, row, modifiers: KeyModifiers::NONE })
 }
 
 fn news(dice: &mut Dice) -> Msg {
@@ -115,9 +128,10 @@ fn storm(seed: u64, messages: u64, look: Look) {
     let mut dice = Dice { seed, count: 0 };
     let mut model = model(look, (80, 24));
     for number in 0..messages {
-        let message = match dice.roll(12) {
+        let message = match dice.roll(13) {
             0 => Msg::Resize([1, 2, 7, 40, 80, 200][dice.roll(6)], [1, 2, 3, 5, 13, 24, 60][dice.roll(7)]),
             1 => news(&mut dice),
+            3 => mouse(&mut dice),
             2 => Msg::Paste("train.seed=1..3\n\t好".into()),
             _ => key(&mut dice),
         };

@@ -1,7 +1,6 @@
 //! One run: its header, its tabs, and which of them is in front.
 
-use super::{certificates, charts, log, records, samples};
-use unicode_width::UnicodeWidthStr;
+use super::{certificates, charts, header, log, records, samples};
 
 use crate::{
     experiment::RunId,
@@ -42,7 +41,8 @@ impl Tab {
     pub const ALL: [Tab; 7] =
         [Tab::Charts, Tab::Certificates, Tab::Samples, Tab::Checkpoints, Tab::Config, Tab::Log, Tab::Events];
 
-    fn name(self) -> &'static str {
+    /// Its name.
+    pub fn name(self) -> &'static str {
         match self {
             Tab::Charts => "Charts",
             Tab::Certificates => "Certificates",
@@ -55,7 +55,7 @@ impl Tab {
     }
 
     /// Its name where there is little room.
-    fn short(self) -> &'static str {
+    pub fn short(self) -> &'static str {
         match self {
             Tab::Certificates => "Certs",
             Tab::Checkpoints => "Ckpts",
@@ -63,7 +63,8 @@ impl Tab {
         }
     }
 
-    fn index(self) -> usize {
+    /// Its place among them.
+    pub fn index(self) -> usize {
         Tab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
     }
 }
@@ -138,6 +139,17 @@ impl RunScreen {
         }
     }
 
+    /// A click into line `line` below the header of the program: it chooses an image.
+    pub fn click(&mut self, column: u16, line: u16, known: &Known, (_, height): (u16, u16)) {
+        let alarm = known.data(self.run).is_some_and(|data| data.alarm().is_some());
+        let above = 1 + u16::from(alarm);
+        // Without the header of the program and the hint bar.
+        let body = height.saturating_sub(2 + above);
+        if let (Tab::Samples, Some(line)) = (self.tab, line.checked_sub(above)) {
+            self.samples.click(column, line, body, self.run, known);
+        }
+    }
+
     fn go_to(&mut self, index: usize) {
         if let Some(tab) = Tab::ALL.get(index) {
             self.tab = *tab;
@@ -190,7 +202,7 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         pen.text(2, 1, "This run is no longer in the store.", look.style(Tone::Text));
         return;
     };
-    draw_tabs(model, row, screen.tab, pen);
+    header::draw(model, row, screen.tab, pen);
     let (width, height) = (pen.width(), pen.height());
     let alarm = model.known.data(row.id).and_then(RunData::alarm);
     if let Some(alarm) = &alarm {
@@ -206,75 +218,6 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         Tab::Log => log::draw(model, row, &screen.log, &mut body),
         Tab::Events => records::draw_events(model, row, screen.scroll, &mut body),
     }
-}
-
-fn draw_tabs(model: &Model, row: &RunRow, front: Tab, pen: &mut Pen<'_>) {
-    let look = &model.look;
-    let (glyph, glyph_style) = look.state_glyph(&row.state);
-    let mut x = pen.text(1, 0, &row.name, look.style(Tone::Strong)) + 1;
-    x = pen.text(x, 0, glyph, glyph_style) + 1;
-    let keys: Vec<String> = (0..).zip(Tab::ALL).map(|(index, _)| model.key_of(Action::Tab(index))).collect();
-    let figures = figures(row);
-    let Form { word, short, figures: shown } = form(row, &keys, x, pen.width(), &figures);
-    if word {
-        x = pen.text(x, 0, row.state.word(), glyph_style) + 1;
-    }
-    for (tab, key) in Tab::ALL.into_iter().zip(&keys) {
-        let on = tab == front;
-        let name = if short { tab.short() } else { tab.name() };
-        let style = if on { look.selection().patch(look.style(Tone::Strong)) } else { look.style(Tone::Faint) };
-        x = pen.text(x + 1, 0, key, look.style(if on { Tone::Key } else { Tone::Faint }));
-        x = pen.text(x + u16::from(!short || on), 0, name, style);
-        x += u16::from(!short);
-    }
-    let mut right = pen.width().saturating_sub(1);
-    for (text, tone) in &figures[..shown] {
-        pen.right(right, 0, text, look.style(*tone));
-        right = right.saturating_sub(text.width() as u16 + GAP);
-    }
-}
-
-/// Columns between two figures of the header.
-const GAP: u16 = 2;
-
-/// What is known of the net, the most important figure first.
-fn figures(row: &RunRow) -> Vec<(String, Tone)> {
-    let certified = row.summary.certified.map(|certified| (format!("certified {certified:.4}"), Tone::Certified));
-    let attacked = row.summary.attacked.map(|(attacked, _)| (format!("attacked {attacked:.4}"), Tone::Text));
-    certified.into_iter().chain(attacked).collect()
-}
-
-/// How the header is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Form {
-    /// Whether the state stands there as a word, and not as its glyph alone.
-    word: bool,
-    /// Whether the tabs have their short names.
-    short: bool,
-    /// How many of the figures stand there.
-    figures: usize,
-}
-
-/// The form of the header that tells the most in `width` columns: before a figure is left out, words become short. `x` is
-/// where the name and its glyph end.
-fn form(row: &RunRow, keys: &[String], x: u16, width: u16, figures: &[(String, Tone)]) -> Form {
-    let room = |form: &Form| {
-        // A short name of the tab in front is set apart from its key.
-        let tabs = Tab::ALL
-            .iter()
-            .zip(keys)
-            .map(|(tab, key)| if form.short { tab.short().len() + 1 } else { tab.name().len() + 3 } + key.width())
-            .sum::<usize>()
-            + usize::from(form.short);
-        let state = if form.word { row.state.word().len() + 1 } else { 0 };
-        let shown = figures[..form.figures].iter().map(|(text, _)| text.width() + usize::from(GAP));
-        usize::from(x) + state + tabs + shown.sum::<usize>()
-    };
-    let words =
-        |figures| [(true, false), (false, false), (false, true)].map(|(word, short)| Form { word, short, figures });
-    let mut forms = (0..=figures.len()).rev().flat_map(words);
-    let shortest = Form { word: false, short: true, figures: 0 };
-    forms.find(|form| room(form) <= usize::from(width)).unwrap_or(shortest)
 }
 
 /// Says that there is nothing to show yet, and why.

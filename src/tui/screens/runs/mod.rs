@@ -168,6 +168,18 @@ impl RunsScreen {
         }
     }
 
+    /// A click into line `line` below the header of the program chooses what stands there.
+    pub fn click(&mut self, line: u16, size: (u16, u16)) {
+        // Below the filter and the names of the columns.
+        let Some(line) = line.checked_sub(2).filter(|line| *line < Rows::of(size, self.entries.len()).list) else {
+            return;
+        };
+        let index = self.offset + usize::from(line);
+        if index < self.entries.len() {
+            self.selected = index;
+        }
+    }
+
     /// Scrolls so that the cursor is seen.
     pub fn keep_visible(&mut self, size: (u16, u16)) {
         let room = usize::from(Rows::of(size, self.entries.len()).list).max(1);
