@@ -1,12 +1,13 @@
 //! From a run's rows to the curves of its charts, along any of the x axes.
 
 use super::{
-    chart::{Axis, Chart, Curve, Figure, Line, Reference, Scale},
+    chart::{Axis, Chart, Curve, Figure, Line, Mark, Reference, Scale},
     course::Course,
     known::{Known, RunData},
     lens::Lens,
     look::{Look, Tone},
     marks::marks,
+    stall::stall,
 };
 use crate::{experiment::PNorm, store::RunRow};
 
@@ -60,6 +61,9 @@ pub fn chart(kind: Kind, row: &RunRow, known: &Known, lens: &Lens, look: &Look) 
         }
         _ => Vec::new(),
     };
+    let mut marks = marks(&data.events, look, |step| course.x(lens.x, course.epoch_of_step(step)));
+    let stalled = stall(row, data).map(|stall| course.x(lens.x, stall.since));
+    marks.extend(stalled.map(|x| Mark { x, symbol: "▼", label: "no progress".into(), style: look.style(Tone::Warn) }));
     Chart {
         title,
         focused: false,
@@ -67,7 +71,7 @@ pub fn chart(kind: Kind, row: &RunRow, known: &Known, lens: &Lens, look: &Look) 
         x: course.axis(lens),
         y,
         bands: course.bands(lens.x, look),
-        marks: marks(&data.events, look, |step| course.x(lens.x, course.epoch_of_step(step))),
+        marks,
         references,
         cursor: lens.cursor.map(|epoch| course.x(lens.x, epoch)),
         figure,

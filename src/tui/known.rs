@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use super::ansi::{self, Line};
 use crate::{
     experiment::{Config, Epsilon, Fate, RunId},
     store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, RunRow},
@@ -85,43 +86,23 @@ impl RunData {
 /// The end of a run's log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogTail {
-    /// Its lines, without control sequences.
-    pub lines: Vec<String>,
+    /// Its lines.
+    pub lines: Vec<Line>,
     /// Whether lines before these were left out.
     pub cut: bool,
 }
 
 impl LogTail {
-    /// The lines of raw output: colours are taken out, and of a line rewritten in place the last form is kept.
+    /// The lines of raw output with their colours; of a line rewritten in place the last form is kept.
     pub fn from_bytes(bytes: &[u8], cut: bool) -> LogTail {
         let text = String::from_utf8_lossy(bytes);
-        let mut lines: Vec<String> = text.lines().map(plain).collect();
+        let mut reader = ansi::Reader::default();
+        let mut lines: Vec<Line> = text.lines().map(|line| reader.line(line)).collect();
         if cut && lines.len() > 1 {
             lines.remove(0);
         }
         LogTail { lines, cut }
     }
-}
-
-fn plain(line: &str) -> String {
-    let line = line.trim_end_matches('\r');
-    let line = line.rsplit('\r').next().unwrap_or(line);
-    let mut text = String::with_capacity(line.len());
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\u{1b}' => {
-                // CSI sequences end at a letter; others are two characters long.
-                if characters.next() == Some('[') {
-                    characters.by_ref().find(|c| c.is_ascii_alphabetic());
-                }
-            }
-            '\t' => text.push_str("    "),
-            control if control.is_control() => {}
-            other => text.push(other),
-        }
-    }
-    text
 }
 
 /// What one evaluation proved, sample by sample.
@@ -362,6 +343,6 @@ mod tests {
     #[test]
     fn a_log_is_shown_without_its_control_sequences() {
         let log = LogTail::from_bytes(b"half a line\n\x1b[32mgreen\x1b[0m\r\n 10%\r 20%\r\ttab", true);
-        assert_eq!(log.lines, ["green", "    tab"]);
+        assert_eq!(log.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["green", "    tab"]);
     }
 }

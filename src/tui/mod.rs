@@ -5,6 +5,7 @@
 //! screens do can be tested without a terminal, a store or a clock.
 
 pub mod alert;
+pub mod ansi;
 pub mod chart;
 pub mod columns;
 pub mod completion;
@@ -35,6 +36,7 @@ mod replace;
 pub mod run_list;
 mod screens;
 pub mod settings;
+mod stall;
 pub mod terminal;
 pub mod theme;
 pub mod undo;

@@ -12,6 +12,7 @@ mod odd_terminals;
 mod program;
 mod screens;
 mod settings;
+mod stall;
 mod themes;
 mod update;
 mod wild;

@@ -9,6 +9,7 @@ use linf::tui::known::RunData;
 use linf::tui::message::{Effect, Interest, Msg};
 use linf::tui::model::{Model, Screen};
 use linf::tui::update::update;
+use ratatui::style::Color;
 
 use crate::fixture::{NOW_MS, RICH, configs, model, press, screen, store};
 
@@ -602,4 +603,21 @@ fn the_end_of_a_run_is_an_alert_where_the_settings_ask_for_one() {
     let mut new = Model::new(RICH, jiff::tz::TimeZone::UTC, "new".into(), (120, 40));
     new.alert = Alert::Bell;
     assert!(alerts(update(&mut new, ended(&[1]))).is_empty(), "what had ended before is no news");
+}
+
+#[test]
+fn the_log_is_as_coloured_as_it_was_printed_and_does_nothing_else() {
+    let mut model = fresh();
+    let raw = b"plain \x1b[31mred\x1b[0m \x1b]52;c;AAAA\x07\x1b[2J\x1b[?1049lnothing\nfound here\n";
+    let log = linf::tui::known::LogTail::from_bytes(raw, false);
+    update(&mut model, Msg::Log(RunId(1), Arc::new(log)));
+    press(&mut model, "<enter>6");
+    assert!(screen(&model).contains("\n plain red nothing\n found here\n"), "{}", screen(&model));
+    let cell = |model: &Model, x: u16, y: u16| crate::fixture::drawn(model)[(x, y)].clone();
+    assert_eq!((cell(&model, 7, 3).symbol(), cell(&model, 7, 3).fg), ("r", Color::Red));
+    assert_eq!(cell(&model, 1, 3).fg, Color::Reset);
+    // What is found is laid on the selection, and keeps its colour.
+    press(&mut model, "/red<enter>");
+    assert_eq!(cell(&model, 7, 3).fg, Color::Red);
+    assert_ne!(cell(&model, 7, 3).bg, Color::Reset);
 }

@@ -11,6 +11,7 @@ use crate::{
         model::Model,
         pen::Pen,
         screens::runs::until_infinity,
+        stall::stall,
         wording,
     },
 };
@@ -78,8 +79,9 @@ pub fn act_on_lens(lens: &mut Lens, action: Action, epochs: f64, epoch: f64) {
 pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
     let look = &model.look;
     let (width, height) = (pen.width(), pen.height());
+    let stall = model.known.data(row.id).and_then(|data| stall(row, data)).filter(|_| height >= 8);
     let facts = if height >= 12 { 2 } else { u16::from(height >= 6) };
-    let body = height - facts;
+    let body = height - facts - u16::from(stall.is_some());
     let draw_one = |index: usize, mut part: Pen<'_>| {
         let Some(kind) = Kind::ALL.get(index) else { return };
         let mut chart = curves::chart(*kind, row, &model.known, &tab.lens, look);
@@ -105,11 +107,14 @@ pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
             draw_one(second, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
         }
     }
+    if let Some(stall) = stall {
+        pen.fit(1, body, width.saturating_sub(1), &stall.words(look), look.style(Tone::Warn));
+    }
     if facts > 0 {
-        draw_reading(model, row, &tab.lens, pen, body);
+        draw_reading(model, row, &tab.lens, pen, height - facts);
     }
     if facts > 1 {
-        draw_facts(model, row, pen, body + 1);
+        draw_facts(model, row, pen, height - 1);
     }
 }
 
