@@ -71,7 +71,9 @@ impl Lens {
     /// Moves the cursor by a part of what is visible.
     pub fn move_cursor(&mut self, part: f64, start: f64, epochs: f64) {
         let (from, to) = self.visible(epochs);
-        let at = self.cursor.unwrap_or(start.clamp(from, to)) + part * (to - from);
+        // Where training stands may be no number; the cursor is always one.
+        let start = if start.is_nan() { from } else { start.clamp(from, to) };
+        let at = self.cursor.unwrap_or(start) + part * (to - from);
         self.cursor = Some(at.clamp(from, to));
     }
 

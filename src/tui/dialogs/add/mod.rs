@@ -35,6 +35,8 @@ pub struct AddDialog {
     editing: bool,
     /// What would be queued, or why nothing can be.
     preview: Result<Vec<NewRun>, String>,
+    /// The config and the lines that it was made of.
+    looked_at: Option<(usize, Vec<String>)>,
     /// What that would cost.
     cost: Option<Estimate>,
     /// How fast the store's runs trained.
@@ -54,6 +56,7 @@ impl AddDialog {
             line: 0,
             editing: false,
             preview: Err(String::new()),
+            looked_at: None,
             cost: None,
             paces: paces(known.rows.values()),
             dry_run: None,
@@ -64,12 +67,17 @@ impl AddDialog {
     pub fn offer(&mut self, files: Vec<ConfigFile>, folder: String, known: &Known) {
         let chosen = self.file().and_then(|chosen| files.iter().position(|file| file.name == chosen.name));
         self.selected = chosen.unwrap_or(self.selected.min(files.len().saturating_sub(1)));
-        (self.files, self.folder) = (Some(files), folder);
+        (self.files, self.folder, self.looked_at) = (Some(files), folder, None);
         self.look_ahead(known);
     }
 
     /// Looks at what would be queued. A sweep may be large, so that is done when something has changed, not at every frame.
     fn look_ahead(&mut self, known: &Known) {
+        let asked = (self.selected, self.lines.iter().map(|line| line.value().to_owned()).collect());
+        if self.looked_at.as_ref() == Some(&asked) {
+            return;
+        }
+        self.looked_at = Some(asked);
         self.preview = self.runs(known);
         let configs = self.preview.iter().flatten().map(|run| &run.config);
         self.cost = estimate(configs, &self.paces);
