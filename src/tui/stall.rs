@@ -27,9 +27,10 @@ pub struct Stall {
     pub rate: f64,
 }
 
-/// Epochs that are long, and the share of a run that is, whichever is more.
-const LEAST: usize = 10;
-const SHARE: f64 = 0.05;
+/// Long is a quarter of the time for which p has been constant, and never less than so many epochs. By that measure the logs
+/// published with the ICLR 2022 paper, whose p is constant for 50 and for 100 epochs, get on at every epoch of them.
+const LEAST: usize = 8;
+const PART: usize = 4;
 /// By less than this share a loss has not fallen.
 const FALL: f64 = 0.01;
 /// By less than this an accuracy is no new best.
@@ -45,7 +46,7 @@ pub fn stall(row: &RunRow, data: &RunData) -> Option<Stall> {
     let last = data.epochs.last()?;
     let constant = data.epochs.iter().rev().take_while(|epoch| epoch.p == last.p).count();
     let stretch = &data.epochs[data.epochs.len() - constant..];
-    let window = LEAST.max((f64::from(row.config.train.epochs) * SHARE).ceil() as usize);
+    let window = LEAST.max(stretch.len() / PART);
     if stretch.len() < 2 * window {
         return None;
     }
