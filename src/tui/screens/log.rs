@@ -130,7 +130,7 @@ pub fn draw(model: &Model, row: &RunRow, tab: &LogTab, pen: &mut Pen<'_>) {
 /// The parts of a text that stand on a line each, and whether more of it is left out.
 fn parts(text: &str, room: usize, wrap: bool) -> (Vec<Range<usize>>, bool) {
     if text.width() <= room {
-        return (vec![0..text.len()], false);
+        return (std::iter::once(0..text.len()).collect(), false);
     }
     // The last column of a line that is cut is for the ellipsis.
     let room = if wrap { room } else { room.saturating_sub(1) };
