@@ -215,6 +215,33 @@ fn the_mouse_is_listened_to_where_the_settings_say_so() {
 }
 
 #[test]
+fn the_end_of_a_run_rings_and_notifies_where_the_settings_say_so() {
+    let store = store();
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    std::fs::write(folder.join("linf-tui/config.toml"), "alert = \"both\"\n").unwrap();
+    let mut command = linf_tui(store.path());
+    command.env("XDG_CONFIG_HOME", &folder);
+    let mut terminal = Terminal::start(command, 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    let cancelled = Command::new(env!("CARGO_BIN_EXE_linf-tui"))
+        .arg("--store")
+        .arg(store.path())
+        .args(["cancel", "1"])
+        .output()
+        .unwrap();
+    assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
+    terminal.wait_for_text("brisk-otter is cancelled");
+    let bytes = terminal.bytes.clone();
+    let sent =
+        || String::from_utf8_lossy(&bytes.lock().unwrap()).matches("\x07\x1b]9;brisk-otter is cancelled\x1b\\").count();
+    terminal.wait_for("alert", |_| sent() > 0);
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(sent(), 1);
+}
+
+#[test]
 fn chosen_columns_are_written_into_the_settings_and_hold_the_next_time() {
     let store = store();
     let folder = store.path().join("settings");

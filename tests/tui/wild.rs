@@ -217,9 +217,24 @@ fn nothing_panics_on_a_bare_terminal() {
 
 #[test]
 fn every_screen_fits_every_terminal() {
-    for keys in
-        ["", "?", ":", "a", "m", "<enter>", "<enter>2", "<enter>3", "<enter>5", "jjjjjjc", "x", "/", "C", "zjjjjjj"]
-    {
+    for keys in [
+        "",
+        "?",
+        ":",
+        "a",
+        "aj<^d>",
+        "m",
+        "<enter>",
+        "<enter>2",
+        "<enter>3",
+        "<enter>5",
+        "jjjjjjc",
+        "jjjjjjcbb",
+        "x",
+        "/",
+        "C",
+        "zjjjjjj",
+    ] {
         for width in [1, 2, 5, 16, 30, 44, 50, 66, 79, 103, 500] {
             for height in [1, 2, 3, 4, 6, 9, 15, 23, 200] {
                 let mut model = model(RICH, (width, height));
