@@ -90,8 +90,8 @@ impl Stall {
     pub fn words(&self, look: &Look) -> String {
         let Stall { since, done, window, before, now, rate, .. } = self;
         format!(
-            "no progress for {:.0} epochs while p = {}: no accuracy is better than at epoch {since:.0}, and the mean loss of the \
-             last {window} epochs is {}, of the {window} before {}; the learning rate is at {:.0} % of its highest",
+            "no progress for {:.0} epochs at p = {}: no accuracy is better than at epoch {since:.0}; mean loss of the last \
+             {window} epochs {}, of the {window} before {}; learning rate at {:.0} % of its highest",
             done - since,
             look.exponent(self.p),
             wording::figure(*now),

@@ -9,7 +9,7 @@ use crate::{
         lens::Lens,
         look::Tone,
         model::Model,
-        pen::Pen,
+        pen::{Pen, folded},
         screens::runs::until_infinity,
         stall::stall,
         wording,
@@ -79,9 +79,12 @@ pub fn act_on_lens(lens: &mut Lens, action: Action, epochs: f64, epoch: f64) {
 pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
     let look = &model.look;
     let (width, height) = (pen.width(), pen.height());
-    let stall = model.known.data(row.id).and_then(|data| stall(row, data)).filter(|_| height >= 8);
+    let stall = model.known.data(row.id).and_then(|data| stall(row, data));
+    let mut warning = stall.map_or_else(Vec::new, |stall| folded(&stall.words(look), width.saturating_sub(2)));
+    // What it rests on may take lines from the charts, but not their place.
+    warning.truncate(usize::from(height / 7));
     let facts = if height >= 12 { 2 } else { u16::from(height >= 6) };
-    let body = height - facts - u16::from(stall.is_some());
+    let body = height - facts - warning.len() as u16;
     let draw_one = |index: usize, mut part: Pen<'_>| {
         let Some(kind) = Kind::ALL.get(index) else { return };
         let mut chart = curves::chart(*kind, row, &model.known, &tab.lens, look);
@@ -107,8 +110,8 @@ pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
             draw_one(second, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
         }
     }
-    if let Some(stall) = stall {
-        pen.fit(1, body, width.saturating_sub(1), &stall.words(look), look.style(Tone::Warn));
+    for (y, line) in (body..).zip(&warning) {
+        pen.text(1, y, line, look.style(Tone::Warn));
     }
     if facts > 0 {
         draw_reading(model, row, &tab.lens, pen, height - facts);
