@@ -32,7 +32,7 @@ impl Pace {
 
 /// The pace of every device that the runs trained on, the most used first. Of each run counts what it has trained so far
 /// once it has reached p = ∞, so that every phase is in it.
-pub fn paces(rows: &[RunRow]) -> Vec<Pace> {
+pub fn paces<'a>(rows: impl IntoIterator<Item = &'a RunRow>) -> Vec<Pace> {
     let mut by_device: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for row in rows {
         let (summary, schedule) = (&row.summary, &row.config.schedule);

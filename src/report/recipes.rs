@@ -40,8 +40,18 @@ pub fn recipes(folder: &Path) -> io::Result<Vec<Recipe>> {
     paths.into_iter().map(read).collect()
 }
 
+/// The images of one epoch: what is held out, left out or added from elsewhere does not count.
+fn images_an_epoch(config: &Config) -> usize {
+    let images = config.data.dataset.train_images().saturating_sub(config.data.validation);
+    config.data.train_limit.map_or(images, |limit| limit.min(images))
+}
+
+/// The steps that a run takes.
+pub fn steps(config: &Config) -> u64 {
+    u64::from(config.train.epochs) * images_an_epoch(config).div_ceil(config.train.batch_size.max(1)) as u64
+}
+
 /// Pairs |x − w| of one epoch's forward passes: what training costs, whatever the machine.
 pub fn pairs_an_epoch(config: &Config) -> f64 {
-    let images = config.data.dataset.train_images().saturating_sub(config.data.validation);
-    config.data.train_limit.map_or(images, |limit| limit.min(images)) as f64 * NetShape::new(config).pairs() as f64
+    images_an_epoch(config) as f64 * NetShape::new(config).pairs() as f64
 }

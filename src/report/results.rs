@@ -93,7 +93,7 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
 }
 
 /// What an experiment is, whatever its seed, its words and its machine.
-fn experiment(config: &Config) -> String {
+pub(crate) fn experiment(config: &Config) -> String {
     let mut config = config.clone();
     config.train.seed = 0;
     (config.run, config.resources) = (Run::default(), Resources::default());
@@ -169,7 +169,7 @@ pub fn latex(rows: &[ResultRow]) -> String {
 }
 
 /// What LaTeX takes amiss is escaped, and what it may lack a glyph for is written as it writes it.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
         match character {
@@ -181,6 +181,7 @@ fn escaped(text: &str) -> String {
             'ε' => out.push_str("$\\varepsilon$"),
             'ℓ' => out.push_str("$\\ell$"),
             '∞' => out.push_str("$\\infty$"),
+            'λ' => out.push_str("$\\lambda$"),
             '×' => out.push_str("$\\times$"),
             '–' => out.push_str("--"),
             other => out.push(other),

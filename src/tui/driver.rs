@@ -5,7 +5,8 @@
 
 use std::{
     io::{self, IsTerminal},
-    path::Path,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures::StreamExt;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{
         mpsc::{self, UnboundedReceiver, UnboundedSender},
         watch,
@@ -24,13 +25,13 @@ use tokio::{
 };
 
 use super::{
-    history,
+    editor, history,
     look::Look,
     message::{Effect, Msg},
     model::Model,
     orders, panic_report, settings,
     settings::Settings,
-    terminal::Canvas,
+    terminal::{self, Canvas},
     update,
     view::view,
     watcher::{self, Orders},
@@ -80,7 +81,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let (orders, told) = watch::channel(Orders { focused: true, ..Orders::default() });
     tokio::spawn(watcher::watch_store(store.clone(), told, messages.clone()));
     panic_report::install(root.to_owned());
-    let canvas = Canvas::take().context("cannot take over the terminal")?;
+    let canvas = Canvas::take(settings.mouse).context("cannot take over the terminal")?;
     let size = canvas.size().context("cannot read the terminal's size")?;
     let name = root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned());
     let parent = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -88,10 +89,20 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
     let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
     model.keys = Arc::new(settings.keys);
+    model.alert = settings.alert;
     model.list.columns = settings.columns;
     model.filters = history::read();
-    let driver =
-        Driver { store, messages, orders, canvas, model, start: Some(start), tasks: JoinSet::new(), leaving: false };
+    let driver = Driver {
+        store,
+        messages,
+        orders,
+        canvas,
+        model,
+        start: Some(start),
+        tasks: JoinSet::new(),
+        to_edit: None,
+        leaving: false,
+    };
     driver.run(inbox).await
 }
 
@@ -105,16 +116,37 @@ struct Driver {
     start: Option<Start>,
     /// What was asked of the store and is not done yet.
     tasks: JoinSet<()>,
+    /// The file that the user wants to change in an editor.
+    to_edit: Option<PathBuf>,
     leaving: bool,
+}
+
+/// The signals that are answered.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    stop: Signal,
+    go_on: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use rustix::process::Signal as Number;
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: signal(SignalKind::from_raw(Number::TSTP.as_raw()))?,
+            go_on: signal(SignalKind::from_raw(Number::CONT.as_raw()))?,
+        })
+    }
 }
 
 impl Driver {
     async fn run(mut self, mut inbox: UnboundedReceiver<Msg>) -> Result<()> {
         let mut events = EventStream::new();
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-        let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
-        let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
-        let mut go_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
         let mut draw_at = Some(Instant::now() + PATIENCE);
         let mut not_before = Instant::now();
         while !self.leaving {
@@ -126,10 +158,11 @@ impl Driver {
                     Some(Err(_)) | None => return Ok(()),
                 },
                 Some(message) = inbox.recv() => self.take(message)?,
-                _ = terminate.recv() => return Ok(()),
-                _ = hang_up.recv() => return Ok(()),
-                _ = stop.recv() => self.suspend()?,
-                _ = go_on.recv() => self.canvas.forget(),
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.hang_up.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.stop.recv() => self.suspend()?,
+                _ = signals.go_on.recv() => self.canvas.forget(),
                 () = sleep_until(due), if draw_at.is_some() => {
                     let (model, began) = (&self.model, Instant::now());
                     self.canvas.draw(model.size, |area, buffer| view(model, area, buffer)).context("cannot draw")?;
@@ -140,6 +173,14 @@ impl Driver {
             }
             while let Ok(message) = inbox.try_recv() {
                 self.take(message)?;
+            }
+            if let Some(path) = self.to_edit.take() {
+                // Two readers of one terminal would share out what is typed.
+                drop(events);
+                if self.edit(&path, &mut signals).await?.is_break() {
+                    return Ok(());
+                }
+                events = EventStream::new();
             }
             if self.model.known.loaded || draw_at.is_none() {
                 draw_at = Some(Instant::now().max(not_before));
@@ -163,6 +204,7 @@ impl Driver {
     fn take_event(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.take(Msg::Key(key)),
+            Event::Mouse(mouse) => self.take(Msg::Mouse(mouse)),
             Event::Paste(text) => self.take(Msg::Paste(text)),
             Event::Resize(..) => {
                 // Of a storm of resizes only the last size is true. Should it be the one before the storm, the terminal may
@@ -180,7 +222,7 @@ impl Driver {
                 });
                 Ok(())
             }
-            _ => Ok(()),
+            Event::Key(_) => Ok(()),
         }
     }
 
@@ -208,6 +250,11 @@ impl Driver {
             Effect::Suspend => self.suspend()?,
             Effect::Redraw => self.canvas.forget(),
             Effect::Follow(interest) => self.orders.send_modify(|orders| orders.interest = interest),
+            Effect::Edit(path) => self.to_edit = Some(path),
+            Effect::Alert(text) => {
+                let sequence = self.model.alert.sequence(&text);
+                self.canvas.send(&sequence).context("cannot write to the terminal")?;
+            }
             Effect::Copy(text) => self.canvas.copy(&text).context("cannot write to the terminal")?,
             Effect::ExpireNotice(number) => {
                 let messages = self.messages.clone();
@@ -246,14 +293,49 @@ impl Driver {
         Ok(())
     }
 
+    /// Lends the terminal to the user's editor until it ends, and reads the config files again. Breaks off where the program
+    /// is told to end meanwhile.
+    async fn edit(&mut self, path: &Path, signals: &mut Signals) -> Result<ControlFlow<()>> {
+        terminal::give_back();
+        let ended = match editor::command(path).spawn() {
+            Ok(mut child) => loop {
+                tokio::select! {
+                    ended = child.wait() => break ended,
+                    // `^c` in an editor is for the editor, though the terminal sends it to its whole job.
+                    _ = signals.interrupt.recv() => {}
+                    // An editor stops itself and its job, and so must we, or the shell waits for us.
+                    _ = signals.stop.recv() => stop_job(),
+                    _ = signals.terminate.recv() => return Ok(ControlFlow::Break(())),
+                    _ = signals.hang_up.recv() => return Ok(ControlFlow::Break(())),
+                }
+            },
+            Err(error) => Err(error),
+        };
+        self.canvas.take_again().context("cannot take the terminal again")?;
+        let trouble = match ended {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(format!("the editor ended with {status}; VISUAL or EDITOR names another one")),
+            Err(error) => Some(format!("no editor could be started: {error}; VISUAL or EDITOR names one")),
+        };
+        if let Some(trouble) = trouble {
+            self.take(Msg::Failed(trouble))?;
+        }
+        self.effect(Effect::LoadConfigs)?;
+        let (columns, rows) = self.canvas.size().context("cannot read the terminal's size")?;
+        self.take(Msg::Resize(columns, rows))?;
+        Ok(ControlFlow::Continue(()))
+    }
+
     /// Stops the whole job, as `^Z` does, and takes the terminal again when the shell lets it go on.
     fn suspend(&mut self) -> Result<()> {
-        let stopped = self.canvas.lend(|| {
-            // The group, not this process alone: a `make` that started us must stop with us, or its shell hangs.
-            let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
-        });
+        let stopped = self.canvas.lend(stop_job);
         stopped.context("cannot take the terminal again")?;
         let (columns, rows) = self.canvas.size().context("cannot read the terminal's size")?;
         self.take(Msg::Resize(columns, rows))
     }
+}
+
+fn stop_job() {
+    // The group, not this process alone: a `make` that started us must stop with us, or its shell hangs.
+    let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
 }

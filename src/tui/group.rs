@@ -32,6 +32,11 @@ impl<'a> Group<'a> {
         Group { members, counted }
     }
 
+    /// Those that its figures are of.
+    pub fn counted(&self) -> &[&'a RunRow] {
+        &self.counted
+    }
+
     /// The mean of what a column shows.
     pub fn mean(&self, column: Column) -> Option<Mean> {
         let values: Vec<f64> =

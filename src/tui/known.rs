@@ -1,10 +1,12 @@
 //! What is known of the store: the catalog's rows and what was read of the runs that are looked at.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
 };
 
+use super::ansi::{self, Line};
 use crate::{
     experiment::{Config, Epsilon, Fate, RunId},
     store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, RunRow},
@@ -15,6 +17,8 @@ use crate::{
 pub struct Known {
     /// Every run.
     pub rows: BTreeMap<RunId, RunRow>,
+    /// Runs that are about to be removed: no screen shows them.
+    pub leaving: HashSet<RunId>,
     /// Whether the catalog has been read at all.
     pub loaded: bool,
     /// Why the store cannot be read at the moment.
@@ -32,6 +36,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Every run that is not about to be removed, in the order of their numbers.
+    pub fn staying(&self) -> impl Iterator<Item = &RunRow> {
+        self.rows.values().filter(|row| !self.leaving.contains(&row.id))
+    }
+
     /// What was read of a run's file, if anything.
     pub fn data(&self, id: RunId) -> Option<&RunData> {
         self.data.get(&id).map(Arc::as_ref)
@@ -77,43 +86,23 @@ impl RunData {
 /// The end of a run's log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogTail {
-    /// Its lines, without control sequences.
-    pub lines: Vec<String>,
+    /// Its lines.
+    pub lines: Vec<Line>,
     /// Whether lines before these were left out.
     pub cut: bool,
 }
 
 impl LogTail {
-    /// The lines of raw output: colours are taken out, and of a line rewritten in place the last form is kept.
+    /// The lines of raw output with their colours; of a line rewritten in place the last form is kept.
     pub fn from_bytes(bytes: &[u8], cut: bool) -> LogTail {
         let text = String::from_utf8_lossy(bytes);
-        let mut lines: Vec<String> = text.lines().map(plain).collect();
+        let mut reader = ansi::Reader::default();
+        let mut lines: Vec<Line> = text.lines().map(|line| reader.line(line)).collect();
         if cut && lines.len() > 1 {
             lines.remove(0);
         }
         LogTail { lines, cut }
     }
-}
-
-fn plain(line: &str) -> String {
-    let line = line.trim_end_matches('\r');
-    let line = line.rsplit('\r').next().unwrap_or(line);
-    let mut text = String::with_capacity(line.len());
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\u{1b}' => {
-                // CSI sequences end at a letter; others are two characters long.
-                if characters.next() == Some('[') {
-                    characters.by_ref().find(|c| c.is_ascii_alphabetic());
-                }
-            }
-            '\t' => text.push_str("    "),
-            control if control.is_control() => {}
-            other => text.push(other),
-        }
-    }
-    text
 }
 
 /// What one evaluation proved, sample by sample.
@@ -279,6 +268,8 @@ struct Tally {
 /// A config file that a run can be made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
     /// Its name without the folder: `mnist-cpu.toml`.
     pub name: String,
     /// Its text.
@@ -352,6 +343,6 @@ mod tests {
     #[test]
     fn a_log_is_shown_without_its_control_sequences() {
         let log = LogTail::from_bytes(b"half a line\n\x1b[32mgreen\x1b[0m\r\n 10%\r 20%\r\ttab", true);
-        assert_eq!(log.lines, ["green", "    tab"]);
+        assert_eq!(log.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["green", "    tab"]);
     }
 }

@@ -1,8 +1,8 @@
 //! What reaches the model, and what it asks for in return.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::columns::Columns;
 use super::images::Images;
@@ -18,6 +18,8 @@ use crate::{
 pub enum Msg {
     /// A key.
     Key(KeyEvent),
+    /// Something the mouse did, where the settings switch it on.
+    Mouse(MouseEvent),
     /// Text pasted in one piece.
     Paste(String),
     /// The terminal has this size now.
@@ -90,6 +92,10 @@ pub enum Effect {
     KeepFilter(String),
     /// Read the config files.
     LoadConfigs,
+    /// Let the user change a config file in an editor, then read the config files again.
+    Edit(PathBuf),
+    /// Tell whoever looks elsewhere, as the settings say.
+    Alert(String),
     /// Put text on the clipboard of the user's terminal (OSC 52).
     Copy(String),
     /// Send [`Msg::NoticeOver`] after a while.

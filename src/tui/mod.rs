@@ -4,12 +4,16 @@
 //! only draws. The driver runs the effects and turns keys and news from the store into messages. So everything that the
 //! screens do can be tested without a terminal, a store or a clock.
 
+pub mod alert;
+pub mod ansi;
 pub mod chart;
 pub mod columns;
 pub mod completion;
+mod course;
 mod curves;
 mod dialogs;
 mod driver;
+mod editor;
 pub mod filter;
 mod gauges;
 mod group;
@@ -17,11 +21,13 @@ mod history;
 pub mod images;
 pub mod keys;
 pub mod known;
+mod lens;
 pub mod look;
 pub mod machine;
 mod marks;
 pub mod message;
 pub mod model;
+mod mouse;
 mod orders;
 pub mod panic_report;
 mod pen;
@@ -30,6 +36,7 @@ mod replace;
 pub mod run_list;
 mod screens;
 pub mod settings;
+mod stall;
 pub mod terminal;
 pub mod theme;
 pub mod undo;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    alert::Alert,
     dialogs::Dialog,
     images::Images,
     keys::{Action, Keymap, Place},
@@ -26,6 +27,8 @@ pub struct Model {
     pub look: Look,
     /// What each key does.
     pub keys: Arc<Keymap>,
+    /// How the terminal is told that a run has ended.
+    pub alert: Alert,
     /// The time zone that moments are shown in.
     pub zone: jiff::tz::TimeZone,
     /// The store's name, for the header.
@@ -85,11 +88,12 @@ pub struct Notice {
 }
 
 impl Model {
-    /// Nothing is known yet; the keys are the default ones.
+    /// Nothing is known yet; the settings are the default ones.
     pub fn new(look: Look, zone: jiff::tz::TimeZone, store_name: String, size: (u16, u16)) -> Model {
         Model {
             look,
             keys: Arc::default(),
+            alert: Alert::default(),
             zone,
             store_name,
             size,

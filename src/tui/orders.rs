@@ -148,7 +148,7 @@ async fn load_configs() -> Msg {
                 Ok(text) => parse_with(text, &name, &[]).map(Box::new).map_err(|error| error.to_string()),
                 Err(error) => Err(format!("{}: {error}", path.display())),
             };
-            Some(ConfigFile { name, text: text.unwrap_or_default(), parsed })
+            Some(ConfigFile { path, name, text: text.unwrap_or_default(), parsed })
         })
         .collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));

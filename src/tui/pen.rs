@@ -187,23 +187,35 @@ pub fn shortened(text: &str, width: usize) -> String {
     short
 }
 
-/// Writes text over several lines; answers the last of them.
-pub fn wrapped(pen: &mut Pen<'_>, mut y: u16, text: &str, style: Style) -> u16 {
-    let width = usize::from(pen.width().max(1));
-    let mut line = String::new();
+/// Text in lines of at most `width` columns, broken between words; a longer word has a line of its own. At least one line.
+pub fn folded(text: &str, width: u16) -> Vec<String> {
+    let width = usize::from(width.max(1));
+    let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + word.chars().count() + 1 > width {
-            pen.text(0, y, &line, style);
-            line.clear();
-            y += 1;
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+                continue;
+            }
+            if line.width() + word.width() < width {
+                line.push(' ');
+                line.push_str(word);
+                continue;
+            }
         }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
+        lines.push(word.to_owned());
     }
-    pen.text(0, y, &line, style);
-    y
+    lines
+}
+
+/// Writes text over several lines; answers the last of them.
+pub fn wrapped(pen: &mut Pen<'_>, y: u16, text: &str, style: Style) -> u16 {
+    let mut last = y;
+    for (y, line) in (y..).zip(folded(text, pen.width())) {
+        pen.text(0, y, &line, style);
+        last = y;
+    }
+    last
 }
 
 #[cfg(test)]
@@ -222,6 +234,14 @@ mod tests {
         pen.typed(1, 0, "long text", 9, Style::new());
         assert_eq!(buffer[(0, 0)].symbol(), " ");
         assert_eq!(buffer[(1, 0)].symbol(), "a");
+    }
+
+    #[test]
+    fn text_is_folded_between_words() {
+        assert_eq!(folded("one two  three", 7), ["one two", "three"]);
+        assert_eq!(folded("extraordinarily so", 4), ["extraordinarily", "so"]);
+        assert_eq!(folded("好好 好", 5), ["好好", "好"]);
+        assert_eq!(folded(" ", 0), [""]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
 };
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     tui::{
         columns::{Column, Columns, SPECS, SortValue},
         filter::Filter,
+        known::Known,
     },
 };
 
@@ -105,21 +106,19 @@ pub struct Arrangement {
     pub sort: Sort,
     /// Whether the order is turned round.
     pub reversed: bool,
-    /// Runs that are about to be removed.
-    pub hidden: HashSet<RunId>,
     /// Groups shown as one line.
     pub folded: HashSet<String>,
 }
 
 impl Arrangement {
-    /// Whether a run is in the list.
-    pub fn shows(&self, row: &RunRow) -> bool {
-        !self.hidden.contains(&row.id) && self.filter.passes(row)
+    /// The runs that are in the list, in the order of their numbers.
+    pub fn shown<'a>(&self, known: &'a Known) -> impl Iterator<Item = &'a RunRow> {
+        known.staying().filter(|row| self.filter.passes(row))
     }
 
     /// The lines of the list. A group stands where its first run stands; one run alone is no group.
-    pub fn entries(&self, rows: &BTreeMap<RunId, RunRow>) -> Vec<Entry> {
-        let mut runs: Vec<&RunRow> = rows.values().filter(|row| self.shows(row)).collect();
+    pub fn entries(&self, known: &Known) -> Vec<Entry> {
+        let mut runs: Vec<&RunRow> = self.shown(known).collect();
         self.sort.arrange(self.reversed, &mut runs);
         let mut groups: HashMap<&str, Vec<RunId>> = HashMap::new();
         for row in &runs {
@@ -145,7 +144,7 @@ impl Arrangement {
     }
 
     /// The runs of a group that pass the filter, in the order of their numbers.
-    pub fn members<'a>(&self, rows: &'a BTreeMap<RunId, RunRow>, group: &str) -> Vec<&'a RunRow> {
-        rows.values().filter(|row| row.group.as_deref() == Some(group) && self.shows(row)).collect()
+    pub fn members<'a>(&self, known: &'a Known, group: &str) -> Vec<&'a RunRow> {
+        self.shown(known).filter(|row| row.group.as_deref() == Some(group)).collect()
     }
 }

@@ -11,6 +11,7 @@ use crossterm::{
     cursor,
     event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange},
     execute,
+    style::Print,
     terminal::{self, BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen},
 };
 use ratatui::{
@@ -27,8 +28,10 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// Takes the terminal over. Sends settings only, never a query whose answer could end up on the command line.
-    pub fn take() -> io::Result<Canvas> {
+    /// Takes the terminal over, and its mouse where that is wanted. Sends settings only, never a query whose answer could end
+    /// up on the command line.
+    pub fn take(mouse: bool) -> io::Result<Canvas> {
+        MOUSE.store(mouse, Ordering::SeqCst);
         let canvas =
             Canvas { backend: CrosstermBackend::new(Frames::new()), shown: Buffer::default(), next: Buffer::default() };
         seize()?;
@@ -70,10 +73,20 @@ impl Canvas {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 
+    /// Sends a sequence that changes nothing on the screen.
+    pub fn send(&mut self, sequence: &str) -> io::Result<()> {
+        execute!(io::stdout(), Print(sequence))
+    }
+
     /// Gives the terminal back for as long as `meanwhile` takes.
     pub fn lend(&mut self, meanwhile: impl FnOnce()) -> io::Result<()> {
         give_back();
         meanwhile();
+        self.take_again()
+    }
+
+    /// Takes the terminal over again after [`give_back`].
+    pub fn take_again(&mut self) -> io::Result<()> {
         self.forget();
         seize()
     }
@@ -88,16 +101,28 @@ impl Drop for Canvas {
 /// Whether the terminal is ours. Leaving the alternate screen twice would put the cursor on top of what was printed since.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether the mouse is ours as well.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Clicks and the wheel, and no movement: that would fill a slow line. With coordinates as numbers (1006), so that none is
+/// too large.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
 fn seize() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     terminal::enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen, cursor::Hide, EnableBracketedPaste, EnableFocusChange)
+    execute!(io::stdout(), EnterAlternateScreen, cursor::Hide, EnableBracketedPaste, EnableFocusChange)?;
+    if MOUSE.load(Ordering::SeqCst) { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
 }
 
 /// Leaves the terminal as it was found, if it is ours. Errors are nobody's: a terminal that is gone cannot be given back.
 pub fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
+    }
+    if MOUSE.load(Ordering::SeqCst) {
+        let _ = execute!(io::stdout(), Print(MOUSE_OFF));
     }
     let _ = execute!(
         io::stdout(),

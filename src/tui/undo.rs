@@ -26,7 +26,7 @@ pub enum Undo {
     Removal(u64),
 }
 
-/// Runs that the list no longer shows, and that are removed from the store once their time for second thoughts is over. So
+/// Runs that no screen shows any more, and that are removed from the store once their time for second thoughts is over. So
 /// nothing has to be brought back that is gone, and whatever ends the program before that leaves the runs where they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removal {
@@ -78,7 +78,7 @@ pub fn remove(model: &mut Model, runs: Vec<RunId>) -> Vec<Effect> {
     let number = model.removal_count;
     let runs: BTreeSet<RunId> = runs.into_iter().collect();
     model.list.marked.retain(|id| !runs.contains(id));
-    model.list.arrangement.hidden.extend(&runs);
+    model.known.leaving.extend(&runs);
     model.list.arrange(&model.known);
     model.undo.push(Undo::Removal(number));
     model.removals.push(Removal { number, runs });
@@ -111,7 +111,7 @@ pub fn undo(model: &mut Model) -> Vec<Effect> {
                 return Vec::new();
             };
             let runs = model.removals.remove(index).runs;
-            model.list.arrangement.hidden.retain(|id| !runs.contains(id));
+            model.known.leaving.retain(|id| !runs.contains(id));
             model.list.arrange(&model.known);
             let ids: Vec<RunId> = runs.into_iter().collect();
             if let Some(first) = ids.first() {

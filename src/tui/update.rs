@@ -1,11 +1,17 @@
 //! What each message changes. Pure: whatever has to be done outside of the model is answered as effects.
 
 use super::{
+    alert::Alert,
     dialogs::{Answer, ColumnsDialog, Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
     keys::{Action, Chord},
     message::{Effect, Msg},
     model::{Model, Notice, Screen},
-    screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen},
+    mouse::mouse,
+    screens::{
+        compare::{self, CompareScreen},
+        queue::QueueScreen,
+        run::RunScreen,
+    },
     undo::{self, Undo},
 };
 use crate::{
@@ -23,6 +29,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 action.map_or_else(Vec::new, |action| act(model, action))
             }
         },
+        Msg::Mouse(event) => mouse(model, &event),
         Msg::Paste(text) => match model.dialog.take() {
             Some(dialog) => dialog.paste(model, &text),
             None => Vec::new(),
@@ -59,14 +66,14 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::RemovalDue(number) => return undo::carry_out(model, number),
         Msg::NotRemoved(id, why) => {
-            model.list.arrangement.hidden.remove(&id);
+            known.leaving.remove(&id);
             model.list.arrange(&model.known);
             return notice(model, why, true);
         }
         Msg::Removed(ids) => {
             for id in ids {
                 known.rows.remove(&id);
-                model.list.arrangement.hidden.remove(&id);
+                known.leaving.remove(&id);
                 model.list.marked.remove(&id);
             }
             model.list.arrange(&model.known);
@@ -87,7 +94,7 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Configs(files, folder) => {
             if let Some(Dialog::Add(dialog)) = &mut model.dialog {
-                dialog.offer(files, folder);
+                dialog.offer(files, folder, known);
             }
         }
         Msg::Machine(machine) => model.machine = Some(machine),
@@ -97,7 +104,7 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Done(text) => return notice(model, text, false),
         Msg::Failed(text) => return notice(model, text, true),
         Msg::NoticeOver(number) => model.notices.retain(|notice| notice.number != number),
-        Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..) => {}
+        Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..) => {}
     }
     Vec::new()
 }
@@ -111,7 +118,13 @@ fn endings(model: &mut Model, before: &[(RunId, RunState)]) -> Vec<Effect> {
             (!state.is_over() && row.state.is_over()).then(|| ending(row))
         })
         .collect();
-    ended.into_iter().flat_map(|(text, bad)| notice(model, text, bad)).collect()
+    let alert = match ended.as_slice() {
+        _ if model.alert == Alert::Off => None,
+        [] => None,
+        [(text, _)] => Some(Effect::Alert(text.clone())),
+        several => Some(Effect::Alert(format!("{} runs have ended", several.len()))),
+    };
+    ended.into_iter().flat_map(|(text, bad)| notice(model, text, bad)).chain(alert).collect()
 }
 
 fn ending(row: &RunRow) -> (String, bool) {
@@ -165,14 +178,14 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help => model.dialog = Some(Dialog::Help(Help::default())),
         Action::Palette => model.dialog = Some(Dialog::Palette(Palette::new(model.places()))),
         Action::Add => {
-            model.dialog = Some(Dialog::Add(AddDialog::default()));
+            model.dialog = Some(Dialog::Add(AddDialog::new(&model.known)));
             return vec![Effect::LoadConfigs];
         }
         Action::Pause => return desire(model, Desired::Pause),
         Action::Resume => return desire(model, Desired::Run),
         Action::Cancel => return cancel(model),
         Action::Machine => model.screen = Screen::Queue(QueueScreen::default()),
-        Action::Compare => return compare(model),
+        Action::Compare => return compare_marked(model),
         Action::Tags => {
             if let Some((id, tags)) = model.current().map(|row| (row.id, row.tags.join(" "))) {
                 model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Tags(id), tags)));
@@ -223,9 +236,12 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
         },
         Screen::Compare(screen) => match action {
             Action::Back if !screen.back() => model.screen = Screen::Runs,
-            Action::Copy => {
-                let table = screen.markdown(&model.known);
-                let mut effects = notice(model, "copied the table as Markdown".into(), false);
+            Action::Copy | Action::CopyLatex => {
+                let (table, what) = match action {
+                    Action::Copy => (compare::markdown(screen, &model.known), "Markdown"),
+                    _ => (compare::latex(screen, &model.known), "LaTeX"),
+                };
+                let mut effects = notice(model, format!("copied the table as {what}"), false);
                 effects.push(Effect::Copy(table));
                 return effects;
             }
@@ -343,7 +359,7 @@ fn delete(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-fn compare(model: &mut Model) -> Vec<Effect> {
+fn compare_marked(model: &mut Model) -> Vec<Effect> {
     let runs = model.meant();
     if runs.len() < 2 {
         let how = match model.key_of(Action::Mark) {

@@ -52,7 +52,7 @@ fn draw_header(model: &Model, pen: &mut Pen<'_>) {
         pen.text(x, 0, banner, look.style(Tone::Bad));
         return;
     }
-    let count = |test: fn(&RunState) -> bool| model.known.rows.values().filter(|row| test(&row.state)).count();
+    let count = |test: fn(&RunState) -> bool| model.known.staying().filter(|row| test(&row.state)).count();
     let parts = [
         (count(RunState::holds_a_slot), "running", Tone::Good),
         (count(|state| matches!(state, RunState::Queued { .. })), "queued", Tone::Text),

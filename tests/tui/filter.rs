@@ -7,12 +7,18 @@ use linf::store::RunRow;
 use linf::tui::columns::{Column, Columns};
 use linf::tui::completion::{agreed, completions};
 use linf::tui::filter::{Filter, FilterError};
+use linf::tui::known::Known;
 use linf::tui::run_list::{Arrangement, Entry, Sort};
 
 use crate::fixture::store;
 
 fn rows() -> BTreeMap<RunId, RunRow> {
     store().into_iter().map(|(row, _)| (row.id, row)).collect()
+}
+
+/// A store that holds these.
+fn known(rows: BTreeMap<RunId, RunRow>) -> Known {
+    Known { rows, ..Known::default() }
 }
 
 fn passing(text: &str) -> Vec<i64> {
@@ -97,7 +103,7 @@ fn the_last_word_is_completed_from_what_the_store_holds() {
 
 #[test]
 fn a_group_stands_once_with_its_runs_below() {
-    let entries = Arrangement::default().entries(&rows());
+    let entries = Arrangement::default().entries(&known(rows()));
     let group = entries.iter().position(|entry| *entry == Entry::Group("mnist-cpu".into())).unwrap();
     let indented = entries.iter().filter(|entry| matches!(entry, Entry::Run { indented: true, .. })).count();
     assert_eq!((indented, entries.len()), (4, 11));
@@ -107,28 +113,28 @@ fn a_group_stands_once_with_its_runs_below() {
 #[test]
 fn one_run_alone_is_no_group() {
     let arrangement = Arrangement { filter: Filter::parse("certified>0.91").unwrap(), ..Arrangement::default() };
-    assert_eq!(arrangement.entries(&rows()), [Entry::Run { id: RunId(4), indented: false }]);
+    assert_eq!(arrangement.entries(&known(rows())), [Entry::Run { id: RunId(4), indented: false }]);
 }
 
 #[test]
 fn a_folded_group_is_one_line() {
     let arrangement = Arrangement { folded: ["mnist-cpu".to_owned()].into(), ..Arrangement::default() };
-    assert_eq!(arrangement.entries(&rows()).len(), 7);
+    assert_eq!(arrangement.entries(&known(rows())).len(), 7);
 }
 
 #[test]
 fn sorting_by_a_figure_puts_the_best_first_and_the_unknown_last() {
     let arrangement = Arrangement { sort: Sort::By(Column::Certified), ..Arrangement::default() };
-    let mut rows = rows();
-    rows.values_mut().for_each(|row| row.group = None);
+    let mut known = known(rows());
+    known.rows.values_mut().for_each(|row| row.group = None);
     let ids: Vec<i64> = arrangement
-        .entries(&rows)
+        .entries(&known)
         .iter()
         .filter_map(|entry| if let Entry::Run { id, .. } = entry { Some(id.0) } else { None })
         .collect();
     assert_eq!(ids[..3], [4, 5, 6]);
     assert_eq!(ids[8..], [9, 3]);
-    let reversed = Arrangement { reversed: true, ..arrangement }.entries(&rows);
+    let reversed = Arrangement { reversed: true, ..arrangement }.entries(&known);
     assert_eq!(reversed.len(), ids.len());
     assert_eq!(reversed[7], Entry::Run { id: RunId(4), indented: false });
     assert_eq!(reversed[9], Entry::Run { id: RunId(9), indented: false }, "nothing is known of it either way round");

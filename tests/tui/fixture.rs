@@ -160,6 +160,7 @@ pub fn model(look: Look, size: (u16, u16)) -> Model {
 
 pub fn configs() -> Vec<ConfigFile> {
     let file = |name: &str, text: &str| ConfigFile {
+        path: std::path::Path::new("configs").join(name),
         name: name.into(),
         text: text.into(),
         parsed: parse_with(text, name, &[]).map(Box::new).map_err(|error| error.to_string()),

@@ -4,12 +4,15 @@
 
 #[path = "../../examples/fill_store/believable.rs"]
 mod believable;
+mod compare;
 mod filter;
 mod fixture;
+mod mouse;
 mod odd_terminals;
 mod program;
 mod screens;
 mod settings;
+mod stall;
 mod themes;
 mod update;
 mod wild;

@@ -85,7 +85,10 @@ impl Terminal {
     pub fn is_given_back(&self) -> bool {
         let parser = self.screen.lock().unwrap();
         let screen = parser.screen();
-        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 
     /// Waits for the end; the terminal must be as it was found.
@@ -185,6 +188,60 @@ fn the_settings_decide_on_keys_and_a_fault_in_them_is_said_before_anything_is_op
 }
 
 #[test]
+fn the_mouse_is_listened_to_where_the_settings_say_so() {
+    let store = store();
+    let mut terminal = Terminal::start(linf_tui(store.path()), 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("q");
+    let bytes = terminal.bytes.clone();
+    assert_eq!(terminal.end(), 0);
+    assert!(!String::from_utf8_lossy(&bytes.lock().unwrap()).contains("\x1b[?1000"));
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    std::fs::write(folder.join("linf-tui/config.toml"), "mouse = true\nalert = \"bell\"\n").unwrap();
+    let mut command = linf_tui(store.path());
+    command.env("XDG_CONFIG_HOME", &folder);
+    let mut terminal = Terminal::start(command, 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("\r");
+    terminal.wait_for_text("Config");
+    let header = terminal.text().lines().nth(1).unwrap().to_owned();
+    let column = header[..header.find("Config").unwrap()].chars().count() + 1;
+    // As terminals send it, counted from 1.
+    terminal.type_keys(&format!("\x1b[<0;{column};2M\x1b[<0;{column};2m"));
+    terminal.wait_for_text("784-512×4-10");
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn the_end_of_a_run_rings_and_notifies_where_the_settings_say_so() {
+    let store = store();
+    let folder = store.path().join("settings");
+    std::fs::create_dir_all(folder.join("linf-tui")).unwrap();
+    std::fs::write(folder.join("linf-tui/config.toml"), "alert = \"both\"\n").unwrap();
+    let mut command = linf_tui(store.path());
+    command.env("XDG_CONFIG_HOME", &folder);
+    let mut terminal = Terminal::start(command, 24, 120);
+    terminal.wait_for_text("brisk-otter");
+    let cancelled = Command::new(env!("CARGO_BIN_EXE_linf-tui"))
+        .arg("--store")
+        .arg(store.path())
+        .args(["cancel", "1"])
+        .output()
+        .unwrap();
+    assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
+    terminal.wait_for_text("brisk-otter is cancelled");
+    let bytes = terminal.bytes.clone();
+    let sent =
+        || String::from_utf8_lossy(&bytes.lock().unwrap()).matches("\x07\x1b]9;brisk-otter is cancelled\x1b\\").count();
+    terminal.wait_for("alert", |_| sent() > 0);
+    terminal.type_keys("q");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(sent(), 1);
+}
+
+#[test]
 fn chosen_columns_are_written_into_the_settings_and_hold_the_next_time() {
     let store = store();
     let folder = store.path().join("settings");
@@ -252,6 +309,39 @@ fn a_filter_is_remembered_for_the_next_time() {
 }
 
 #[test]
+fn a_config_is_changed_in_the_users_editor_and_read_again() {
+    let store = store();
+    let folder = store.path().join("my configs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("mine.toml");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mnist-cpu.toml"), &file).unwrap();
+    let editor = store.path().join("editor");
+    // It takes keys of its own, in a terminal as the shell would leave it to it.
+    let script =
+        "grep ^epochs \"$2\"; read answer; sed -i \"s/^epochs = .*/epochs = $answer/\" \"$2\"; test \"$1\" = -x";
+    std::fs::write(&editor, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let mut command = linf_tui(store.path());
+    command.env("LINF_CONFIGS", &folder);
+    command.env("VISUAL", format!("sh '{}' -x", editor.display()));
+    let mut terminal = Terminal::start(command, 40, 120);
+    terminal.wait_for_text("brisk-otter");
+    terminal.type_keys("a");
+    terminal.wait_for_text("120 epochs");
+    let rounds =
+        [("120", "177", "177 epochs"), ("177", "many", "mine.toml:17: not TOML"), ("many", "130", "130 epochs")];
+    for (before, typed, shown) in rounds {
+        terminal.type_keys("e");
+        terminal.wait_for_text(&format!("epochs = {before}"));
+        assert!(terminal.is_given_back());
+        terminal.type_keys(&format!("{typed}\r"));
+        terminal.wait_for_text(shown);
+    }
+    terminal.type_keys("\x03q");
+    assert_eq!(terminal.end(), 0);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("epochs = 130"));
+}
+
+#[test]
 fn a_note_reaches_the_store() {
     let store = store();
     let mut terminal = Terminal::start(linf_tui(store.path()), 40, 200);
@@ -265,7 +355,7 @@ fn a_note_reaches_the_store() {
 
 #[test]
 fn a_hang_up_or_a_termination_gives_the_terminal_back() {
-    for signal in ["TERM", "HUP"] {
+    for signal in ["TERM", "HUP", "INT"] {
         let store = store();
         let terminal = Terminal::start(linf_tui(store.path()), 24, 80);
         terminal.wait_for_text("brisk-otter");
@@ -331,7 +421,7 @@ fn without_a_terminal_it_says_what_to_do_instead() {
 fn child_that_panics() {
     let folder = std::env::var_os("LINF_TEST_FOLDER").unwrap();
     linf::tui::panic_report::install(folder.into());
-    let _canvas = linf::tui::terminal::Canvas::take().unwrap();
+    let _canvas = linf::tui::terminal::Canvas::take(true).unwrap();
     panic!("on purpose");
 }
 

@@ -159,6 +159,11 @@ fn compare() {
 }
 
 #[test]
+fn compare_bands() {
+    snapshots("compare_bands", "jjjjjjcbbG+++f");
+}
+
+#[test]
 fn queue() {
     snapshots("queue", "m");
 }
@@ -166,6 +171,11 @@ fn queue() {
 #[test]
 fn add() {
     snapshots("add", "aj<enter>loss.lambda=0.02,0.05<enter>train.see<tab>1..3");
+}
+
+#[test]
+fn dry_run() {
+    snapshots("dry_run", "aj<enter>loss.lambda=0.02,0.05<enter>train.seed=1..3<^d>j");
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use linf::experiment::{Desired, RunId, RunState};
 use linf::store::EventRow;
+use linf::tui::alert::Alert;
 use linf::tui::known::RunData;
 use linf::tui::message::{Effect, Interest, Msg};
 use linf::tui::model::{Model, Screen};
 use linf::tui::update::update;
+use ratatui::style::Color;
 
-use crate::fixture::{NOW_MS, RICH, model, press, screen, store};
+use crate::fixture::{NOW_MS, RICH, configs, model, press, screen, store};
 
 fn fresh() -> Model {
     model(RICH, (120, 40))
@@ -493,4 +495,129 @@ fn a_p_held_beyond_its_ramp_promises_no_infinity() {
     (row.summary.step, row.summary.epoch) = (row.summary.steps - 100, 119.5);
     update(&mut model, Msg::Catalog { rows: vec![row], now_ms: NOW_MS });
     assert!(screen(&model).contains("p = 180.8, held beyond its ramp"), "{}", screen(&model));
+}
+
+#[test]
+fn a_paused_run_about_to_be_deleted_is_on_no_screen() {
+    let mut model = fresh();
+    press(&mut model, "jjjDym");
+    let shown = screen(&model);
+    assert!(shown.contains("2 running · 1 waiting") && !shown.contains("on hold"), "{shown}");
+    assert!(!shown.contains("sharp-bat") && !shown.contains("1 paused"), "{shown}");
+    press(&mut model, "G");
+    assert_eq!(desires(&press(&mut model, "r")), [], "the cursor is on what waits");
+    press(&mut model, "u");
+    assert!(screen(&model).contains("1 on hold") && screen(&model).contains("sharp-bat"));
+}
+
+#[test]
+fn the_header_of_a_run_tells_its_figures_before_it_writes_words_out() {
+    let header = |width: u16| {
+        let mut model = model(RICH, (width, 30));
+        press(&mut model, "/name:dove<enter><enter>");
+        screen(&model).lines().nth(1).unwrap().to_owned()
+    };
+    let (narrow, middle, wide) = (header(80), header(120), header(160));
+    assert!(wide.contains("completed") && wide.contains("Certificates"), "{wide}");
+    for line in [wide, middle.clone()] {
+        assert!(line.ends_with("attacked 0.9312  certified 0.9098"), "{line}");
+    }
+    assert!(middle.contains("2Certs") && !middle.contains("completed"), "{middle}");
+    assert!(!narrow.contains("0.9312") && narrow.contains("7Events"), "{narrow}");
+}
+
+#[test]
+fn a_dry_run_lists_what_would_be_queued_and_queues_nothing() {
+    let mut model = fresh();
+    let effects = press(&mut model, "aj<enter>train.epochs=130,240<^d>");
+    let shown = screen(&model);
+    assert!(shown.contains("Dry run: nothing is queued"), "{shown}");
+    assert!(shown.contains("2 runs would be queued, as the group mnist-cpu-2"), "{shown}");
+    assert!(shown.contains("30 550 to 56 400 steps each · about ") && shown.contains("86 950 steps in all"), "{shown}");
+    assert!(
+        shown.contains("by the pace of 3 runs, their median, of this store on cpu (AVX-512, 2 threads)"),
+        "{shown}"
+    );
+    assert!(shown.contains("before them: 2 running, 1 waiting") && shown.contains("train.epochs=240"), "{shown}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Add(_))));
+    let effects = press(&mut model, "<esc>");
+    assert!(effects.is_empty() && screen(&model).contains("train.epochs=130,240"), "back to where it was");
+    let effects = press(&mut model, "<^d><enter>");
+    assert!(matches!(&effects[..], [Effect::Add(runs)] if runs.len() == 2));
+    // What cannot be queued has no dry run.
+    press(&mut model, "aj<enter>train.lr=fast<^d>");
+    assert!(!screen(&model).contains("Dry run") && screen(&model).contains("train.lr"));
+}
+
+#[test]
+fn how_long_is_not_known_before_a_run_was_trained() {
+    let mut model = Model::new(RICH, jiff::tz::TimeZone::UTC, "new".into(), (120, 40));
+    update(&mut model, Msg::Catalog { rows: Vec::new(), now_ms: NOW_MS });
+    press(&mut model, "aj");
+    let shown = screen(&model);
+    assert!(shown.contains("28 200 steps") && shown.contains("how long is not known before a run"), "{shown}");
+}
+
+#[test]
+fn a_config_is_opened_in_an_editor_and_stays_chosen() {
+    let mut model = fresh();
+    let effects = press(&mut model, "aje");
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Edit(path) if path.ends_with("configs/mnist-cpu.toml")))
+    );
+    // It comes back broken, and another one has come before it.
+    let mut files = configs();
+    files[1].text = files[1].text.replace("width = 512", "width = \"wide\"");
+    files[1].parsed = linf::experiment::parse_with(&files[1].text, &files[1].name, &[])
+        .map(Box::new)
+        .map_err(|error| error.to_string());
+    assert!(files[1].parsed.is_err());
+    files.insert(0, linf::tui::known::ConfigFile { name: "another.toml".into(), ..files[0].clone() });
+    update(&mut model, Msg::Configs(files, "configs".into()));
+    let shown = screen(&model);
+    assert!(shown.contains("▸mnist-cpu") && shown.contains("mnist-cpu.toml:"), "{shown}");
+    assert!(shown.contains("model.width"), "{shown}");
+    // Where keys are typed, it is a letter.
+    assert!(press(&mut model, "k<enter>e").is_empty());
+}
+
+#[test]
+fn the_end_of_a_run_is_an_alert_where_the_settings_ask_for_one() {
+    let ended = |ids: &[i64]| {
+        let rows = store().into_iter().map(|(row, _)| row).filter(|row| ids.contains(&row.id.0));
+        let rows = rows.map(|row| linf::store::RunRow { state: RunState::Completed, ..row }).collect();
+        Msg::Catalog { rows, now_ms: NOW_MS }
+    };
+    let alerts = |effects: Vec<Effect>| {
+        let alert = |effect: Effect| if let Effect::Alert(text) = effect { Some(text) } else { None };
+        effects.into_iter().filter_map(alert).collect::<Vec<String>>()
+    };
+    assert!(alerts(update(&mut fresh(), ended(&[1]))).is_empty(), "off by default");
+    let mut model = fresh();
+    model.alert = Alert::Bell;
+    assert_eq!(alerts(update(&mut model, ended(&[1]))), ["brisk-otter is complete: certified 0.7949"]);
+    assert!(alerts(update(&mut model, ended(&[1]))).is_empty(), "it ends once");
+    let mut model = fresh();
+    model.alert = Alert::Both;
+    assert_eq!(alerts(update(&mut model, ended(&[1, 2, 5]))), ["2 runs have ended"]);
+    let mut new = Model::new(RICH, jiff::tz::TimeZone::UTC, "new".into(), (120, 40));
+    new.alert = Alert::Bell;
+    assert!(alerts(update(&mut new, ended(&[1]))).is_empty(), "what had ended before is no news");
+}
+
+#[test]
+fn the_log_is_as_coloured_as_it_was_printed_and_does_nothing_else() {
+    let mut model = fresh();
+    let raw = b"plain \x1b[31mred\x1b[0m \x1b]52;c;AAAA\x07\x1b[2J\x1b[?1049lnothing\nfound here\n";
+    let log = linf::tui::known::LogTail::from_bytes(raw, false);
+    update(&mut model, Msg::Log(RunId(1), Arc::new(log)));
+    press(&mut model, "<enter>6");
+    assert!(screen(&model).contains("\n plain red nothing\n found here\n"), "{}", screen(&model));
+    let cell = |model: &Model, x: u16, y: u16| crate::fixture::drawn(model)[(x, y)].clone();
+    assert_eq!((cell(&model, 7, 3).symbol(), cell(&model, 7, 3).fg), ("r", Color::Red));
+    assert_eq!(cell(&model, 1, 3).fg, Color::Reset);
+    // What is found is laid on the selection, and keeps its colour.
+    press(&mut model, "/red<enter>");
+    assert_eq!(cell(&model, 7, 3).fg, Color::Red);
+    assert_ne!(cell(&model, 7, 3).bg, Color::Reset);
 }

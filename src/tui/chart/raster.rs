@@ -33,6 +33,8 @@ pub enum Line {
     Dots,
     /// Every other dot of its band, behind all others: raw values behind their mean.
     Shade,
+    /// The same with every fourth dot.
+    Haze,
 }
 
 impl Raster {
@@ -120,8 +122,13 @@ impl Raster {
             return;
         }
         for y in low.max(0.0).round() as i64..=high.min(top).round() as i64 {
-            if line != Line::Shade || (x + y) % 2 == 0 {
-                self.dot(x, y, owner, line == Line::Shade);
+            let (on, shade) = match line {
+                Line::Shade => ((x + y) % 2 == 0, true),
+                Line::Haze => (x % 2 == 0 && (x / 2 + y) % 2 == 0, true),
+                Line::Solid | Line::Dashed | Line::Dots => (true, false),
+            };
+            if on {
+                self.dot(x, y, owner, shade);
             }
         }
     }
@@ -129,13 +136,15 @@ impl Raster {
     /// What stands in a cell: its symbol and the curve it belongs to.
     pub fn cell(&self, column: u16, row: u16) -> Option<(char, u8)> {
         let index = usize::from(row) * self.columns + usize::from(column);
-        let &Dots { mask, owner, .. } = self.cells.get(index).filter(|_| usize::from(column) < self.columns)?;
+        let &Dots { mask, owner, shade } = self.cells.get(index).filter(|_| usize::from(column) < self.columns)?;
         let symbol = match (self.plot, mask) {
             (_, 0) => return None,
             (Plot::Braille, mask) => char::from_u32(0x2800 + u32::from(mask))?,
             (Plot::HalfBlock, 1) => '▀',
             (Plot::HalfBlock, 2) => '▄',
             (Plot::HalfBlock, _) => '█',
+            // No curve has this letter: a band is no line.
+            (Plot::Ascii, _) if shade => '.',
             (Plot::Ascii, _) => LETTERS[usize::from(owner) % LETTERS.len()],
         };
         Some((symbol, owner))

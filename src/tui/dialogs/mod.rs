@@ -64,7 +64,7 @@ impl Dialog {
             Dialog::Prompt(prompt) => insert(&mut prompt.input, text),
             Dialog::Palette(palette) => insert(&mut palette.input, text),
             Dialog::Help(help) => insert(&mut help.input, text),
-            Dialog::Add(add) => add.paste(text),
+            Dialog::Add(add) => add.paste(text, &model.known),
             Dialog::Confirm(_) | Dialog::Columns(_) => {}
         }
         model.dialog = Some(self);

@@ -126,6 +126,8 @@ pub enum Action {
     RaisePriority,
     LowerPriority,
     Copy,
+    CopyLatex,
+    Gather,
 }
 
 /// One line of the table.

@@ -190,6 +190,15 @@ pub static TABLE: &[Binding] = &{
             "copy table",
             "Copy the table as Markdown to the clipboard of your terminal",
         ),
+        bind(P::Compare, "copy-latex", &[key('T')], A::CopyLatex, "", "Copy the table as LaTeX (booktabs)"),
+        bind(
+            P::Compare,
+            "bands",
+            &[key('b')],
+            A::Gather,
+            "bands",
+            "Draw each run, or as one band the runs that differ in their seed alone, or those of a sweep",
+        ),
         bind(P::Machine, "open", &[code(K::Enter)], A::Open, "open", "Open the run"),
         bind(P::Machine, "pause", &[key('p')], A::Pause, "pause", "Pause: checkpoint, leave the device free"),
         bind(

@@ -3,12 +3,15 @@
 use crate::{
     store::RunRow,
     tui::{
-        curves::{self, Course, Kind, Lens},
+        course::Course,
+        curves::{self, Kind},
         keys::Action,
+        lens::Lens,
         look::Tone,
         model::Model,
-        pen::Pen,
+        pen::{Pen, folded},
         screens::runs::until_infinity,
+        stall::stall,
         wording,
     },
 };
@@ -76,8 +79,12 @@ pub fn act_on_lens(lens: &mut Lens, action: Action, epochs: f64, epoch: f64) {
 pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
     let look = &model.look;
     let (width, height) = (pen.width(), pen.height());
+    let stall = model.known.data(row.id).and_then(|data| stall(row, data));
+    let mut warning = stall.map_or_else(Vec::new, |stall| folded(&stall.words(look), width.saturating_sub(2)));
+    // What it rests on may take lines from the charts, but not their place.
+    warning.truncate(usize::from(height / 7));
     let facts = if height >= 12 { 2 } else { u16::from(height >= 6) };
-    let body = height - facts;
+    let body = height - facts - warning.len() as u16;
     let draw_one = |index: usize, mut part: Pen<'_>| {
         let Some(kind) = Kind::ALL.get(index) else { return };
         let mut chart = curves::chart(*kind, row, &model.known, &tab.lens, look);
@@ -103,11 +110,14 @@ pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
             draw_one(second, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
         }
     }
+    for (y, line) in (body..).zip(&warning) {
+        pen.text(1, y, line, look.style(Tone::Warn));
+    }
     if facts > 0 {
-        draw_reading(model, row, &tab.lens, pen, body);
+        draw_reading(model, row, &tab.lens, pen, height - facts);
     }
     if facts > 1 {
-        draw_facts(model, row, pen, body + 1);
+        draw_facts(model, row, pen, height - 1);
     }
 }
 
@@ -148,6 +158,9 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     let mut words: Vec<String> = Vec::new();
     if let Some((best, epoch)) = row.summary.best_certified {
         words.push(format!("best certified {best:.4} at epoch {epoch:.0}"));
+    }
+    if let Some((attacked, images)) = row.summary.attacked {
+        words.push(format!("attacked {attacked:.4} ({} images)", wording::count(images.into())));
     }
     words.extend([wording::pace(row), until_infinity(row)].into_iter().filter(|text| !text.is_empty()));
     if let Some(left) = row.summary.eta_seconds.filter(|_| row.state.holds_a_slot()) {

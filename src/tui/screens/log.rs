@@ -1,8 +1,13 @@
 //! What the worker printed.
 
+use std::ops::Range;
+
+use ratatui::style::Style;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use crate::{
     store::RunRow,
-    tui::{keys::Action, look::Tone, model::Model, pen::Pen, screens::run::draw_waiting},
+    tui::{ansi::Line, keys::Action, look::Tone, model::Model, pen::Pen, screens::run::draw_waiting},
 };
 
 /// What the tab remembers.
@@ -56,12 +61,12 @@ impl LogTab {
     }
 
     /// Goes to the nearest line that matches, backwards or forwards, round the end; false where none does.
-    pub fn find(&mut self, lines: &[String], page: usize, backwards: bool) -> bool {
+    pub fn find(&mut self, lines: &[Line], page: usize, backwards: bool) -> bool {
         let words = self.search.to_lowercase();
         let matches: Vec<usize> = lines
             .iter()
             .enumerate()
-            .filter(|(_, line)| line.to_lowercase().contains(&words))
+            .filter(|(_, line)| line.text.to_lowercase().contains(&words))
             .map(|(index, _)| index)
             .collect();
         let top = self.top(lines.len(), page);
@@ -107,18 +112,60 @@ pub fn draw(model: &Model, row: &RunRow, tab: &LogTab, pen: &mut Pen<'_>) {
         if y >= height {
             break;
         }
-        let found = !words.is_empty() && line.to_lowercase().contains(&words);
-        let style = if found { look.selection() } else { look.style(Tone::Text) };
-        if tab.wrap {
-            let characters: Vec<char> = line.chars().collect();
-            for part in characters.chunks(usize::from(width.saturating_sub(2)).max(1)) {
-                pen.text(1, y, &part.iter().collect::<String>(), style);
-                y += 1;
+        let found = !words.is_empty() && line.text.to_lowercase().contains(&words);
+        let ground = if found { look.selection() } else { Style::new() };
+        let room = usize::from(width.saturating_sub(2)).max(1);
+        let (parts, cut) = parts(&line.text, room, tab.wrap);
+        for part in parts {
+            let pieces = line.pieces(part).map(|(text, paint)| (text, paint.style(look).patch(ground)));
+            let x = pen.spans(1, y, pieces);
+            if cut {
+                pen.text(x, y, "…", ground);
             }
-            y += u16::from(characters.is_empty());
-        } else {
-            pen.fit(1, y, width.saturating_sub(1), line, style);
             y += 1;
         }
+    }
+}
+
+/// The parts of a text that stand on a line each, and whether more of it is left out.
+fn parts(text: &str, room: usize, wrap: bool) -> (Vec<Range<usize>>, bool) {
+    if text.width() <= room {
+        return (std::iter::once(0..text.len()).collect(), false);
+    }
+    // The last column of a line that is cut is for the ellipsis.
+    let room = if wrap { room } else { room.saturating_sub(1) };
+    let (mut parts, mut begin, mut used) = (Vec::new(), 0, 0);
+    for (at, character) in text.char_indices() {
+        let width = character.width().unwrap_or(0);
+        // A wide character in a single column stands there cut, rather than nowhere for ever.
+        if used + width > room && at > begin {
+            parts.push(begin..at);
+            if !wrap {
+                return (parts, true);
+            }
+            (begin, used) = (at, 0);
+        }
+        used += width;
+    }
+    parts.push(begin..text.len());
+    (parts, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_cut_or_wrapped_by_what_the_terminal_shows() {
+        let told = |text: &str, room, wrap| {
+            let (parts, cut) = parts(text, room, wrap);
+            (parts.into_iter().map(|part| text[part].to_owned()).collect::<Vec<_>>(), cut)
+        };
+        assert_eq!(told("abcdef", 6, false), (vec!["abcdef".into()], false));
+        assert_eq!(told("abcdefg", 6, false), (vec!["abcde".into()], true));
+        assert_eq!(told("abcdefg", 3, true), (vec!["abc".into(), "def".into(), "g".into()], false));
+        assert_eq!(told("好好好", 4, true), (vec!["好好".into(), "好".into()], false));
+        assert_eq!(told("好好", 1, true), (vec!["好".into(), "好".into()], false));
+        assert_eq!(told("", 1, true), (vec![String::new()], false));
     }
 }

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod charts;
 pub mod compare;
+pub mod header;
 pub mod log;
 pub mod queue;
 pub mod records;

@@ -31,7 +31,7 @@ impl QueueScreen {
             _ if row.state.holds_a_slot() => 0,
             _ => 3,
         };
-        let mut rows: Vec<&RunRow> = known.rows.values().filter(|row| rank(row) < 3).collect();
+        let mut rows: Vec<&RunRow> = known.staying().filter(|row| rank(row) < 3).collect();
         rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.turn.compare(a.id, &b.turn, b.id)));
         rows
     }
@@ -71,6 +71,18 @@ impl QueueScreen {
         Some((id, turn, format!("{}: now number {} of {} that wait", row.name, to + 1, waiting.len())))
     }
 
+    /// A click into line `line` below the header of the program chooses the run that stands there.
+    pub fn click(&mut self, line: u16, known: &Known, machine: Option<&Machine>, (_, height): (u16, u16)) {
+        let rows = QueueScreen::rows(known).len();
+        // Without the header of the program and the hint bar.
+        let (first, height) = (first_line(machine), height.saturating_sub(2));
+        let selected = self.selected.min(rows.saturating_sub(1));
+        let index = line.checked_sub(first).map(|line| skipped(selected, first, height) + usize::from(line));
+        if let Some(index) = index.filter(|index| *index < rows && line < height) {
+            self.selected = index;
+        }
+    }
+
     /// What a key does here.
     pub fn act(&mut self, action: Action, known: &Known) {
         let last = QueueScreen::rows(known).len().saturating_sub(1);
@@ -87,20 +99,28 @@ impl QueueScreen {
     }
 }
 
+/// The line of the first run: below the machine, which has a line for each device, and the heading of the queue.
+fn first_line(machine: Option<&Machine>) -> u16 {
+    let gauges = machine.map_or(1, |machine| 2 + machine.devices.len() as u16);
+    1 + gauges + 2
+}
+
+/// How many runs are scrolled out of sight above, in a screen of `height` lines.
+fn skipped(selected: usize, first: u16, height: u16) -> usize {
+    (selected + 1).saturating_sub(usize::from(height.saturating_sub(first)).max(1))
+}
+
 /// Draws the screen.
 pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     let look = &model.look;
     let machine = model.machine.as_ref();
-    let mut y = 0;
-    pen.text(1, y, "Machine", look.style(Tone::Strong));
+    pen.text(1, 0, "Machine", look.style(Tone::Strong));
     match machine {
-        Some(machine) => y = draw_machine(machine, look, pen, 1),
-        None => {
-            pen.text(1, 1, "reading …", look.style(Tone::Faint));
-            y += 2;
-        }
+        Some(machine) => draw_machine(machine, look, pen, 1),
+        None => drop(pen.text(1, 1, "reading …", look.style(Tone::Faint))),
     }
-    y += 1;
+    let first = first_line(machine);
+    let y = first - 1;
     let rows = QueueScreen::rows(&model.known);
     let live = rows.iter().filter(|row| row.state.holds_a_slot()).count();
     let mut x = pen.text(1, y, "Queue", look.style(Tone::Strong));
@@ -114,12 +134,10 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     if machine.is_some_and(|machine| !machine.dispatcher) && live + waiting > 0 {
         pen.text(x, y, "  no dispatcher looks after it: r on a run starts one", look.style(Tone::Warn));
     }
-    y += 1;
     let height = pen.height();
-    let room = usize::from(height.saturating_sub(y)).max(1);
     let selected = screen.selected.min(rows.len().saturating_sub(1));
-    let skip = (selected + 1).saturating_sub(room);
-    for (y, (index, row)) in (y..height).zip(rows.iter().enumerate().skip(skip)) {
+    let skip = skipped(selected, first, height);
+    for (y, (index, row)) in (first..height).zip(rows.iter().enumerate().skip(skip)) {
         draw_row(model, row, machine, pen, y);
         if index == selected {
             pen.symbol(0, y, "▸", look.style(Tone::Key));
@@ -127,12 +145,12 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
         }
     }
     if rows.is_empty() {
-        pen.text(3, y, "nothing runs and nothing waits", look.style(Tone::Faint));
+        pen.text(3, first, "nothing runs and nothing waits", look.style(Tone::Faint));
     }
 }
 
-/// Draws cores, memory and devices; answers the row after them.
-fn draw_machine(machine: &Machine, look: &Look, pen: &mut Pen<'_>, mut y: u16) -> u16 {
+/// Draws cores, memory and devices.
+fn draw_machine(machine: &Machine, look: &Look, pen: &mut Pen<'_>, mut y: u16) {
     let (text, faint) = (look.style(Tone::Text), look.style(Tone::Faint));
     let load = machine.cores.iter().sum::<f32>();
     pen.text(3, y, "cpu", faint);
@@ -153,7 +171,6 @@ fn draw_machine(machine: &Machine, look: &Look, pen: &mut Pen<'_>, mut y: u16) -
         pen.text(32, y, &format!("{:.0} % · {memory}{celsius} · {}", device.load * 100.0, device.name), text);
         y += 1;
     }
-    y
 }
 
 fn draw_row(model: &Model, row: &RunRow, machine: Option<&Machine>, pen: &mut Pen<'_>, y: u16) {

@@ -1,13 +1,12 @@
 //! One run: its header, its tabs, and which of them is in front.
 
-use super::{certificates, charts, log, records, samples};
-use unicode_width::UnicodeWidthStr;
+use super::{certificates, charts, header, log, records, samples};
 
 use crate::{
     experiment::RunId,
     store::RunRow,
     tui::{
-        curves::Course,
+        course::Course,
         keys::Action,
         known::{Known, RunData},
         look::{Look, Tone},
@@ -42,7 +41,8 @@ impl Tab {
     pub const ALL: [Tab; 7] =
         [Tab::Charts, Tab::Certificates, Tab::Samples, Tab::Checkpoints, Tab::Config, Tab::Log, Tab::Events];
 
-    fn name(self) -> &'static str {
+    /// Its name.
+    pub fn name(self) -> &'static str {
         match self {
             Tab::Charts => "Charts",
             Tab::Certificates => "Certificates",
@@ -55,7 +55,7 @@ impl Tab {
     }
 
     /// Its name where there is little room.
-    fn short(self) -> &'static str {
+    pub fn short(self) -> &'static str {
         match self {
             Tab::Certificates => "Certs",
             Tab::Checkpoints => "Ckpts",
@@ -63,7 +63,8 @@ impl Tab {
         }
     }
 
-    fn index(self) -> usize {
+    /// Its place among them.
+    pub fn index(self) -> usize {
         Tab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
     }
 }
@@ -138,6 +139,17 @@ impl RunScreen {
         }
     }
 
+    /// A click into line `line` below the header of the program: it chooses an image.
+    pub fn click(&mut self, column: u16, line: u16, known: &Known, (_, height): (u16, u16)) {
+        let alarm = known.data(self.run).is_some_and(|data| data.alarm().is_some());
+        let above = 1 + u16::from(alarm);
+        // Without the header of the program and the hint bar.
+        let body = height.saturating_sub(2 + above);
+        if let (Tab::Samples, Some(line)) = (self.tab, line.checked_sub(above)) {
+            self.samples.click(column, line, body, self.run, known);
+        }
+    }
+
     fn go_to(&mut self, index: usize) {
         if let Some(tab) = Tab::ALL.get(index) {
             self.tab = *tab;
@@ -190,7 +202,7 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         pen.text(2, 1, "This run is no longer in the store.", look.style(Tone::Text));
         return;
     };
-    draw_tabs(model, row, screen.tab, pen);
+    header::draw(model, row, screen.tab, pen);
     let (width, height) = (pen.width(), pen.height());
     let alarm = model.known.data(row.id).and_then(RunData::alarm);
     if let Some(alarm) = &alarm {
@@ -205,33 +217,6 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         Tab::Config => records::draw_config(model, row, screen.scroll, &mut body),
         Tab::Log => log::draw(model, row, &screen.log, &mut body),
         Tab::Events => records::draw_events(model, row, screen.scroll, &mut body),
-    }
-}
-
-fn draw_tabs(model: &Model, row: &RunRow, front: Tab, pen: &mut Pen<'_>) {
-    let look = &model.look;
-    let (glyph, glyph_style) = look.state_glyph(&row.state);
-    let mut x = pen.text(1, 0, &row.name, look.style(Tone::Strong)) + 1;
-    x = pen.text(x, 0, glyph, glyph_style) + 1;
-    let keys: Vec<String> = (0..).zip(Tab::ALL).map(|(index, _)| model.key_of(Action::Tab(index))).collect();
-    let words: u16 = Tab::ALL.iter().zip(&keys).map(|(tab, key)| (tab.name().len() + key.width() + 3) as u16).sum();
-    let short = x + row.state.word().len() as u16 + words > pen.width();
-    if !short {
-        x = pen.text(x, 0, row.state.word(), glyph_style) + 1;
-    }
-    for (tab, key) in Tab::ALL.into_iter().zip(&keys) {
-        let on = tab == front;
-        let name = if short { tab.short() } else { tab.name() };
-        let style = if on { look.selection().patch(look.style(Tone::Strong)) } else { look.style(Tone::Faint) };
-        x = pen.text(x + 1, 0, key, look.style(if on { Tone::Key } else { Tone::Faint }));
-        x = pen.text(x + u16::from(!short || on), 0, name, style);
-        x += u16::from(!short);
-    }
-    if let Some(certified) = row.summary.certified {
-        let text = format!("certified {certified:.4}");
-        if x + text.len() as u16 + 2 < pen.width() {
-            pen.right(pen.width() - 1, 0, &text, look.style(Tone::Certified));
-        }
     }
 }
 

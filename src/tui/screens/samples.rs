@@ -128,6 +128,21 @@ impl SamplesTab {
         samples
     }
 
+    /// A click into line `line` of a tab of `height` lines chooses the image that stands there.
+    pub fn click(&mut self, column: u16, line: u16, height: u16, run: RunId, known: &Known) {
+        let Some(certificates) = known.certificates.get(&run) else { return };
+        let samples = self.list(certificates).len();
+        let room = usize::from(height.saturating_sub(2)).max(1);
+        let selected = self.selected.min(samples.saturating_sub(1));
+        let Some(line) = line.checked_sub(2).map(usize::from).filter(|line| *line < room && column < LIST) else {
+            return;
+        };
+        let index = first_shown(selected, samples, room) + line;
+        if index < samples {
+            self.selected = index;
+        }
+    }
+
     /// What a key does.
     pub fn act(&mut self, action: Action, run: RunId, known: &Known) {
         let Some(certificates) = known.certificates.get(&run) else { return };
@@ -144,6 +159,14 @@ impl SamplesTab {
             _ => {}
         }
     }
+}
+
+/// Columns of the list.
+const LIST: u16 = 44;
+
+/// The first line of the list that is shown in so many.
+fn first_shown(selected: usize, samples: usize, room: usize) -> usize {
+    selected.saturating_sub(room / 2).min(samples.saturating_sub(room))
 }
 
 /// Draws the tab.
@@ -166,13 +189,13 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
     pen.text(x, 0, tab.order.word(), look.style(Tone::Key));
     let name = |class: u8| row.config.data.dataset.class_name(class);
     let (width, height) = (pen.width(), pen.height());
-    let list = 44.min(width);
+    let list = LIST.min(width);
     pen.text(3, 1, "image", faint);
     pen.text(11, 1, "is", faint);
     pen.text(22, 1, "taken for", faint);
     pen.right(list, 1, "radius", faint);
     let room = usize::from(height.saturating_sub(2)).max(1);
-    let skip = selected.saturating_sub(room / 2).min(samples.len().saturating_sub(room));
+    let skip = first_shown(selected, samples.len(), room);
     for (y, (index, sample)) in (2..height).zip(samples.iter().enumerate().skip(skip)) {
         let at = *sample as usize;
         let (label, taken) = (certificates.margins.label[at], certificates.margins.prediction[at]);

@@ -19,13 +19,17 @@ pub use keep::keep_columns;
 pub use parse::parse;
 pub use print::print;
 
-use super::{columns::Columns, keys::Keymap, theme::Theme};
+use super::{alert::Alert, columns::Columns, keys::Keymap, theme::Theme};
 
 /// What the settings say.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Which colours there are to be.
     pub theme: Theme,
+    /// How the terminal is told that a run has ended.
+    pub alert: Alert,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
     /// The columns of the runs list.
     pub columns: Columns,
     /// What each key does.

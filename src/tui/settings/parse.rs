@@ -11,6 +11,7 @@ use super::Settings;
 use crate::{
     experiment::{ConfigError, nearest_of},
     tui::{
+        alert::Alert,
         columns::Columns,
         keys::{Chord, Keymap},
         theme::Theme,
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// The keys of the file.
-const KEYS: [&str; 3] = ["theme", "columns", "keys"];
+const KEYS: [&str; 5] = ["theme", "alert", "mouse", "columns", "keys"];
 
 /// Reads the settings in `text`, which errors call `name`.
 pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
@@ -31,6 +32,8 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
     for (key, value) in in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
             "theme" => settings.theme = theme(value, &source)?,
+            "alert" => settings.alert = alert(value, &source)?,
+            "mouse" => settings.mouse = mouse(value, &source)?,
             "columns" => settings.columns = columns(value, &source)?,
             "keys" => settings.keys = keys(value, &source)?,
             other => return Err(source.error(&key.span(), Some(other), unknown(other, &KEYS, "key"))),
@@ -49,6 +52,22 @@ fn theme(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Theme, Con
             Err(fault(format!("{found} is no theme; allowed: {names}, with the quotation marks")))
         }
     }
+}
+
+fn alert(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Alert, ConfigError> {
+    let fault = |message: String| source.error(&value.span(), Some("alert"), message);
+    match value.get_ref() {
+        DeValue::String(word) => word.parse().map_err(fault),
+        _ => {
+            let names = Alert::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+            Err(fault(format!("must be text; allowed: {names}, with the quotation marks")))
+        }
+    }
+}
+
+fn mouse(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<bool, ConfigError> {
+    let fault = || source.error(&value.span(), Some("mouse"), "must be true or false, without quotation marks".into());
+    value.get_ref().as_bool().ok_or_else(fault)
 }
 
 fn columns(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Columns, ConfigError> {
@@ -187,6 +206,9 @@ mod tests {
                 "theme = 16",
                 "\ntheme = 'neon'",
                 "color = 'dark'",
+                "alert = 'ring'",
+                "alert = true",
+                "mouse = 'on'",
                 "[key]\npause = 'p'",
                 "[keys]\n\npuase = 'p'",
                 "[keys]\npause = 3",
@@ -212,6 +234,7 @@ mod tests {
         for text in [
             "",
             "theme = '16'",
+            "alert = 'both'\nmouse = true",
             "columns = ['run:30', 'seed', 'certified:9']",
             "theme = 'none'\n[keys]\npause = ['\"', '\\', \"'\"]\nquit = 'ctrl-q'\nnote = []\n",
         ] {
@@ -222,6 +245,7 @@ mod tests {
                 assert_eq!(one.keys, other.keys, "{}", one.name);
             }
             assert_eq!((again.theme, &again.columns), (settings.theme, &settings.columns));
+            assert_eq!((again.alert, again.mouse), (settings.alert, settings.mouse));
             assert_eq!(print(&again), printed);
         }
     }

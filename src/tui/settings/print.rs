@@ -14,10 +14,18 @@ pub fn print(settings: &Settings) -> String {
         "# Colours: \"auto\" as the terminal says, for a \"dark\" or a \"light\" background, the \"16\" of the terminal's own\n\
          # palette, or \"none\". LINF_THEME says the same for one start; with NO_COLOR there are none.\n\
          theme = \"{}\"\n\n\
+         # What the terminal is told when a run ends: \"off\" nothing, its \"bell\" rings, or \"osc9\" for a notification of the\n\
+         # desktop, from terminals that know OSC 9; or \"both\".\n\
+         alert = \"{}\"\n\n\
+         # Whether the mouse is listened to: a click chooses a line or a tab, the wheel scrolls, and zooms charts. To mark text\n\
+         # one then holds shift in most terminals.\n\
+         mouse = {}\n\n\
          {}\n\
          # Which key does what: one key, or a list of them, the first of which is shown; an empty list takes the key away.\n\
          [keys]\n",
         settings.theme.name(),
+        settings.alert.name(),
+        settings.mouse,
         columns(&settings.columns),
     );
     let table = settings.keys.table();

@@ -7,9 +7,11 @@ use crate::{
     tui::{
         chart::{Axis, Chart, Curve, Figure, Line},
         columns::Column,
-        curves::{self, Course, Kind, Lens},
+        course::Course,
+        curves::{self, Kind},
         group::Group,
         known::Known,
+        lens::Lens,
         look::{Look, Tone},
         model::Model,
         pen::Pen,

@@ -42,7 +42,7 @@ impl RunsScreen {
     /// Arranges the lines anew; the cursor stays on what it was on.
     pub fn arrange(&mut self, known: &Known) {
         let on = self.entries.get(self.selected).cloned();
-        self.entries = self.arrangement.entries(&known.rows);
+        self.entries = self.arrangement.entries(known);
         let same = |entry: &Entry| match (&on, entry) {
             (Some(Entry::Run { id, .. }), Entry::Run { id: other, .. }) => id == other,
             (on, other) => on.as_ref() == Some(other),
@@ -70,9 +70,7 @@ impl RunsScreen {
     pub fn selected_runs(&self, known: &Known) -> Vec<RunId> {
         match self.entries.get(self.selected) {
             Some(Entry::Run { id, .. }) => vec![*id],
-            Some(Entry::Group(group)) => {
-                self.arrangement.members(&known.rows, group).into_iter().map(|row| row.id).collect()
-            }
+            Some(Entry::Group(group)) => self.arrangement.members(known, group).into_iter().map(|row| row.id).collect(),
             None => Vec::new(),
         }
     }
@@ -145,7 +143,7 @@ impl RunsScreen {
                 self.selected = (self.selected + 1).min(last);
             }
             Action::MarkAll if self.marked.is_empty() => {
-                self.marked = known.rows.values().filter(|row| self.arrangement.shows(row)).map(|row| row.id).collect();
+                self.marked = self.arrangement.shown(known).map(|row| row.id).collect();
             }
             Action::MarkAll => self.marked.clear(),
             Action::Sort => {
@@ -167,6 +165,18 @@ impl RunsScreen {
             Action::Back if !self.marked.is_empty() => self.marked.clear(),
             Action::Back => self.set_filter(String::new(), Filter::default(), known),
             _ => {}
+        }
+    }
+
+    /// A click into line `line` below the header of the program chooses what stands there.
+    pub fn click(&mut self, line: u16, size: (u16, u16)) {
+        // Below the filter and the names of the columns.
+        let Some(line) = line.checked_sub(2).filter(|line| *line < Rows::of(size, self.entries.len()).list) else {
+            return;
+        };
+        let index = self.offset + usize::from(line);
+        if index < self.entries.len() {
+            self.selected = index;
         }
     }
 
@@ -241,7 +251,7 @@ fn draw_filter(model: &Model, pen: &mut Pen<'_>) {
         let x = pen.text(1, 0, "filter ", faint);
         pen.text(x, 0, &list.filter_text, look.style(Tone::Key));
     }
-    let shown = model.known.rows.values().filter(|row| list.arrangement.shows(row)).count();
+    let shown = list.arrangement.shown(&model.known).count();
     let mut words = Vec::new();
     if !list.marked.is_empty() {
         words.push(format!("{} marked", list.marked.len()));
@@ -249,7 +259,7 @@ fn draw_filter(model: &Model, pen: &mut Pen<'_>) {
     if !list.arrangement.filter.is_empty() {
         words.push(format!("{shown} of {} runs", model.known.rows.len()));
     }
-    let archived = model.known.rows.values().filter(|row| is_archived(row) && !list.arrangement.shows(row)).count();
+    let archived = model.known.staying().filter(|row| is_archived(row)).count();
     if archived > 0 && list.arrangement.filter.is_empty() {
         words.push(format!("{archived} archived"));
     }

@@ -51,7 +51,7 @@ pub fn draw_names(list: &RunsScreen, places: &[Place], look: &Look, pen: &mut Pe
 /// Draws the line of a group: its name, how many runs it has, and the mean and the spread of their figures.
 pub fn draw_group(model: &Model, name: &str, places: &[Place], y: u16, pen: &mut Pen<'_>) {
     let (look, list) = (&model.look, &model.list);
-    let group = Group::new(list.arrangement.members(&model.known.rows, name));
+    let group = Group::new(list.arrangement.members(&model.known, name));
     let folded = list.arrangement.folded.contains(name);
     pen.text(2, y, if folded { "▸" } else { "▾" }, look.style(Tone::Key));
     let means: Vec<(&Place, Column, _)> =

@@ -1,21 +1,27 @@
-//! Adding a run or a sweep: pick a config, change keys of it, see what would be queued, queue it.
+//! Adding a run or a sweep: pick a config, change keys of it, see what would be queued and what it would cost, queue it.
+
+mod draw;
+mod dry_run;
+mod estimate;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 
-use super::{Dialog, edit, insert, window};
+use super::{Dialog, edit, insert};
 use crate::{
-    experiment::{self, Config, Schedules},
+    experiment,
+    report::pace::{Pace, paces},
     store::NewRun,
     tui::{
         keys::{Action, Chord, Place},
         known::{ConfigFile, Known},
-        look::Tone,
         message::Effect,
         model::Model,
-        pen::{Pen, wrapped},
+        update::notice,
     },
 };
+use dry_run::DryRun;
+use estimate::{Estimate, estimate};
 
 /// The dialog.
 #[derive(Clone, Debug)]
@@ -27,10 +33,21 @@ pub struct AddDialog {
     lines: Vec<Input>,
     line: usize,
     editing: bool,
+    /// What would be queued, or why nothing can be.
+    preview: Result<Vec<NewRun>, String>,
+    /// The config and the lines that it was made of.
+    looked_at: Option<(usize, Vec<String>)>,
+    /// What that would cost.
+    cost: Option<Estimate>,
+    /// How fast the store's runs trained.
+    paces: Vec<Pace>,
+    /// The list of what would be queued, while it is shown.
+    dry_run: Option<DryRun>,
 }
 
-impl Default for AddDialog {
-    fn default() -> Self {
+impl AddDialog {
+    /// No config is known yet.
+    pub fn new(known: &Known) -> AddDialog {
         AddDialog {
             files: None,
             folder: String::new(),
@@ -38,15 +55,32 @@ impl Default for AddDialog {
             lines: vec![Input::default()],
             line: 0,
             editing: false,
+            preview: Err(String::new()),
+            looked_at: None,
+            cost: None,
+            paces: paces(known.rows.values()),
+            dry_run: None,
         }
     }
-}
 
-impl AddDialog {
-    /// The config files there are.
-    pub fn offer(&mut self, files: Vec<ConfigFile>, folder: String) {
-        self.selected = self.selected.min(files.len().saturating_sub(1));
-        (self.files, self.folder) = (Some(files), folder);
+    /// The config files there are. The one that was chosen stays so.
+    pub fn offer(&mut self, files: Vec<ConfigFile>, folder: String, known: &Known) {
+        let chosen = self.file().and_then(|chosen| files.iter().position(|file| file.name == chosen.name));
+        self.selected = chosen.unwrap_or(self.selected.min(files.len().saturating_sub(1)));
+        (self.files, self.folder, self.looked_at) = (Some(files), folder, None);
+        self.look_ahead(known);
+    }
+
+    /// Looks at what would be queued. A sweep may be large, so that is done when something has changed, not at every frame.
+    fn look_ahead(&mut self, known: &Known) {
+        let asked = (self.selected, self.lines.iter().map(|line| line.value().to_owned()).collect());
+        if self.looked_at.as_ref() == Some(&asked) {
+            return;
+        }
+        self.looked_at = Some(asked);
+        self.preview = self.runs(known);
+        let configs = self.preview.iter().flatten().map(|run| &run.config);
+        self.cost = estimate(configs, &self.paces);
     }
 
     fn file(&self) -> Option<&ConfigFile> {
@@ -77,9 +111,13 @@ impl AddDialog {
     }
 
     /// Tab goes between the configs and the keys; enter goes on to the keys, to the next line, and queues from an empty
-    /// one; `^s` queues from everywhere; escape goes back.
+    /// one; `^s` queues and `^d` lists what would be queued, from everywhere; `e` opens the config in an editor; escape goes
+    /// back.
     pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         let control = event.modifiers.contains(KeyModifiers::CONTROL);
+        if self.dry_run.is_some() {
+            return self.key_in_dry_run(model, event, control);
+        }
         // Where nothing is typed, the keys of the lists hold.
         let meaning = match event.code {
             KeyCode::Up => Some(Action::Up),
@@ -91,6 +129,12 @@ impl AddDialog {
             KeyCode::Esc if self.editing => self.editing = false,
             KeyCode::Esc => return Vec::new(),
             KeyCode::Char('s') if control => return self.submit(model),
+            KeyCode::Char('d') if control => self.dry_run = self.preview.is_ok().then(DryRun::default),
+            KeyCode::Char('e') if !control && !self.editing => {
+                let path = self.file().map(|file| file.path.clone());
+                model.dialog = Some(Dialog::Add(self));
+                return path.map(Effect::Edit).into_iter().collect();
+            }
             KeyCode::Tab if self.editing && !empty_line => self.complete(),
             KeyCode::Tab | KeyCode::BackTab => self.editing = !self.editing,
             KeyCode::Enter if !self.editing => self.editing = self.file().is_some(),
@@ -116,12 +160,37 @@ impl AddDialog {
                 _ => {}
             },
         }
+        self.look_ahead(&model.known);
+        model.dialog = Some(Dialog::Add(self));
+        Vec::new()
+    }
+
+    /// The arrows move, enter and `^s` queue, escape and `^d` go back.
+    fn key_in_dry_run(mut self, model: &mut Model, event: &KeyEvent, control: bool) -> Vec<Effect> {
+        let meaning = match event.code {
+            KeyCode::Up => Some(Action::Up),
+            KeyCode::Down => Some(Action::Down),
+            _ => model.keys.action(&[Place::Everywhere], Chord::of(event)),
+        };
+        match (event.code, meaning) {
+            (KeyCode::Enter, _) => return self.submit(model),
+            (KeyCode::Char('s'), _) if control => return self.submit(model),
+            (KeyCode::Char('d'), _) if control => self.dry_run = None,
+            (KeyCode::Esc, _) | (_, Some(Action::Quit | Action::Back)) => self.dry_run = None,
+            (_, Some(action)) => {
+                let last = self.preview.as_ref().map_or(0, |runs| runs.len().saturating_sub(1));
+                if let Some(dry_run) = &mut self.dry_run {
+                    dry_run.act(action, last);
+                }
+            }
+            _ => {}
+        }
         model.dialog = Some(Dialog::Add(self));
         Vec::new()
     }
 
     /// Pasted lines become lines of their own.
-    pub(super) fn paste(&mut self, text: &str) {
+    pub(super) fn paste(&mut self, text: &str, known: &Known) {
         if !self.editing {
             return;
         }
@@ -132,15 +201,17 @@ impl AddDialog {
             }
             insert(&mut self.lines[self.line], line);
         }
+        self.look_ahead(known);
     }
 
     fn submit(self, model: &mut Model) -> Vec<Effect> {
         match self.runs(&model.known) {
             Ok(runs) => vec![Effect::Add(runs)],
-            Err(_) => {
-                // The reason stands in the dialog already.
+            // The reason stands in the dialog already, if not beside the dry run.
+            Err(why) => {
+                let in_dry_run = self.dry_run.is_some();
                 model.dialog = Some(Dialog::Add(self));
-                Vec::new()
+                if in_dry_run { notice(model, why, true) } else { Vec::new() }
             }
         }
     }
@@ -167,113 +238,6 @@ impl AddDialog {
         }
     }
 
-    pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
-        let look = &model.look;
-        let (width, height) = (pen.width().min(132), pen.height().min(36));
-        let mut window = window(look, pen, "Add a run", width, height);
-        let mut inside = window.inside();
-        let hint = if self.editing {
-            "enter next line, on an empty one: queue   tab complete   ^s queue   esc back to the configs".to_owned()
-        } else {
-            let arrows = [Action::Down, Action::Up].map(|action| model.keys.key_of(&[Place::Everywhere], action));
-            format!("{} choose   enter change keys   ^s queue as it is   esc close", arrows.join(" ").trim())
-        };
-        let last = inside.height().saturating_sub(1);
-        inside.text(0, last, &hint, look.style(Tone::Faint));
-        let Some(files) = &self.files else {
-            inside.text(0, 1, "looking for configs …", look.style(Tone::Faint));
-            return;
-        };
-        if files.is_empty() {
-            inside.text(0, 1, &format!("No config was found in {}.", self.folder), look.style(Tone::Text));
-            inside.text(
-                0,
-                2,
-                "Start linf-tui beside the folder configs, or set LINF_CONFIGS.",
-                look.style(Tone::Faint),
-            );
-            return;
-        }
-        let list = (inside.width() / 3).clamp(16, 34).min(inside.width());
-        let body = last.saturating_sub(1);
-        self.draw_files(model, files, inside.part(0, 0, list, body));
-        let width = inside.width();
-        self.draw_editor(model, inside.part(list + 2, 0, width.saturating_sub(list + 2), body));
-    }
-
-    fn draw_files(&self, model: &Model, files: &[ConfigFile], mut pen: Pen<'_>) {
-        let look = &model.look;
-        pen.text(0, 0, "config", look.style(if self.editing { Tone::Faint } else { Tone::Strong }));
-        let room = usize::from(pen.height().saturating_sub(1));
-        let skip = (self.selected + 1).saturating_sub(room);
-        for (y, (index, file)) in (1..).zip(files.iter().enumerate().skip(skip).take(room)) {
-            let tone = if file.parsed.is_err() { Tone::Bad } else { Tone::Text };
-            let width = pen.width();
-            pen.fit(1, y, width.saturating_sub(1), file.name.trim_end_matches(".toml"), look.style(tone));
-            if index == self.selected {
-                pen.symbol(0, y, "▸", look.style(Tone::Key));
-                pen.row_style(y, look.selection());
-            }
-        }
-    }
-
-    fn draw_editor(&self, model: &Model, mut pen: Pen<'_>) {
-        let look = &model.look;
-        let (faint, text) = (look.style(Tone::Faint), look.style(Tone::Text));
-        let width = pen.width();
-        let mut y = 0;
-        match self.file().map(|file| &file.parsed) {
-            Some(Ok(config)) => {
-                pen.fit(0, y, width, &config.run.title, look.style(Tone::Strong));
-                for line in about(config) {
-                    y += 1;
-                    pen.fit(0, y, width, &line, faint);
-                }
-            }
-            Some(Err(why)) => {
-                y = wrapped(&mut pen, 0, why, look.style(Tone::Bad));
-            }
-            None => {}
-        }
-        y += 2;
-        pen.text(0, y, "change", look.style(if self.editing { Tone::Strong } else { Tone::Faint }));
-        pen.text(8, y, "key=value, one a line", faint);
-        y += 1;
-        pen.text(2, y, "train.seed=1..5 or loss.lambda=0.05,0.1 make a sweep", faint);
-        for (index, line) in self.lines.iter().enumerate() {
-            y += 1;
-            if self.editing && index == self.line {
-                pen.symbol(0, y, "▸", look.style(Tone::Key));
-                pen.typed(2, y, line.value(), line.cursor(), text);
-            } else {
-                pen.text(2, y, line.value(), text);
-            }
-        }
-        if let Some(doc) = self.doc() {
-            y += 1;
-            let default = doc.default.map(|default| format!("; without it: {default}")).unwrap_or_default();
-            y = wrapped(&mut pen, y, &format!("{}: {} ({}{default})", doc.key, doc.text, doc.allowed), faint);
-        }
-        y += 2;
-        match self.runs(&model.known) {
-            Err(why) => {
-                wrapped(&mut pen, y, &why, look.style(Tone::Bad));
-            }
-            Ok(runs) => {
-                let words = if runs.len() == 1 {
-                    "1 run would be queued".into()
-                } else {
-                    format!("{} runs would be queued", runs.len())
-                };
-                pen.text(0, y, &words, look.style(Tone::Good));
-                let named = runs.iter().filter(|run| !run.variant.is_empty());
-                for (run, y) in named.zip(y + 1..pen.height()) {
-                    pen.fit(2, y, width.saturating_sub(2), &run.variant, faint);
-                }
-            }
-        }
-    }
-
     /// The documentation of the key being typed.
     fn doc(&self) -> Option<&'static experiment::KeyDoc> {
         let line = self.lines.get(self.line).filter(|_| self.editing)?;
@@ -294,27 +258,4 @@ fn is_sweep(line: &str) -> bool {
         let value = value.trim();
         !value.starts_with(['[', '"', '\'', '{']) && (value.contains(',') || value.contains(".."))
     })
-}
-
-/// A config in three lines.
-fn about(config: &Config) -> [String; 3] {
-    let schedules = Schedules::new(config);
-    let end = schedules.at(f64::from(config.train.epochs)).p;
-    [
-        format!(
-            "{} · {} layers, {} wide · certified at ε = {}",
-            config.data.dataset.title(),
-            config.model.depth,
-            config.model.width,
-            config.eval.eps
-        ),
-        format!(
-            "{} epochs of batches of {} · lr {} · λ {} · θ/2 {}",
-            config.train.epochs, config.train.batch_size, config.train.lr, config.loss.lambda, config.loss.eps_train
-        ),
-        format!(
-            "p {} from epoch {} to {}, then {} · on {}",
-            config.schedule.p_start, config.schedule.ramp_start, config.schedule.ramp_end, end, config.resources.device
-        ),
-    ]
 }

@@ -1,0 +1,240 @@
+//! The curves of the compared runs in one chart, along an axis that is right for all of them.
+
+use super::{
+    CompareScreen, Measure,
+    band::{Together, together},
+    gather::{Bunch, bunches, name},
+};
+use crate::{
+    store::{EpochRow, RunRow},
+    tui::{
+        chart::{Axis, Band, Chart, Curve, Figure, Line, Reference, Rule, Scale},
+        course::Course,
+        curves,
+        known::Known,
+        lens::AxisX,
+        look::{Look, Tone},
+        wording,
+    },
+};
+
+/// Places that a band is drawn at, beside those of its points: as many as the widest terminal has columns of dots.
+const PLACES: usize = 1024;
+
+/// The runs along the x axis.
+pub struct Along<'a> {
+    axis: AxisX,
+    courses: Vec<(&'a RunRow, Course)>,
+    /// The place in `courses` of the run that cursor and zoom are epochs of: the one that reaches furthest.
+    leads: usize,
+}
+
+impl<'a> Along<'a> {
+    /// None where there is no run.
+    pub fn new(rows: &[&'a RunRow], known: &Known, axis: AxisX) -> Option<Along<'a>> {
+        let courses: Vec<(&RunRow, Course)> =
+            rows.iter().map(|row| (*row, Course::new(row, known.data(row.id)))).collect();
+        let reach = |(_, course): &(&RunRow, Course)| (course.span(axis).1, course.epochs());
+        // Of equals the first.
+        let leads = (0..courses.len()).rev().max_by(|a, b| {
+            let (a, b) = (reach(&courses[*a]), reach(&courses[*b]));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })?;
+        Some(Along { axis, courses, leads })
+    }
+
+    /// The course of the run that reaches furthest.
+    pub fn lead(&self) -> &Course {
+        &self.courses[self.leads].1
+    }
+
+    /// Whether one figure of p lies at one place for all runs: where p climbs from and to the same.
+    fn share_p(&self) -> bool {
+        self.courses.iter().all(|(_, course)| course.climbs_like(self.lead()))
+    }
+
+    /// What the axis is called. Where p climbs differently, runs are aligned by how far it has climbed.
+    pub fn word(&self) -> &'static str {
+        match self.axis {
+            AxisX::Exponent if !self.share_p() => "phase, by the climb of p",
+            axis => axis.word(),
+        }
+    }
+
+    /// What the cursor stands at, in the words of the axis.
+    pub fn reading(&self, epoch: f64, look: &Look) -> String {
+        let course = self.lead();
+        let x = course.x(self.axis, epoch);
+        match self.axis {
+            AxisX::Epoch => format!("epoch {epoch:.2}"),
+            AxisX::Step => format!("step {}", wording::count(x.max(0.0) as u64)),
+            AxisX::Time => format!("{} of training", wording::duration(x)),
+            AxisX::Exponent if self.share_p() => format!("p = {}", look.exponent(course.schedules().at(epoch).p)),
+            AxisX::Exponent if x < 0.0 => "before p climbs".into(),
+            AxisX::Exponent if x > 1.0 => "p has climbed".into(),
+            AxisX::Exponent => format!("{:.0} % of the climb of p", x * 100.0),
+        }
+    }
+
+    /// The axis: all of every run, or what is zoomed in on.
+    fn axis(&self, screen: &CompareScreen) -> Axis {
+        let spans = self.courses.iter().map(|(_, course)| course.span(self.axis));
+        let (from, to) = match screen.lens.window {
+            Some((from, to)) => (self.lead().x(self.axis, from), self.lead().x(self.axis, to)),
+            None => spans.fold((f64::INFINITY, f64::NEG_INFINITY), |all, span| (all.0.min(span.0), all.1.max(span.1))),
+        };
+        let mut axis = self.lead().axis_over(self.axis, from, to);
+        if self.axis == AxisX::Exponent && !self.share_p() {
+            let share = |share: u32| (f64::from(share) / 100.0, format!("{share} %"));
+            axis.ticks = Some([0, 20, 40, 60, 80, 100].map(share).into());
+        }
+        axis
+    }
+
+    /// The phases, where all runs have the same ones.
+    fn bands(&self, look: &Look) -> Vec<Band> {
+        if self.axis == AxisX::Exponent && !self.share_p() {
+            let spans = self.courses.iter().map(|(_, course)| course.span(AxisX::Exponent));
+            let (from, to) = spans.fold((0.0_f64, 1.0_f64), |all, span| (all.0.min(span.0), all.1.max(span.1)));
+            let named = |from: f64, to: f64, words: &str, rule: Rule| {
+                (to > from).then(|| Band { from, to, labels: vec![words.to_owned()], rule })
+            };
+            let bands = [
+                named(from, 0.0, "before", Rule::Light),
+                named(0.0, 1.0, "p climbs", Rule::Heavy),
+                named(1.0, to, "after", Rule::Double),
+            ];
+            return bands.into_iter().flatten().collect();
+        }
+        let first = self.lead().bands(self.axis, look);
+        let same = self.courses.iter().all(|(_, course)| course.bands(self.axis, look) == first);
+        if same { first } else { Vec::new() }
+    }
+
+    /// The points of a run's curve.
+    fn points(&self, screen: &CompareScreen, row: &RunRow, known: &Known) -> Vec<(f64, f64)> {
+        let Some((_, course)) = self.courses.iter().find(|(other, _)| other.id == row.id) else { return Vec::new() };
+        let data = known.data(row.id);
+        let x = |epoch: f64| course.x(self.axis, epoch);
+        let epochs = data.map_or(&[][..], |data| &data.epochs);
+        let evals = data.map_or(&[][..], |data| &data.evals);
+        let of_epochs = |value: fn(&EpochRow) -> f64| {
+            epochs.iter().map(|epoch| (x(f64::from(epoch.epoch) + 1.0), value(epoch))).collect::<Vec<_>>()
+        };
+        let points = match screen.measure {
+            Measure::Certified => crate::store::curve(evals).map(|eval| (x(eval.epoch), eval.certified)).collect(),
+            Measure::Clean => crate::store::curve(evals).map(|eval| (x(eval.epoch), eval.clean)).collect(),
+            Measure::Surrogate => of_epochs(|epoch| epoch.surrogate),
+            Measure::Loss => of_epochs(|epoch| epoch.loss),
+        };
+        if screen.lens.smooth > 0.0 { curves::smoothed(&points, screen.lens.smooth) } else { points }
+    }
+}
+
+/// The chart of all runs.
+pub fn overlay(screen: &CompareScreen, along: &Along<'_>, known: &Known, look: &Look) -> Chart {
+    let rows: Vec<&RunRow> = along.courses.iter().map(|(row, _)| *row).collect();
+    let loss = screen.measure == Measure::Loss;
+    let x = along.axis(screen);
+    let drawn: Vec<Drawn> = bunches(&rows, screen.gather)
+        .iter()
+        .map(|bunch| drawn(screen, along, bunch, (x.from, x.to), known, look))
+        .collect();
+    let scale = if loss && screen.lens.log_y { Scale::Log } else { Scale::Linear };
+    let y = if loss || screen.lens.fit {
+        let inside = |at: f64| (x.from..=x.to).contains(&at);
+        let places = drawn.iter().flat_map(|drawn| &drawn.range).filter(|place| inside(place.x));
+        let ranges = places.flat_map(|place| [place.low, place.high]);
+        let points = drawn.iter().flat_map(|drawn| &drawn.line.points).filter(|point| inside(point.0));
+        let lines = points.map(|point| point.1);
+        Axis::around(ranges.chain(lines), scale)
+    } else {
+        Axis::linear(0.0, 1.0)
+    };
+    let (shades, lines): (Vec<Vec<Curve>>, Vec<Curve>) =
+        drawn.into_iter().map(|drawn| (drawn.shades(scale), drawn.line)).unzip();
+    Chart {
+        title: screen.measure.word().into(),
+        focused: false,
+        curves: shades.into_iter().flatten().chain(lines).collect(),
+        x,
+        y,
+        bands: along.bands(look),
+        // What happened to one of the runs is not for all of the curves.
+        marks: Vec::new(),
+        references: references(screen, &rows, look),
+        cursor: screen.lens.cursor.map(|epoch| along.lead().x(along.axis, epoch)),
+        figure: if loss { Figure::Short } else { Figure::Share },
+    }
+}
+
+/// The line of a run or of a mean, and what it is the mean of.
+struct Drawn {
+    line: Curve,
+    range: Vec<Together>,
+}
+
+impl Drawn {
+    /// The range of the runs and, denser, the mean's standard deviation to both sides.
+    fn shades(&self, scale: Scale) -> Vec<Curve> {
+        // Below every mean; on a logarithmic axis there is no lower place.
+        let lowest = if scale == Scale::Log { f64::MIN_POSITIVE } else { f64::NEG_INFINITY };
+        let shade = |line: Line, ends: fn(&Together) -> (f64, f64)| {
+            // To and fro, so that the line from one place to the next runs along the edge of the band.
+            let places = self.range.iter().enumerate().flat_map(|(index, place)| {
+                let (low, high) = ends(place);
+                let (first, second) = if index % 2 == 0 { (low, high) } else { (high, low) };
+                [(place.x, first.max(lowest)), (place.x, second.max(lowest))]
+            });
+            Curve { name: String::new(), points: places.collect(), style: self.line.style, line }
+        };
+        if self.range.is_empty() {
+            return Vec::new();
+        }
+        vec![
+            shade(Line::Haze, |place| (place.low, place.high)),
+            shade(Line::Shade, |place| (place.mean - place.deviation, place.mean + place.deviation)),
+        ]
+    }
+}
+
+fn drawn(
+    screen: &CompareScreen,
+    along: &Along<'_>,
+    bunch: &Bunch<'_>,
+    visible: (f64, f64),
+    known: &Known,
+    look: &Look,
+) -> Drawn {
+    let line = if screen.measure == Measure::Surrogate { Line::Dashed } else { Line::Solid };
+    let style = bunch.rows.first().map(|row| look.run_style(row.id)).unwrap_or_default();
+    if let [row] = bunch.rows[..] {
+        let points = along.points(screen, row, known);
+        return Drawn { line: Curve { name: name(row), points, style, line }, range: Vec::new() };
+    }
+    let mut all: Vec<Vec<(f64, f64)>> =
+        bunch.counted().into_iter().map(|row| along.points(screen, row, known)).collect();
+    all.retain(|points| points.iter().any(|point| point.1.is_finite()));
+    let range = together(&all, visible, PLACES);
+    let n = match (all.len(), bunch.rows.len()) {
+        (n, all) if n == all => format!("{n} runs"),
+        (n, all) => format!("{n} of {all} runs"),
+    };
+    let points = range.iter().map(|place| (place.x, place.mean)).collect();
+    Drawn { line: Curve { name: format!("{}, {n}", bunch.name), points, style, line }, range }
+}
+
+/// What was published of what the runs repeat.
+fn references(screen: &CompareScreen, rows: &[&RunRow], look: &Look) -> Vec<Reference> {
+    let mut levels: Vec<Reference> = Vec::new();
+    if screen.measure != Measure::Certified {
+        return levels;
+    }
+    for published in rows.iter().filter_map(|row| row.config.run.published.as_ref()) {
+        if levels.iter().all(|level| (level.y - published.certified).abs() > 1e-9) {
+            let style = look.style(Tone::Published);
+            levels.push(Reference { y: published.certified, label: "published".into(), style });
+        }
+    }
+    levels
+}
