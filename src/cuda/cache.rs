@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn modules_powers_and_architectures_have_files_of_their_own() {
-        let mut names: Vec<_> = crate::MODULES
+        let mut names: Vec<_> = crate::modules()
             .iter()
             .flat_map(|module| ["sm_80", "sm_90"].map(|architecture| file_name(*module, architecture)))
             .collect();

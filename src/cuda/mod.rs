@@ -26,7 +26,7 @@ pub use distance::{DistanceOp, bounds};
 pub use error::GpuError;
 pub use gpu::{Argument, Array, Element, Gpu};
 pub use linf_dist::{Shape, SortProfile};
-pub use module::{Kernel, MODULES, Module};
+pub use module::{Kernel, Module, modules};
 pub use nvrtc::Nvrtc;
 pub use rates::Rates;
 pub use sort::{SortDistances, sort_bounds};

@@ -2,7 +2,7 @@
 
 use crate::module::{Module, WHOLE};
 
-/// Above it powers of differences as they are leave the range of float too often.
+/// From it on a logarithm of the difference itself is no longer good enough, and terms begin not to count.
 const PLAIN_BELOW: f64 = 16.0;
 
 /// How distances of one p are computed.

@@ -16,7 +16,7 @@ use linf_dist::{
     mean_shift_forward, reference, sort_interval,
 };
 
-const POWERS: [f64; 19] = [
+const POWERS: [f64; 22] = [
     1.0,
     1.5,
     2.0,
@@ -27,7 +27,10 @@ const POWERS: [f64; 19] = [
     10.0,
     10.01,
     12.0,
+    14.0,
     16.0,
+    20.0,
+    24.0,
     24.5,
     47.0,
     64.0,

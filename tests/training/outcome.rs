@@ -137,14 +137,14 @@ fn libtorch_trains_the_same_net() {
 #[test]
 fn a_run_that_cannot_begin_says_why() {
     let place = place();
-    let cuda = add(&place, &["resources.device=cuda:0"]);
+    let cuda = add(&place, &["resources.device=cuda:99"]);
     let data = add(&place, &["data.dataset=cifar10"]);
     let reason = |id| match place.until_word(id, "failed").state {
         RunState::Failed { reason } => reason.to_string(),
         other => panic!("{other:?}"),
     };
     let (cuda, data) = (reason(cuda), reason(data));
-    assert!(cuda.contains("no CUDA part") || cuda.contains("does not exist"), "{cuda}");
+    assert!(cuda.contains("no NVIDIA driver") || cuda.contains("does not exist"), "{cuda}");
     assert!(data.contains("linf-tui data fetch cifar10"), "{data}");
     assert!(place.checkpoints(linf::experiment::RunId(1)).is_empty());
 }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use linf_cuda::{Cache, MODULES, Nvrtc};
+use linf_cuda::{Cache, Nvrtc, modules};
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let cache = Cache::at(&folder);
     let mut fresh = 0;
     for architecture in &architectures {
-        for module in MODULES {
+        for module in modules() {
             match cache.get(module, architecture, Nvrtc::find) {
                 Ok(ready) => fresh += usize::from(!ready.cached),
                 Err(error) => {
@@ -28,6 +28,6 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("{} files of kernels in {}, {fresh} of them new", MODULES.len() * architectures.len(), folder.display());
+    println!("{} files of kernels in {}, {fresh} of them new", modules().len() * architectures.len(), folder.display());
     ExitCode::SUCCESS
 }
