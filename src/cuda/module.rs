@@ -22,7 +22,7 @@ pub struct Kernel {
 
 /// The p that have kernels of their own: powers by multiplication. Beyond them sums of usual distances, about 10, leave
 /// the range of float.
-pub(crate) const WHOLE: [i32; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 24];
+pub(crate) const WHOLE: [i32; 18] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 22, 24];
 
 /// Every module that a training of p = 8 … 1000, ∞ and the benches need; what else there is is compiled when it is asked
 /// for.

@@ -220,7 +220,9 @@ fn every_power_and_kind_agrees_with_the_reference_and_the_cpu() {
 
 #[test]
 fn several_blocks_and_chunks_agree_too() {
-    for (batch, inputs, outputs, multiprocessors) in [(130, 17, 35, 9), (300, 20, 9, 0), (5, 40, 67, 33)] {
+    for (batch, inputs, outputs, multiprocessors) in
+        [(130, 17, 35, 9), (300, 20, 9, 0), (300, 20, 5, 0), (5, 40, 67, 33)]
+    {
         let shape = Shape { batch, inputs, outputs };
         for p in [3.0, 8.0, 9.5, 47.0, 1000.0, f64::INFINITY] {
             Case::new(shape, Kind::Normal, multiprocessors, 5).check(p, "blocks");
