@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
+use linf_cuda::Nvrtc;
 use serde::Serialize;
 
 use super::{
@@ -61,7 +62,9 @@ pub async fn run(args: DoctorArgs, place: &Place) -> Result<Exit> {
     findings.extend(store(place).await);
     findings.extend([file_system(root), space(root), dispatcher(root)]);
     findings.extend(trainer());
-    findings.extend([data(), processor(), memory(), graphics(), logout()]);
+    findings.extend([data(), processor(), memory(), graphics()]);
+    findings.extend(cuda());
+    findings.push(logout());
     if args.json {
         json(&findings)?;
     } else {
@@ -212,6 +215,31 @@ fn graphics() -> Finding {
         }
     });
     finding("gpu", Verdict::Good, each.collect::<Vec<_>>().join("; "))
+}
+
+/// What training on a GPU needs beside the GPU; nothing is said of it where NVML sees none.
+fn cuda() -> Option<Finding> {
+    if Gpus::open().look().is_empty() {
+        return None;
+    }
+    if let Err(error) = linf_cuda::devices() {
+        return Some(finding("cuda", Verdict::Wrong, error.to_string()));
+    }
+    Some(match Nvrtc::find() {
+        Ok(Some(nvrtc)) if nvrtc.folder().as_os_str().is_empty() => {
+            finding("cuda", Verdict::Good, "NVRTC compiles the kernels: the system's own")
+        }
+        Ok(Some(nvrtc)) => {
+            finding("cuda", Verdict::Good, format!("NVRTC compiles the kernels: {}", nvrtc.folder().display()))
+        }
+        Ok(None) => finding(
+            "cuda",
+            Verdict::Note,
+            "NVRTC was not found: only kernels that were compiled before can be used. `make nvrtc` fetches it, or let \
+             LINF_NVRTC name the folder of libnvrtc.so.13",
+        ),
+        Err(error) => finding("cuda", Verdict::Wrong, error.to_string()),
+    })
 }
 
 fn space(root: &Path) -> Finding {
