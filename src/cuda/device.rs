@@ -121,7 +121,8 @@ impl Device {
     }
 }
 
-impl Gpu for Device {
+// SAFETY: the driver gives memory of the size that it is asked for.
+unsafe impl Gpu for Device {
     fn name(&self) -> String {
         self.name.clone()
     }

@@ -9,7 +9,10 @@ use linf_dist::Shape;
 use crate::{GpuError, Kernel};
 
 /// A device. All that it does is done in the order in which it was asked for.
-pub trait Gpu {
+///
+/// # Safety
+/// What [`Gpu::allocate`] gives is memory of that size until it is freed, which nobody else uses.
+pub unsafe trait Gpu {
     /// Its name, for people: `NVIDIA H100 80GB HBM3`.
     fn name(&self) -> String;
 

@@ -53,7 +53,8 @@ impl Host {
     }
 }
 
-impl Gpu for Host {
+// SAFETY: each allocation is a vector that is kept until it is freed.
+unsafe impl Gpu for Host {
     fn name(&self) -> String {
         "the host".into()
     }
@@ -127,7 +128,8 @@ impl Fewer {
     }
 }
 
-impl Gpu for Fewer {
+// SAFETY: the device's promise is this one's.
+unsafe impl Gpu for Fewer {
     fn name(&self) -> String {
         self.device.name()
     }
