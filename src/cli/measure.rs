@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use linf_cuda::Cache;
 
 use super::{
     Place,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     dataset::{self, Dataset},
     dist::Simd,
-    experiment::{Config, Epsilon},
+    experiment::{Config, Device, Epsilon},
     net::{Evaluator, NetState},
     store::Findings,
 };
@@ -31,6 +32,9 @@ pub struct MeasureArgs {
     /// CPU threads; 0 takes all cores.
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
+    /// Where the net is evaluated and its bounds are computed: cpu or cuda:N, with the same result. Attacks run on the CPU.
+    #[arg(long, default_value_t = Device::Cpu, value_name = "DEVICE")]
+    device: Device,
 }
 
 /// The net and what it is measured with.
@@ -69,6 +73,12 @@ pub fn radius_found(of: usize) -> impl FnMut(usize) -> bool {
     }
 }
 
+fn on_cuda(evaluator: Evaluator, index: usize) -> Result<Evaluator> {
+    let opening = || format!("opening cuda:{index}");
+    let gpu = linf_cuda::Device::open(index, Cache::usual()).with_context(opening)?;
+    evaluator.on_device(&gpu).with_context(opening)
+}
+
 impl MeasureArgs {
     /// Reads the net and the images. A checkpoint that was written between evaluations has no means at p = ∞: they are
     /// computed from the training images, as at a run's end.
@@ -82,7 +92,12 @@ impl MeasureArgs {
         if samples == 0 {
             bail!("{id} has no test images to measure on");
         }
-        let mut evaluator = Evaluator::new(id, self.threads, Simd::detect().context("choosing the kernels")?);
+        let evaluator = Evaluator::new(id, self.threads, Simd::detect().context("choosing the kernels")?);
+        let mut evaluator = match self.device {
+            Device::Cpu => evaluator,
+            Device::Cuda(index) => on_cuda(evaluator, index)?,
+            other => bail!("--device takes cpu or cuda:N, not {other}"),
+        };
         if !weights.is_settled {
             net = evaluator.with_means_at_infinity(&net, &data.train, data.train.len());
         }

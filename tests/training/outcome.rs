@@ -115,6 +115,10 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert_eq!(attacked[0]["false_certificates"], serde_json::json!([]));
         let wrong = place.bad(1, &["certify", &run, "--checkpoint", "7"]);
         assert!(wrong.contains("no checkpoint of step 7") && wrong.contains("linf-tui checkpoints"), "{wrong}");
+        let wrong = place.bad(1, &["certify", &run, "--device", "cuda:99"]);
+        assert!(wrong.contains("opening cuda:99: "), "{wrong}");
+        let wrong = place.bad(1, &["certify", &run, "--device", "auto"]);
+        assert!(wrong.contains("cpu or cuda:N, not auto"), "{wrong}");
         let wrong = place.bad(1, &["certify", &run, "--save", "images.txt"]);
         assert!(wrong.contains(".csv, .jsonl or .npz"), "{wrong}");
     });
