@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use anyhow::{Context, bail};
-use linf::dataset::DatasetId;
 use linf::dist::Simd;
-use linf::experiment::{Adam, Config, Device};
+use linf::experiment::{Config, Device};
 use linf::net::{CpuEngine, CudaEngine, Engine, Evaluator, NetState};
 use linf_cuda::{Cache, Gpu, devices};
 
@@ -20,7 +19,6 @@ pub struct Machine {
 impl Machine {
     /// For the config's device, with `state` on it. Where that is "auto", `given` is what the dispatcher found.
     pub fn new(config: &Config, given: Option<Device>, state: NetState) -> anyhow::Result<Machine> {
-        let (adam, dataset) = (config.train.adam, config.data.dataset);
         match config.resources.device {
             Device::Cpu => cpu(config, state),
             Device::LibtorchCpu => libtorch(config, state),
@@ -31,12 +29,12 @@ impl Machine {
                          Take resources.device = \"cpu\""
                     );
                 }
-                cuda(index, threads(config), dataset, adam, state)
+                cuda(index, config, state)
             }
             Device::Auto => {
                 let wanted = if let Some(Device::Cuda(index)) = given { index } else { 0 };
                 if state.beyond_plain().is_none() && devices().is_ok_and(|count| wanted < count) {
-                    cuda(wanted, threads(config), dataset, adam, state)
+                    cuda(wanted, config, state)
                 } else {
                     cpu(config, state)
                 }
@@ -45,26 +43,23 @@ impl Machine {
     }
 }
 
-fn threads(config: &Config) -> usize {
-    config.resources.threads
-}
-
-fn evaluator(dataset: DatasetId, threads: usize) -> anyhow::Result<Evaluator> {
-    Ok(Evaluator::new(dataset, threads, Simd::detect().context("choosing the kernels")?))
+fn evaluator(config: &Config) -> anyhow::Result<Evaluator> {
+    let simd = Simd::detect().context("choosing the kernels")?;
+    Ok(Evaluator::new(config.data.dataset, config.resources.threads, simd))
 }
 
 fn cpu(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     let simd = Simd::detect().context("choosing the kernels")?;
-    let engine = Box::new(CpuEngine::new(state, config.train.adam, threads(config), simd));
-    Ok(Machine { engine, evaluator: evaluator(config.data.dataset, threads(config))? })
+    let engine = Box::new(CpuEngine::new(state, config.train.adam, config.resources.threads, simd));
+    Ok(Machine { engine, evaluator: evaluator(config)? })
 }
 
-fn cuda(index: usize, threads: usize, dataset: DatasetId, adam: Adam, state: NetState) -> anyhow::Result<Machine> {
+fn cuda(index: usize, config: &Config, state: NetState) -> anyhow::Result<Machine> {
     let opening = || format!("opening cuda:{index}");
     let gpu: Rc<dyn Gpu> = linf_cuda::Device::open(index, Cache::usual()).with_context(opening)?;
     let place = format!("cuda:{index}, {}", gpu.name());
-    let engine = CudaEngine::new(&gpu, place, state, adam).context("moving the net to the device")?;
-    let evaluator = evaluator(dataset, threads)?.on_device(&gpu).with_context(opening)?;
+    let engine = CudaEngine::new(&gpu, place, state, config.train.adam).context("moving the net to the device")?;
+    let evaluator = evaluator(config)?.on_device(&gpu).with_context(opening)?;
     Ok(Machine { engine: Box::new(engine), evaluator })
 }
 
@@ -77,7 +72,7 @@ fn libtorch(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     }
     let engine =
         crate::torch_engine::TorchEngine::new(state, config.train.adam).context("moving the net to libtorch")?;
-    Ok(Machine { engine: Box::new(engine), evaluator: evaluator(config.data.dataset, threads(config))? })
+    Ok(Machine { engine: Box::new(engine), evaluator: evaluator(config)? })
 }
 
 #[cfg(not(feature = "torch"))]
