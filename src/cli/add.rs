@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     dispatch::ensure_dispatcher,
-    experiment::{Config, RunId, Turn, expand, parse_with},
+    experiment::{RunId, Turn, expand, parse_with, resolved},
     report::table::{Side, Table},
     store::{NewRun, Store, now_ms},
 };
@@ -144,7 +144,10 @@ fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Resul
     }
     let name = path.display().to_string();
     let config = parse_with(text, &name, &overrides)?;
-    let config_text = if overrides.is_empty() { text.to_owned() } else { resolved(&config, &name, &overrides)? };
+    let config_text = match overrides.as_slice() {
+        [] => text.to_owned(),
+        overrides => resolved(&config, &name, overrides).context("cannot write the config as TOML")?,
+    };
     Ok(NewRun {
         name: if args.sweeps.is_empty() { args.name.clone() } else { None },
         variant: variant.join(" "),
@@ -153,13 +156,6 @@ fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Resul
         held: args.hold,
         ..NewRun::new(config, config_text)
     })
-}
-
-/// The config with its overrides as TOML, and a comment that says where it comes from.
-pub fn resolved(config: &Config, name: &str, overrides: &[String]) -> Result<String> {
-    let body = toml::to_string(config).context("cannot write the config as TOML")?;
-    let sets: String = overrides.iter().map(|set| format!(" --set {set}")).collect();
-    Ok(format!("# {name}{sets}\n{body}"))
 }
 
 fn dry_run(runs: &[NewRun], args: &AddArgs) -> Result<Exit> {

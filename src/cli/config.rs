@@ -10,11 +10,10 @@ use clap::{Args, Subcommand};
 
 use super::{
     Exit, Place,
-    add::resolved,
     place::{json, line},
 };
 use crate::{
-    experiment::{KeyDoc, explain, keys, parse_with},
+    experiment::{KeyDoc, explain, keys, parse_with, resolved},
     net::NetShape,
     report::{
         figures::{accuracy, duration},

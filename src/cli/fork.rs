@@ -7,12 +7,10 @@ use clap::Args;
 
 use super::{
     Exit, Place,
-    add::resolved,
     place::{json, line, present},
 };
 use crate::{
     dispatch::ensure_dispatcher,
-    experiment::{Config, Parent, Turn, parse_with},
     store::{CheckpointRow, NewRun, RunReader},
 };
 
@@ -56,19 +54,11 @@ pub async fn run(args: ForkArgs, place: &Place) -> Result<Exit> {
     let row = store.catalog().find(&args.run).await?;
     let checkpoint = checkpoint(&row.name, &store.run_dir(row.id), &args).await?;
     let text = store.catalog().config_text(row.id).await?.context("the run was removed meanwhile")?;
-    let source = format!("the config of {}", row.name);
-    let config = parse_with(&text, &source, &args.overrides)?;
-    same_net(&row.config, &config)?;
-    let config_text = if args.overrides.is_empty() { text } else { resolved(&config, &source, &args.overrides)? };
     let run = NewRun {
         name: args.name.clone(),
-        tags: row.tags.clone(),
         note: args.note.clone(),
         held: args.hold,
-        turn: Turn { priority: row.turn.priority, ..Turn::default() },
-        parent: Some(Parent { run: row.id, name: row.name.clone(), step: checkpoint.step }),
-        variant: args.overrides.join(" "),
-        ..NewRun::new(config, config_text)
+        ..NewRun::forked(&row, checkpoint.step, text, &args.overrides)?
     };
     let id = store.fork(row.id, &checkpoint, run).await?;
     if !args.hold {
@@ -103,19 +93,5 @@ async fn checkpoint(name: &str, dir: &Path, args: &ForkArgs) -> Result<Checkpoin
             let steps: Vec<String> = rows.iter().map(|row| row.step.to_string()).collect();
             bail!("{name} has no checkpoint of that step; there are {}", steps.join(", "))
         }
-    }
-}
-
-/// Refuses a config whose net or data order is not that of the checkpoint.
-fn same_net(old: &Config, new: &Config) -> Result<()> {
-    let same = [
-        ("data.dataset", old.data.dataset == new.data.dataset),
-        ("data.train_limit", old.data.train_limit == new.data.train_limit),
-        ("model", old.model == new.model),
-        ("train.batch_size", old.train.batch_size == new.train.batch_size),
-    ];
-    match same.iter().find(|(_, same)| !same) {
-        Some((key, _)) => bail!("a fork cannot change {key}: the checkpoint is of another one. Add a new run instead"),
-        None => Ok(()),
     }
 }

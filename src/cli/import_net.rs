@@ -17,7 +17,7 @@ use crate::{
     dataset,
     dispatch::{identity, nonce},
     dist::Simd,
-    experiment::{Config, PNorm, Radius, Threat, parse_with},
+    experiment::{Config, PNorm, Radius, Threat, parse_with, resolved},
     import_torch::{net, torch_file},
     net::{Evaluation, Evaluator, NetState},
     report::{
@@ -63,8 +63,7 @@ pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let name = path.display().to_string();
     let config = parse_with(&text, &name, &args.overrides)?;
-    let config_text =
-        if args.overrides.is_empty() { text } else { super::add::resolved(&config, &name, &args.overrides)? };
+    let config_text = if args.overrides.is_empty() { text } else { resolved(&config, &name, &args.overrides)? };
     let tensors = torch_file::read(file)?;
     let mut net = net(&tensors, &config).with_context(|| format!("{} is not the net of {name}", file.display()))?;
     drop(tensors);

@@ -27,6 +27,6 @@ pub use helm::{Due, Helm};
 pub use lock::dispatcher_alive;
 pub use orders::{ListenError, Order};
 pub use spawn::{
-    SpawnError, data_root, ensure_dispatcher, find_trainer, keep_open_files_here, stage, start_dispatcher,
+    SpawnError, data_root, ensure_dispatcher, find_trainer, keep_open_files_here, stage, start_dispatcher, this_program,
 };
 pub use worker::{SessionError, WorkerSession};

@@ -224,7 +224,7 @@ pub fn keep_open_files_here() -> Result<(), SpawnError> {
 }
 
 /// This program, even if its file has been replaced by a newer build since it started.
-fn this_program() -> Result<Command, SpawnError> {
+pub fn this_program() -> Result<Command, SpawnError> {
     let path = env::current_exe().map_err(failing("find this program's own file"))?;
     Ok(Command::new(if path.is_file() { path } else { "/proc/self/exe".into() }))
 }

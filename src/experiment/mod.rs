@@ -25,7 +25,7 @@ pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
 pub use explain::{KeyDoc, explain, keys, nearest_of};
 pub use fate::Fate;
-pub use parse::{ConfigError, parse, parse_with};
+pub use parse::{ConfigError, parse, parse_with, resolved};
 pub use pnorm::PNorm;
 pub use run_id::{RunId, run_name};
 pub use run_state::{Desired, FailReason, LostReason, Progress, RunState, WaitReason, WorkerIdentity};

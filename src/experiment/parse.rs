@@ -70,6 +70,13 @@ pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config
     Ok(config)
 }
 
+/// A config with its overrides as TOML, and a comment that says where it comes from.
+pub fn resolved(config: &Config, name: &str, overrides: &[String]) -> Result<String, toml::ser::Error> {
+    let body = toml::to_string(config)?;
+    let sets: String = overrides.iter().map(|set| format!(" --set {set}")).collect();
+    Ok(format!("# {name}{sets}\n{body}"))
+}
+
 /// Whether all that is wrong is a key that is not there.
 fn is_incomplete(error: &toml::de::Error) -> bool {
     error.message().starts_with("missing field")

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::filter::{FIELDS, FIGURES, Field};
-use crate::{experiment::RunState, store::RunRow};
+use crate::{
+    experiment::{RunState, keys},
+    store::RunRow,
+};
 
 /// The words that the last word of `text` can become, each with the whole text that it makes.
 pub fn completions<'a>(text: &str, rows: impl Iterator<Item = &'a RunRow>) -> Vec<Completion> {
-    let start =
-        text.rfind(char::is_whitespace).map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
-    let (before, last) = text.split_at(start);
+    let (before, last) = last_word(text);
     let (minus, word) = match last.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", last),
@@ -36,6 +37,13 @@ pub fn completions<'a>(text: &str, rows: impl Iterator<Item = &'a RunRow>) -> Ve
     words.into_iter().map(whole).collect()
 }
 
+/// What stands before the last word of a text, and that word.
+fn last_word(text: &str) -> (&str, &str) {
+    let start =
+        text.rfind(char::is_whitespace).map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
+    text.split_at(start)
+}
+
 /// One of the words that may be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -52,6 +60,26 @@ pub fn agreed(text: &str, completions: &[Completion]) -> Option<String> {
         agreed.chars().zip(other.text.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
     });
     (agreed.len() > text.len()).then_some(agreed)
+}
+
+/// The text with its last word, the beginning or a part of a config's key, completed as far as the keys agree; none where that
+/// adds nothing.
+pub fn config_key(text: &str) -> Option<String> {
+    let (before, typed) = last_word(text);
+    if typed.contains('=') {
+        return None;
+    }
+    let matching: Vec<&str> = keys().iter().map(|doc| doc.key).filter(|key| key.contains(typed)).collect();
+    let prefixed: Vec<&str> = matching.iter().copied().filter(|key| key.starts_with(typed)).collect();
+    let candidates = if prefixed.is_empty() { matching } else { prefixed };
+    let (first, others) = candidates.split_first()?;
+    let agreed = others.iter().fold((*first).to_owned(), |agreed, key| {
+        agreed.chars().zip(key.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+    });
+    match others {
+        [] => Some(format!("{before}{first}=")),
+        _ => (agreed.len() > typed.len()).then(|| format!("{before}{agreed}")),
+    }
 }
 
 /// The values of a field in the store. What holds a blank cannot be typed as one word.

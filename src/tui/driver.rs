@@ -27,6 +27,7 @@ use tokio::{
 use super::{
     editor, history,
     look::Look,
+    measuring,
     message::{Effect, Msg},
     model::Model,
     orders, panic_report, settings,
@@ -264,6 +265,14 @@ impl Driver {
                     let _ = messages.send(Msg::NoticeOver(number));
                 });
             }
+            Effect::Measure(run, step, what) => {
+                let (root, messages) = (self.store.root().to_owned(), self.messages.clone());
+                // Not among the tasks, which are waited for in the end: it takes minutes.
+                tokio::spawn(async move {
+                    // As above.
+                    let _ = messages.send(measuring::carry_out(&root, run, step, what).await);
+                });
+            }
             Effect::RemindOfRemoval(number) => {
                 let messages = self.messages.clone();
                 tokio::spawn(async move {
@@ -275,6 +284,7 @@ impl Driver {
             Effect::Desire(..)
             | Effect::SetTurn(..)
             | Effect::Add(_)
+            | Effect::Fork { .. }
             | Effect::SetTags(..)
             | Effect::SetNote(..)
             | Effect::Remove(_)

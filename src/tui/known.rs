@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use super::ansi::{self, Line};
+use super::{
+    ansi::{self, Line},
+    measuring::Figures,
+};
 use crate::{
     experiment::{Config, Epsilon, Fate, RunId},
     store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, RunRow},
@@ -29,6 +32,10 @@ pub struct Known {
     pub data: HashMap<RunId, Arc<RunData>>,
     /// The last evaluation's margins.
     pub certificates: HashMap<RunId, Arc<Certificates>>,
+    /// The checkpoints, by run and step, whose nets are being certified.
+    pub measuring: HashSet<(RunId, u64)>,
+    /// What that found since the program was opened.
+    pub certified: HashMap<(RunId, u64), Figures>,
     /// The ends of logs.
     pub logs: HashMap<RunId, Arc<LogTail>>,
     /// Milliseconds since the Unix epoch when the last message with a time came.

@@ -8,6 +8,7 @@ use super::columns::Columns;
 use super::images::Images;
 use super::known::{Certificates, ConfigFile, LogTail, RunData};
 use super::machine::Machine;
+use super::measuring::{Figures, Measurement};
 use crate::{
     experiment::{DatasetId, Desired, RunId, Turn},
     store::{NewRun, RunRow},
@@ -45,6 +46,8 @@ pub enum Msg {
     Run(RunId, Arc<RunData>),
     /// The last evaluation, sample by sample.
     Certificates(RunId, Arc<Certificates>),
+    /// What the net of a run's checkpoint, by its step, provably withstands, or why that could not be found.
+    Certified(RunId, u64, Result<Figures, String>),
     /// The end of a run's log.
     Log(RunId, Arc<LogTail>),
     /// The config files found, with the folder they were looked for in.
@@ -78,6 +81,17 @@ pub enum Effect {
     SetTurn(RunId, Turn, String),
     /// Queue these runs.
     Add(Vec<NewRun>),
+    /// Queue a run that begins at a checkpoint of another one.
+    Fork {
+        /// The other one.
+        run: RunId,
+        /// The step of the checkpoint.
+        step: u64,
+        /// What is changed of its config, each as `key=value`.
+        overrides: Vec<String>,
+    },
+    /// Measure the net of a run's checkpoint, by its step, which takes minutes.
+    Measure(RunId, u64, Measurement),
     /// Set the tags of runs; the text says what that means.
     SetTags(Vec<(RunId, Vec<String>)>, String),
     /// Send [`Msg::RemovalDue`] after a while.

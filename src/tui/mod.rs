@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod ansi;
 pub mod chart;
+mod checkpoint;
 pub mod columns;
 pub mod completion;
 mod course;
@@ -25,6 +26,7 @@ mod lens;
 pub mod look;
 pub mod machine;
 mod marks;
+pub mod measuring;
 pub mod message;
 pub mod model;
 mod mouse;

@@ -124,7 +124,8 @@ impl Model {
                 Tab::Certificates => vec![Place::Certificates, Place::Run],
                 Tab::Samples => vec![Place::Samples, Place::Run],
                 Tab::Log => vec![Place::Log, Place::Run],
-                Tab::Checkpoints | Tab::Config | Tab::Events => vec![Place::Run],
+                Tab::Checkpoints => vec![Place::Checkpoints, Place::Run],
+                Tab::Config | Tab::Events => vec![Place::Run],
             },
         };
         places.push(Place::Everywhere);

@@ -2,17 +2,20 @@
 
 use std::{env, fs, path::PathBuf};
 
+use anyhow::Context;
+use tokio::runtime::Handle;
+
 use super::{
     columns::Columns,
     history,
     known::ConfigFile,
     message::{Effect, Msg},
-    settings,
+    settings, wording,
 };
 use crate::{
     dispatch::{ask, ensure_dispatcher},
     experiment::{Desired, RunId, parse_with},
-    store::{NewRun, Store},
+    store::{NewRun, RunReader, Store},
 };
 
 /// Does it, and says how it went.
@@ -21,6 +24,9 @@ pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
         Effect::Desire(runs, desired) => desire(store, &runs, desired).await,
         Effect::SetTurn(id, turn, text) => said(store.catalog().set_turns(&[(id, turn)], &text).await, &text),
         Effect::Add(runs) => vec![add(store, runs).await],
+        Effect::Fork { run, step, overrides } => {
+            vec![fork(store.clone(), run, step, overrides).await.map_or_else(Msg::Failed, Msg::Done)]
+        }
         Effect::SetTags(runs, text) => set_tags(store, &runs, text).await,
         Effect::Remove(runs) => remove(store, &runs).await,
         Effect::SetNote(id, note) => said(store.catalog().set_note(id, &note).await, "the note is written"),
@@ -97,6 +103,33 @@ async fn add(store: &Store, runs: Vec<NewRun>) -> Msg {
         },
         ids => Msg::Done(format!("queued {} runs", ids.len())),
     }
+}
+
+/// Queues a run that begins at a checkpoint of another one; answers what it is called.
+async fn fork(store: Store, run: RunId, step: u64, overrides: Vec<String>) -> Result<String, String> {
+    let (handle, forking) = (Handle::current(), store.clone());
+    // The whole checkpoint is read and checked, which is not for the thread that draws.
+    let forked = tokio::task::spawn_blocking(move || handle.block_on(fork_now(&forking, run, step, &overrides)));
+    let (parent, child) = match forked.await {
+        Ok(forked) => forked.map_err(|error| format!("nothing was forked: {error:#}"))?,
+        Err(error) => return Err(format!("nothing was forked: {error}")),
+    };
+    let text = format!("queued {child}, from {parent} at step {}", wording::count(step));
+    wake(&store).await.map_err(|why| format!("{text}, but {why}"))?;
+    Ok(text)
+}
+
+/// The names of the two runs.
+async fn fork_now(store: &Store, run: RunId, step: u64, overrides: &[String]) -> anyhow::Result<(String, String)> {
+    let parent = store.catalog().run(run).await?.context("the run was removed meanwhile")?;
+    let text = store.catalog().config_text(run).await?.context("the run was removed meanwhile")?;
+    let reader = RunReader::open(&store.run_dir(run)).await?.context("the run has not trained yet")?;
+    let checkpoints = reader.checkpoints().await?;
+    let at = checkpoints.iter().find(|checkpoint| checkpoint.step == step);
+    let at = at.context("the checkpoint was removed meanwhile")?;
+    let id = store.fork(run, at, NewRun::forked(&parent, step, text, overrides)?).await?;
+    let child = store.catalog().run(id).await?.map_or_else(|| format!("#{id}"), |row| row.name);
+    Ok((parent.name, child))
 }
 
 /// Sees that a dispatcher looks after the queue. Starting one takes a moment, so it is done off the UI's thread.

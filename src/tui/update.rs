@@ -2,6 +2,7 @@
 
 use super::{
     alert::Alert,
+    checkpoint,
     dialogs::{Answer, ColumnsDialog, Confirm, Dialog, Help, Palette, Prompt, Purpose, add::AddDialog},
     keys::{Action, Chord},
     message::{Effect, Msg},
@@ -89,6 +90,7 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Certificates(id, certificates) => {
             known.certificates.insert(id, certificates);
         }
+        Msg::Certified(run, step, found) => return checkpoint::certified(model, run, step, found),
         Msg::Log(id, log) => {
             known.logs.insert(id, log);
         }
@@ -182,6 +184,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             return vec![Effect::LoadConfigs];
         }
         Action::Pause => return desire(model, Desired::Pause),
+        Action::Resume if let Some(why) = checkpoint::not_the_last(model) => return notice(model, why, true),
         Action::Resume => return desire(model, Desired::Run),
         Action::Cancel => return cancel(model),
         Action::Machine => model.screen = Screen::Queue(QueueScreen::default()),
@@ -231,6 +234,7 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
             Action::Search => {
                 model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Search, screen.log.search.clone())));
             }
+            Action::Fork | Action::Export | Action::Certify | Action::Copy => return checkpoint::act(model, action),
             Action::Back if !screen.back() => model.screen = Screen::Runs,
             other => screen.act(other, &model.known, model.size),
         },

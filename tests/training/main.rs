@@ -4,11 +4,14 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 mod certificate;
 mod limits;
 mod outcome;
 mod resume;
+mod screens;
 mod small_disk;
 mod steering;
 

@@ -4,6 +4,7 @@
 
 #[path = "../../examples/fill_store/believable.rs"]
 mod believable;
+mod checkpoints;
 mod compare;
 mod filter;
 mod fixture;
@@ -13,6 +14,8 @@ mod program;
 mod screens;
 mod settings;
 mod stall;
+#[path = "../support/terminal.rs"]
+mod terminal;
 mod themes;
 mod update;
 mod wild;

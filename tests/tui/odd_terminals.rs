@@ -4,7 +4,8 @@ use std::{thread::sleep, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Terminal, linf_tui, store};
+use crate::program::store;
+use crate::terminal::{Terminal, linf_tui};
 
 #[test]
 fn a_terminal_of_plain_letters_without_colour_is_enough() {

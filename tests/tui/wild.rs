@@ -227,6 +227,8 @@ fn every_screen_fits_every_terminal() {
         "<enter>",
         "<enter>2",
         "<enter>3",
+        "<enter>4j",
+        "<enter>4f",
         "<enter>5",
         "jjjjjjc",
         "jjjjjjcbb",

@@ -1,5 +1,7 @@
 //! One line of text, in the last row of the screen.
 
+use std::borrow::Cow;
+
 use crossterm::event::{KeyCode, KeyEvent};
 use tui_input::Input;
 
@@ -7,7 +9,8 @@ use super::{Dialog, edit};
 use crate::{
     experiment::{Epsilon, RunId},
     tui::{
-        completion::{Completion, agreed, completions},
+        checkpoint,
+        completion::{Completion, agreed, completions, config_key},
         filter::Filter,
         history,
         look::Tone,
@@ -15,6 +18,7 @@ use crate::{
         model::{Model, Screen},
         pen::Pen,
         update::notice,
+        wording,
     },
 };
 
@@ -59,17 +63,33 @@ pub enum Purpose {
     Radius,
     /// The words to find in a log.
     Search,
+    /// What a fork at a checkpoint of a run changes.
+    Fork {
+        /// The run.
+        run: RunId,
+        /// The checkpoint's step.
+        step: u64,
+    },
+    /// The file that the net of a checkpoint is exported into.
+    Export {
+        /// The run.
+        run: RunId,
+        /// The checkpoint's step.
+        step: u64,
+    },
 }
 
 impl Purpose {
-    fn label(&self) -> &'static str {
-        match self {
+    fn label(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Purpose::Filter { .. } => "filter",
             Purpose::Tags(_) => "tags",
             Purpose::Note(_) => "note",
             Purpose::Radius => "ε",
             Purpose::Search => "search",
-        }
+            Purpose::Fork { step, .. } => return format!("fork at step {}", wording::count(*step)).into(),
+            Purpose::Export { step, .. } => return format!("export step {} to", wording::count(*step)).into(),
+        })
     }
 
     fn example(&self) -> &'static str {
@@ -81,6 +101,8 @@ impl Purpose {
             Purpose::Note(_) => "a line of your own",
             Purpose::Radius => "0.3 or 8/255",
             Purpose::Search => "words in the log",
+            Purpose::Fork { .. } => "loss.lambda_end=0.001 train.epochs=60   tab completes   nothing: as it was",
+            Purpose::Export { .. } => "a new file; enter writes it",
         }
     }
 }
@@ -91,8 +113,8 @@ impl Prompt {
         Prompt { purpose, input: Input::new(text), fault: None, walk: Walk::None }
     }
 
-    /// Enter takes the text, escape leaves things as they were. In a filter, tab completes and the arrows go through those of
-    /// before.
+    /// Enter takes the text, escape leaves things as they were. Tab completes a filter, and the keys of a fork; in a filter the
+    /// arrows go through those of before.
     pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         match event.code {
             KeyCode::Enter => self.accept(model),
@@ -105,6 +127,11 @@ impl Prompt {
             _ => {
                 let filter = matches!(self.purpose, Purpose::Filter { .. });
                 match event.code {
+                    KeyCode::Tab if matches!(self.purpose, Purpose::Fork { .. }) => {
+                        if let Some(text) = config_key(self.input.value()) {
+                            self.input = Input::new(text);
+                        }
+                    }
                     KeyCode::Tab if filter => self.complete(model, 1),
                     KeyCode::BackTab if filter => self.complete(model, -1),
                     KeyCode::Up if filter => self.recall(model, 1),
@@ -202,6 +229,10 @@ impl Prompt {
                 }
                 _ => {}
             },
+            Purpose::Fork { run, step } => return self.taken(model, |model| checkpoint::fork(model, run, step, &text)),
+            Purpose::Export { run, step } => {
+                return self.taken(model, |model| checkpoint::export(model, run, step, &text));
+            }
             Purpose::Search => {
                 let found = match &mut model.screen {
                     Screen::Run(screen) => screen.search(text, &model.known, model.size),
@@ -213,6 +244,15 @@ impl Prompt {
             }
         }
         Vec::new()
+    }
+
+    /// The effects, or the prompt with what is wrong.
+    fn taken(mut self, model: &mut Model, take: impl FnOnce(&mut Model) -> Result<Vec<Effect>, String>) -> Vec<Effect> {
+        take(model).unwrap_or_else(|fault| {
+            self.fault = Some(fault);
+            model.dialog = Some(Dialog::Prompt(self));
+            Vec::new()
+        })
     }
 
     fn draw_completions(&self, model: &Model, mut x: u16, line: &mut Pen<'_>) -> u16 {
@@ -233,7 +273,7 @@ impl Prompt {
         let last = pen.height().saturating_sub(1);
         let mut line = pen.rows(last, last + 1);
         line.clear();
-        let x = line.text(1, 0, self.purpose.label(), look.style(Tone::Key)) + 1;
+        let x = line.text(1, 0, &self.purpose.label(), look.style(Tone::Key)) + 1;
         line.typed(x, 0, self.input.value(), self.input.cursor(), look.style(Tone::Strong));
         let used = x.saturating_add(u16::try_from(self.input.value().chars().count() + 3).unwrap_or(u16::MAX));
         match &self.fault {

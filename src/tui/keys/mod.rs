@@ -24,6 +24,8 @@ pub enum Place {
     Certificates,
     /// A run's test images.
     Samples,
+    /// A run's checkpoints.
+    Checkpoints,
     /// A run's log.
     Log,
     /// The comparison of several runs.
@@ -37,11 +39,12 @@ pub enum Place {
 impl Place {
     /// The places that hold at the same time, on each of the screens and tabs. [`super::model::Model::places`] answers one of
     /// these; a key may mean but one thing in each.
-    pub const SCREENS: [&[Place]; 8] = [
+    pub const SCREENS: [&[Place]; 9] = [
         &[Place::Runs, Place::Everywhere],
         &[Place::Charts, Place::Run, Place::Everywhere],
         &[Place::Certificates, Place::Run, Place::Everywhere],
         &[Place::Samples, Place::Run, Place::Everywhere],
+        &[Place::Checkpoints, Place::Run, Place::Everywhere],
         &[Place::Log, Place::Run, Place::Everywhere],
         &[Place::Run, Place::Everywhere],
         &[Place::Compare, Place::Charts, Place::Everywhere],
@@ -56,6 +59,7 @@ impl Place {
             Place::Charts => "Charts",
             Place::Certificates => "Certificates",
             Place::Samples => "Samples",
+            Place::Checkpoints => "Checkpoints",
             Place::Log => "Log",
             Place::Compare => "Compare",
             Place::Machine => "Queue and machine",
@@ -121,6 +125,9 @@ pub enum Action {
     SearchPrevious,
     Wrap,
     SortSamples,
+    Fork,
+    Export,
+    Certify,
     Earlier,
     Later,
     RaisePriority,

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod charts;
+pub mod checkpoints;
 pub mod compare;
 pub mod header;
 pub mod log;

@@ -1,47 +1,12 @@
-//! The tabs that are plain tables: checkpoints, config, events.
+//! The tabs that are plain tables: config and events.
 
 use std::collections::BTreeMap;
 
 use crate::{
     experiment::{Config, keys},
-    store::{CheckpointKind, EventRow, RunRow},
+    store::{EventRow, RunRow},
     tui::{look::Tone, model::Model, pen::Pen, screens::run::draw_waiting, wording},
 };
-
-/// Draws the checkpoints, newest first.
-pub fn draw_checkpoints(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>) {
-    let look = &model.look;
-    let Some(data) = model.known.data(row.id).filter(|data| !data.checkpoints.is_empty()) else {
-        draw_waiting(row, "No checkpoint has been written yet.", look, pen);
-        return;
-    };
-    let faint = look.style(Tone::Faint);
-    for (right, word) in [(10, "step"), (19, "epoch"), (27, "p"), (50, "size")] {
-        pen.right(right, 0, word, faint);
-    }
-    pen.text(29, 0, "kind", faint);
-    pen.text(53, 0, "written", faint);
-    pen.text(67, 0, "hash", faint);
-    let newest = data.checkpoints.iter().rev().skip(scroll);
-    for (y, checkpoint) in (1..pen.height()).zip(newest) {
-        let kind = match checkpoint.kind {
-            CheckpointKind::Periodic => "periodic",
-            CheckpointKind::Phase => "phase switch",
-            CheckpointKind::Milestone => "milestone",
-            CheckpointKind::Best => "best",
-            CheckpointKind::Asked => "asked for",
-            CheckpointKind::Stop => "stop",
-            CheckpointKind::Final => "final",
-        };
-        pen.right(10, y, &wording::count(checkpoint.step), look.style(Tone::Strong));
-        pen.right(19, y, &format!("{:.2}", checkpoint.epoch), look.style(Tone::Text));
-        pen.right(27, y, &look.exponent(checkpoint.p), look.style(Tone::Exponent));
-        pen.text(29, y, kind, look.style(Tone::Text));
-        pen.right(50, y, &wording::bytes(checkpoint.bytes), look.style(Tone::Text));
-        pen.text(53, y, &wording::moment(checkpoint.time_ms, &model.zone), faint);
-        pen.text(67, y, checkpoint.hash.get(..16).unwrap_or(&checkpoint.hash), faint);
-    }
-}
 
 /// Draws the whole config; what was set stands out from what was left at its default.
 pub fn draw_config(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>) {

@@ -1,6 +1,6 @@
 //! One run: its header, its tabs, and which of them is in front.
 
-use super::{certificates, charts, header, log, records, samples};
+use super::{certificates, charts, checkpoints, header, log, records, samples};
 
 use crate::{
     experiment::RunId,
@@ -82,6 +82,8 @@ pub struct RunScreen {
     pub certificates: certificates::CertificatesTab,
     /// Which image is looked at.
     pub samples: samples::SamplesTab,
+    /// Which checkpoint is chosen.
+    pub checkpoints: checkpoints::CheckpointsTab,
     /// Where the log stands.
     pub log: log::LogTab,
     /// The first line of the tables.
@@ -97,6 +99,7 @@ impl RunScreen {
             charts: charts::ChartsTab::default(),
             certificates: certificates::CertificatesTab::default(),
             samples: samples::SamplesTab::default(),
+            checkpoints: checkpoints::CheckpointsTab::default(),
             log: log::LogTab::default(),
             scroll: 0,
         }
@@ -134,19 +137,22 @@ impl RunScreen {
                     }
                 }
                 Tab::Log => self.log.act(other, self.lines(known), page(size)),
-                Tab::Checkpoints | Tab::Config | Tab::Events => self.scroll_by(other, known, page(size)),
+                Tab::Checkpoints => self.checkpoints.act(other, self.run, known, page(size)),
+                Tab::Config | Tab::Events => self.scroll_by(other, known, page(size)),
             },
         }
     }
 
-    /// A click into line `line` below the header of the program: it chooses an image.
+    /// A click into line `line` below the header of the program: it chooses an image, or a checkpoint.
     pub fn click(&mut self, column: u16, line: u16, known: &Known, (_, height): (u16, u16)) {
         let alarm = known.data(self.run).is_some_and(|data| data.alarm().is_some());
         let above = 1 + u16::from(alarm);
         // Without the header of the program and the hint bar.
         let body = height.saturating_sub(2 + above);
-        if let (Tab::Samples, Some(line)) = (self.tab, line.checked_sub(above)) {
-            self.samples.click(column, line, body, self.run, known);
+        match (self.tab, line.checked_sub(above)) {
+            (Tab::Samples, Some(line)) => self.samples.click(column, line, body, self.run, known),
+            (Tab::Checkpoints, Some(line)) => self.checkpoints.click(line, body, self.run, known),
+            _ => {}
         }
     }
 
@@ -161,9 +167,8 @@ impl RunScreen {
         match self.tab {
             Tab::Log => known.logs.get(&self.run).map_or(0, |log| log.lines.len()),
             Tab::Events => known.data(self.run).map_or(0, |data| data.events.len()),
-            Tab::Checkpoints => known.data(self.run).map_or(0, |data| data.checkpoints.len()),
             Tab::Config => crate::experiment::keys().len() + 8,
-            Tab::Charts | Tab::Certificates | Tab::Samples => 0,
+            Tab::Charts | Tab::Certificates | Tab::Samples | Tab::Checkpoints => 0,
         }
     }
 
@@ -213,7 +218,7 @@ pub fn draw(model: &Model, screen: &RunScreen, pen: &mut Pen<'_>) {
         Tab::Charts => charts::draw(model, row, &screen.charts, &mut body),
         Tab::Certificates => certificates::draw(model, row, &screen.certificates, &mut body),
         Tab::Samples => samples::draw(model, row, &screen.samples, &mut body),
-        Tab::Checkpoints => records::draw_checkpoints(model, row, screen.scroll, &mut body),
+        Tab::Checkpoints => checkpoints::draw(model, row, &screen.checkpoints, &mut body),
         Tab::Config => records::draw_config(model, row, screen.scroll, &mut body),
         Tab::Log => log::draw(model, row, &screen.log, &mut body),
         Tab::Events => records::draw_events(model, row, screen.scroll, &mut body),

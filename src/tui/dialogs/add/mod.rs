@@ -13,6 +13,7 @@ use crate::{
     report::pace::{Pace, paces},
     store::NewRun,
     tui::{
+        completion::config_key,
         keys::{Action, Chord, Place},
         known::{ConfigFile, Known},
         message::Effect,
@@ -219,22 +220,8 @@ impl AddDialog {
     /// The key of the line being typed, completed as far as the known keys agree.
     fn complete(&mut self) {
         let line = &mut self.lines[self.line];
-        let typed = line.value().to_owned();
-        if typed.contains('=') {
-            return;
-        }
-        let matching: Vec<&str> =
-            experiment::keys().iter().map(|doc| doc.key).filter(|key| key.contains(typed.trim())).collect();
-        let prefixed: Vec<&str> = matching.iter().copied().filter(|key| key.starts_with(typed.trim())).collect();
-        let candidates = if prefixed.is_empty() { matching } else { prefixed };
-        let Some(first) = candidates.first() else { return };
-        let agreed = candidates.iter().skip(1).fold((*first).to_owned(), |agreed, key| {
-            agreed.chars().zip(key.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
-        });
-        match candidates.len() {
-            1 => *line = Input::new(format!("{first}=")),
-            _ if agreed.len() > typed.trim().len() => *line = Input::new(agreed),
-            _ => {}
+        if let Some(text) = config_key(line.value()) {
+            *line = Input::new(text);
         }
     }
 
