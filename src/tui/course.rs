@@ -1,19 +1,23 @@
 //! The way of one run along the x axes: where an epoch lies on each of them, and what stands on the axis there.
 
+use std::{borrow::Cow, cell::OnceCell};
+
 use super::{
     chart::{Axis, Band, Rule},
+    eps_way::EpsWay,
     known::RunData,
     lens::{AxisX, Lens},
     look::Look,
     wording,
 };
 use crate::{
-    experiment::{PNorm, Phase, Schedules},
+    experiment::{Config, PNorm, Phase, Schedules},
     store::RunRow,
 };
 
 /// The way of one run along the x axes.
-pub struct Course {
+pub struct Course<'a> {
+    config: &'a Config,
     schedules: Schedules,
     p_start: f64,
     p_end: f64,
@@ -22,32 +26,40 @@ pub struct Course {
     steps: f64,
     /// Seconds of training done at the end of each epoch.
     seconds: Vec<f64>,
+    /// Made when it is asked for: most charts are along another axis.
+    eps_way: OnceCell<EpsWay>,
 }
 
 /// How much of the p axis a phase takes in which p stands still, beside a ramp of 1.
 const STRIP: f64 = 0.15;
 
-impl Course {
+impl<'a> Course<'a> {
     /// Of a run whose run file has been read, or has not.
-    pub fn new(row: &RunRow, data: Option<&RunData>) -> Course {
+    pub fn new(row: &'a RunRow, data: Option<&RunData>) -> Course<'a> {
+        Course::of(&row.config, row.summary.steps, data)
+    }
+
+    /// Of a run of this config; `steps` is 0 where they are not known yet.
+    fn of(config: &'a Config, steps: u64, data: Option<&RunData>) -> Course<'a> {
         let mut total = 0.0;
         let seconds = data.map_or(&[][..], |data| &data.epochs).iter().map(|epoch| {
             total += epoch.seconds.max(0.0);
             total
         });
         let seconds: Vec<f64> = seconds.collect();
-        let schedule = &row.config.schedule;
-        let epochs = f64::from(row.config.train.epochs.max(1));
+        let schedule = &config.schedule;
+        let epochs = f64::from(config.train.epochs.max(1));
         let per_epoch =
             data.and_then(|data| data.epochs.last()).map(|last| last.step as f64 / f64::from(last.epoch + 1));
-        let steps = match (row.summary.steps, per_epoch) {
+        let steps = match (steps, per_epoch) {
             (0, Some(per_epoch)) => per_epoch * epochs,
             (0, None) => epochs,
             (steps, _) => steps as f64,
         };
-        let schedules = Schedules::new(&row.config);
+        let schedules = Schedules::new(config);
         let ends_at_infinity = schedules.at(epochs.max(schedule.ramp_end)).p.is_infinite();
-        Course { schedules, p_start: schedule.p_start, p_end: schedule.p_end, ends_at_infinity, epochs, steps, seconds }
+        let (p_start, p_end, eps_way) = (schedule.p_start, schedule.p_end, OnceCell::new());
+        Course { config, schedules, p_start, p_end, ends_at_infinity, epochs, steps, seconds, eps_way }
     }
 
     /// Epochs of the whole run.
@@ -61,6 +73,7 @@ impl Course {
             AxisX::Epoch => epoch,
             AxisX::Step => epoch / self.epochs * self.steps,
             AxisX::Time => self.time(epoch),
+            AxisX::Epsilon => self.eps_way().x(epoch),
             AxisX::Exponent => {
                 let (start, end) = (self.schedules.phase_start(Phase::Ramp), self.schedules.phase_start(Phase::End));
                 if epoch < start {
@@ -113,6 +126,7 @@ impl Course {
             AxisX::Epoch | AxisX::Step => None,
             AxisX::Time => Some(time_ticks(from, to)),
             AxisX::Exponent => Some(self.exponent_ticks()),
+            AxisX::Epsilon => Some(self.eps_way().ticks()),
         };
         Axis { ticks, ..Axis::linear(from, to) }
     }
@@ -123,8 +137,24 @@ impl Course {
     }
 
     /// Whether p climbs from and to the same as in another run, so that a place on the p axis is the same p in both.
-    pub fn climbs_like(&self, other: &Course) -> bool {
+    pub fn climbs_like(&self, other: &Course<'_>) -> bool {
         (self.p_start, self.p_end, self.ends_at_infinity) == (other.p_start, other.p_end, other.ends_at_infinity)
+    }
+
+    /// The way of ε_train.
+    pub fn eps_way(&self) -> &EpsWay {
+        self.eps_way.get_or_init(|| EpsWay::new(self.config, &self.schedules))
+    }
+
+    /// What an axis is called.
+    pub fn word(&self, axis: AxisX) -> Cow<'static, str> {
+        match axis {
+            AxisX::Epoch => "epoch".into(),
+            AxisX::Step => "step".into(),
+            AxisX::Time => "time".into(),
+            AxisX::Exponent => "p (log)".into(),
+            AxisX::Epsilon => self.eps_way().word(self.schedules.at(0.0).eps_train).into(),
+        }
     }
 
     fn exponent_ticks(&self) -> Vec<(f64, String)> {
@@ -182,4 +212,47 @@ fn time_ticks(from: f64, to: f64) -> Vec<(f64, String)> {
         .filter(|value| *value <= to)
         .map(|value| (value, wording::clock(value)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::experiment::parse;
+
+    proptest! {
+        #[test]
+        fn every_axis_rises_with_the_epoch(
+            epochs in 1_u32..60,
+            ramp in (0.0..=1.0_f64, 0.0..=1.0_f64),
+            window in (0.0..=1.0_f64, 0.0..=1.0_f64),
+            eps in (0_u32..=80, 0_u32..=80),
+            smooth in 0.0..0.9_f64,
+        ) {
+            let part = |share: f64| (share * f64::from(epochs) * 4.0).round() / 4.0;
+            let order = |(a, b): (f64, f64)| (part(a.min(b)), part(a.max(b)));
+            let (ramp, window) = (order(ramp), order(window));
+            let text = format!(
+                "data.dataset = 'mnist'\nmodel = {{ depth = 2, width = 5 }}\n\
+                 train = {{ epochs = {epochs}, batch_size = 8, lr = 0.1 }}\n\
+                 schedule = {{ ramp_start = {:?}, ramp_end = {:?}, eps_start = {:?}, eps_end = {:?}, eps_smooth = {smooth:?} }}\n\
+                 loss = {{ lambda = 0.1, eps_train = '{}/100', eps_train_end = '{}/100' }}\neval.eps = 0.1",
+                ramp.0, ramp.1, window.0, window.1, eps.0 + 1, eps.1 + 1,
+            );
+            let config = parse(&text).unwrap();
+            let course = Course::of(&config, 1000, None);
+            let moves = course.eps_way().moves();
+            let differ = eps.0 != eps.1 && ramp.1 > 0.0;
+            prop_assert_eq!(moves, differ || window.1 > window.0, "{}", text);
+            for axis in AxisX::ALL {
+                let xs: Vec<f64> =
+                    (0..=1000).map(|part| course.x(axis, f64::from(epochs) * f64::from(part) / 1000.0)).collect();
+                prop_assert!(xs.iter().all(|x| x.is_finite()) && xs.last() > xs.first(), "{:?} {} {:?}", axis, text, xs);
+                prop_assert!(xs.windows(2).all(|pair| pair[0] <= pair[1]), "{:?} {} {:?}", axis, text, xs);
+            }
+            let ticks = course.eps_way().ticks();
+            prop_assert!(ticks.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{:?}", ticks);
+        }
+    }
 }

@@ -83,7 +83,7 @@ type Parts = (String, Vec<Curve>, Axis, Figure);
 struct Build<'a> {
     row: &'a RunRow,
     data: &'a RunData,
-    course: &'a Course,
+    course: &'a Course<'a>,
     lens: &'a Lens,
     look: &'a Look,
 }

@@ -15,26 +15,22 @@ pub enum AxisX {
     Time,
     /// The exponent p on a logarithmic axis; where p stands still (before and after its ramp) a strip of its own.
     Exponent,
+    /// The way of ε_train, up or down; where it stands still a strip.
+    Epsilon,
 }
 
 impl AxisX {
-    /// The next one; `x` goes round.
-    pub fn next(self) -> AxisX {
+    /// All of them.
+    pub const ALL: [AxisX; 5] = [AxisX::Epoch, AxisX::Step, AxisX::Time, AxisX::Exponent, AxisX::Epsilon];
+
+    /// The next one; `x` goes round, and leaves ε_train out where it does not move.
+    pub fn next(self, eps_moves: bool) -> AxisX {
         match self {
             AxisX::Epoch => AxisX::Step,
             AxisX::Step => AxisX::Time,
             AxisX::Time => AxisX::Exponent,
-            AxisX::Exponent => AxisX::Epoch,
-        }
-    }
-
-    /// What it is called.
-    pub fn word(self) -> &'static str {
-        match self {
-            AxisX::Epoch => "epoch",
-            AxisX::Step => "step",
-            AxisX::Time => "time",
-            AxisX::Exponent => "p (log)",
+            AxisX::Exponent if eps_moves => AxisX::Epsilon,
+            AxisX::Exponent | AxisX::Epsilon => AxisX::Epoch,
         }
     }
 }

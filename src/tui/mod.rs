@@ -15,6 +15,7 @@ mod curves;
 mod dialogs;
 mod driver;
 mod editor;
+mod eps_way;
 pub mod filter;
 mod gauges;
 mod group;

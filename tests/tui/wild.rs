@@ -225,6 +225,7 @@ fn every_screen_fits_every_terminal() {
         "aj<^d>",
         "m",
         "<enter>",
+        "<enter>xxxx",
         "<enter>2",
         "<enter>3",
         "<enter>4j",

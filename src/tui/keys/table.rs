@@ -110,7 +110,14 @@ pub static TABLE: &[Binding] = &{
         ),
         bind(P::Runs, "mark-all", &[key('*')], A::MarkAll, "", "Mark all runs shown, or none"),
         bind(P::Runs, "copy-name", &[key('y')], A::Copy, "", "Copy the run's name to the clipboard of your terminal"),
-        bind(P::Charts, "x-axis", &[key('x')], A::AxisX, "x axis", "The x axis: epoch, step, time or p"),
+        bind(
+            P::Charts,
+            "x-axis",
+            &[key('x')],
+            A::AxisX,
+            "x axis",
+            "The x axis: epoch, step, time, p, or ε_train where it moves",
+        ),
         bind(P::Charts, "log-y", &[key('y')], A::LogY, "log y", "The losses on a logarithmic or an even axis"),
         bind(
             P::Charts,

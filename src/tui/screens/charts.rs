@@ -6,7 +6,7 @@ use crate::{
         course::Course,
         curves::{self, Kind},
         keys::Action,
-        lens::Lens,
+        lens::{AxisX, Lens},
         look::Tone,
         model::Model,
         pen::{Pen, folded},
@@ -37,20 +37,20 @@ impl ChartsTab {
     }
 
     /// What a key does; `epoch` is where training stands.
-    pub fn act(&mut self, action: Action, epochs: f64, epoch: f64) {
+    pub fn act(&mut self, action: Action, course: &Course<'_>, epoch: f64) {
         match action {
             Action::Open => self.maximised = !self.maximised,
             Action::Down => self.focus = (self.focus + 1) % Kind::ALL.len(),
             Action::Up => self.focus = (self.focus + Kind::ALL.len() - 1) % Kind::ALL.len(),
-            other => act_on_lens(&mut self.lens, other, epochs, epoch),
+            Action::AxisX => self.lens.x = self.lens.x.next(course.eps_way().moves()),
+            other => act_on_lens(&mut self.lens, other, course.epochs(), epoch),
         }
     }
 }
 
-/// What a key changes about how charts are looked at.
+/// What a key changes about how charts are looked at, the x axis aside: which there are depends on the runs.
 pub fn act_on_lens(lens: &mut Lens, action: Action, epochs: f64, epoch: f64) {
     match action {
-        Action::AxisX => lens.x = lens.x.next(),
         Action::LogY => lens.log_y = !lens.log_y,
         Action::FitY => lens.fit = !lens.fit,
         Action::Smooth => {
@@ -126,7 +126,8 @@ fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: 
     let look = &model.look;
     let (faint, key) = (look.style(Tone::Faint), look.style(Tone::Key));
     let mut x = pen.text(1, y, "x ", faint);
-    x = pen.text(x, y, lens.x.word(), key);
+    let course = Course::new(row, model.known.data(row.id));
+    x = pen.text(x, y, &course.word(lens.x), key);
     if lens.smooth > 0.0 {
         x = pen.text(x, y, &format!(" · smoothed {:.2}", lens.smooth), faint);
     }
@@ -134,10 +135,13 @@ fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: 
         x = pen.text(x, y, &format!(" · epochs {from:.1} to {to:.1}"), faint);
     }
     if let Some(epoch) = lens.cursor {
-        let course = Course::new(row, model.known.data(row.id));
         let point = course.schedules().at(epoch);
+        let eps = match lens.x {
+            AxisX::Epsilon => format!(" · ε_train {}", course.eps_way().figure(point.eps_train)),
+            _ => String::new(),
+        };
         let words = format!(
-            " │ epoch {epoch:.2} · step {} · p {} · lr {} · λ {}",
+            " │ epoch {epoch:.2} · step {} · p {}{eps} · lr {} · λ {}",
             wording::count(course.step_at(epoch)),
             look.exponent(point.p),
             wording::figure(point.lr),

@@ -126,7 +126,7 @@ impl RunScreen {
             other => match self.tab {
                 Tab::Charts => {
                     if let Some(row) = known.rows.get(&self.run) {
-                        self.charts.act(other, f64::from(row.config.train.epochs), row.summary.epoch);
+                        self.charts.act(other, &Course::new(row, None), row.summary.epoch);
                     }
                 }
                 Tab::Certificates => self.certificates.act(other, self.run, known),

@@ -71,13 +71,13 @@ impl CompareScreen {
         let at = Measure::ALL.iter().position(|measure| *measure == self.measure).unwrap_or(0);
         let rows = self.rows(known);
         let along = Along::new(&rows, known, self.lens.x);
-        let epochs = along.map_or(1.0, |along| along.lead().epochs());
         let epoch = rows.iter().map(|row| row.summary.epoch).fold(0.0, f64::max);
         match action {
             Action::Down => self.measure = Measure::ALL[(at + 1) % Measure::ALL.len()],
             Action::Up => self.measure = Measure::ALL[(at + Measure::ALL.len() - 1) % Measure::ALL.len()],
             Action::Gather => self.gather = self.gather.next(),
-            other => act_on_lens(&mut self.lens, other, epochs, epoch),
+            Action::AxisX => self.lens.x = self.lens.x.next(along.is_some_and(|along| along.eps_moves())),
+            other => act_on_lens(&mut self.lens, other, along.map_or(1.0, |along| along.lead().epochs()), epoch),
         }
     }
 }
@@ -94,7 +94,7 @@ pub fn draw(model: &Model, screen: &CompareScreen, pen: &mut Pen<'_>) {
     };
     let mut x = pen.text(1, 0, &format!("{} runs", rows.len()), look.style(Tone::Strong));
     x = pen.text(x, 0, " · x ", faint);
-    x = pen.text(x, 0, along.word(), key);
+    x = pen.text(x, 0, &along.word(), key);
     let arrows = [Action::Down, Action::Up].map(|action| model.key_of(action)).join(" ");
     x = pen.text(x, 0, &format!(" · {}: ", arrows.trim()), faint);
     x = pen.text(x, 0, screen.measure.word(), key);

@@ -1,5 +1,7 @@
 //! The curves of the compared runs in one chart, along an axis that is right for all of them.
 
+use std::borrow::Cow;
+
 use super::{
     CompareScreen, Measure,
     band::{Together, together},
@@ -24,7 +26,7 @@ const PLACES: usize = 1024;
 /// The runs along the x axis.
 pub struct Along<'a> {
     axis: AxisX,
-    courses: Vec<(&'a RunRow, Course)>,
+    courses: Vec<(&'a RunRow, Course<'a>)>,
     /// The place in `courses` of the run that cursor and zoom are epochs of: the one that reaches furthest.
     leads: usize,
 }
@@ -32,9 +34,9 @@ pub struct Along<'a> {
 impl<'a> Along<'a> {
     /// None where there is no run.
     pub fn new(rows: &[&'a RunRow], known: &Known, axis: AxisX) -> Option<Along<'a>> {
-        let courses: Vec<(&RunRow, Course)> =
+        let courses: Vec<(&'a RunRow, Course<'a>)> =
             rows.iter().map(|row| (*row, Course::new(row, known.data(row.id)))).collect();
-        let reach = |(_, course): &(&RunRow, Course)| (course.span(axis).1, course.epochs());
+        let reach = |(_, course): &(&RunRow, Course<'_>)| (course.span(axis).1, course.epochs());
         // Of equals the first.
         let leads = (0..courses.len()).rev().max_by(|a, b| {
             let (a, b) = (reach(&courses[*a]), reach(&courses[*b]));
@@ -44,7 +46,7 @@ impl<'a> Along<'a> {
     }
 
     /// The course of the run that reaches furthest.
-    pub fn lead(&self) -> &Course {
+    pub fn lead(&self) -> &Course<'a> {
         &self.courses[self.leads].1
     }
 
@@ -53,11 +55,22 @@ impl<'a> Along<'a> {
         self.courses.iter().all(|(_, course)| course.climbs_like(self.lead()))
     }
 
-    /// What the axis is called. Where p climbs differently, runs are aligned by how far it has climbed.
-    pub fn word(&self) -> &'static str {
+    /// Whether one figure of ε_train lies at one place for all runs.
+    fn share_eps(&self) -> bool {
+        self.courses.iter().all(|(_, course)| course.eps_way().is_like(self.lead().eps_way()))
+    }
+
+    /// Whether ε_train moves in any of the runs.
+    pub fn eps_moves(&self) -> bool {
+        self.courses.iter().any(|(_, course)| course.eps_way().moves())
+    }
+
+    /// What the axis is called. Where p climbs differently, runs are aligned by how far it has climbed; and so with ε_train.
+    pub fn word(&self) -> Cow<'static, str> {
         match self.axis {
-            AxisX::Exponent if !self.share_p() => "phase, by the climb of p",
-            axis => axis.word(),
+            AxisX::Exponent if !self.share_p() => "phase, by the climb of p".into(),
+            AxisX::Epsilon if !self.share_eps() => "phase, by the way of ε_train".into(),
+            axis => self.lead().word(axis),
         }
     }
 
@@ -73,6 +86,10 @@ impl<'a> Along<'a> {
             AxisX::Exponent if x < 0.0 => "before p climbs".into(),
             AxisX::Exponent if x > 1.0 => "p has climbed".into(),
             AxisX::Exponent => format!("{:.0} % of the climb of p", x * 100.0),
+            AxisX::Epsilon if self.share_eps() => {
+                format!("ε_train {}", course.eps_way().figure(course.schedules().at(epoch).eps_train))
+            }
+            AxisX::Epsilon => format!("{:.0} % of the way of ε_train", x.clamp(0.0, 1.0) * 100.0),
         }
     }
 
@@ -84,7 +101,7 @@ impl<'a> Along<'a> {
             None => spans.fold((f64::INFINITY, f64::NEG_INFINITY), |all, span| (all.0.min(span.0), all.1.max(span.1))),
         };
         let mut axis = self.lead().axis_over(self.axis, from, to);
-        if self.axis == AxisX::Exponent && !self.share_p() {
+        if (self.axis == AxisX::Exponent && !self.share_p()) || (self.axis == AxisX::Epsilon && !self.share_eps()) {
             let share = |share: u32| (f64::from(share) / 100.0, format!("{share} %"));
             axis.ticks = Some([0, 20, 40, 60, 80, 100].map(share).into());
         }
