@@ -96,13 +96,18 @@ impl RunReader {
 
     /// The attack on the net with the most steps, where one was attacked.
     pub async fn attack(&self) -> Result<Option<AttackRow>, StoreError> {
+        Ok(self.attacks().await?.pop())
+    }
+
+    /// The attacks, one a net, in the order of their steps.
+    pub async fn attacks(&self) -> Result<Vec<AttackRow>, StoreError> {
         if self.schema < ATTACKS_SINCE {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let query = sqlx::query_as(
-            "SELECT step, eps, samples, under_pgd, under_all, seconds, time_ms FROM attack ORDER BY step DESC LIMIT 1",
+            "SELECT step, eps, samples, under_pgd, under_all, seconds, time_ms FROM attack ORDER BY step",
         );
-        query.fetch_optional(&mut *self.connection.lock().await).await.map_err(self.error())
+        query.fetch_all(&mut *self.connection.lock().await).await.map_err(self.error())
     }
 
     /// What the attack on the net of this step found of each sample.

@@ -14,7 +14,7 @@ use crate::{experiment::PNorm, store::RunRow};
 /// Which chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Certified, clean, training and surrogate accuracy.
+    /// Certified, attacked, clean, training and surrogate accuracy.
     Accuracy,
     /// The loss of epochs, over the loss of steps.
     Loss,
@@ -110,6 +110,13 @@ impl Build<'_> {
         Curve { name: name.into(), points, style: self.look.style(tone), line }
     }
 
+    /// What attacks left of nets, each at the epoch of its net.
+    fn attacks(&self) -> Curve {
+        let x = |step: u64| self.course.x(self.lens.x, self.course.epoch_of_step(step));
+        let points = self.data.attacks.iter().map(|attacked| (x(attacked.row.step), attacked.row.under_all)).collect();
+        Curve { name: "attacked".into(), points, style: self.look.style(Tone::Text), line: Line::Crosses }
+    }
+
     /// The curve smoothed, over the raw one without a name.
     fn with_smoothing(&self, curves: Vec<Curve>) -> Vec<Curve> {
         if self.lens.smooth <= 0.0 {
@@ -128,12 +135,16 @@ impl Build<'_> {
     }
 
     fn accuracy(&self) -> Parts {
-        let curves = self.with_smoothing(vec![
+        let mut curves = self.with_smoothing(vec![
             self.epochs("train", Tone::Train, Line::Solid, |row| row.accuracy),
             self.epochs("surrogate", Tone::Surrogate, Line::Dashed, |row| row.surrogate),
             self.evals("clean", Tone::Clean, Line::Solid, |row| Some(row.clean)),
             self.evals("certified", Tone::Certified, Line::Solid, |row| Some(row.certified)),
         ]);
+        // Of few nets, and seldom of as many images as the others: no line leads from one to the next.
+        if !self.data.attacks.is_empty() {
+            curves.insert(curves.len() - 1, self.attacks());
+        }
         let y = if self.lens.fit {
             let visible = self.course.axis(self.lens);
             let inside = |x: f64| (visible.from..=visible.to).contains(&x);

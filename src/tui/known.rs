@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     ansi::{self, Line},
+    attacked::Attacked,
     measuring::Figures,
 };
 use crate::{
@@ -61,6 +62,8 @@ pub struct RunData {
     pub epochs: Vec<EpochRow>,
     /// All evaluations.
     pub evals: Vec<EvalRow>,
+    /// What attacks left of its nets, in the order of their steps.
+    pub attacks: Vec<Attacked>,
     /// The loss of every step, gathered into bins.
     pub loss: Vec<Bin>,
     /// What happened.
@@ -86,7 +89,18 @@ impl RunData {
                 "at epoch {epoch:.1}: certified {certified:.4} > clean {clean:.4}. That cannot be; please report it."
             )
         };
-        unsound.map(|event| event.text.clone()).or_else(|| self.disordered().map(disorder))
+        let attacked = || self.attacks.iter().find_map(Attacked::disorder);
+        unsound.map(|event| event.text.clone()).or_else(|| self.disordered().map(disorder)).or_else(attacked)
+    }
+
+    /// The order of its accuracies as far as it was looked at; `None` where nothing was measured or it does not hold.
+    pub fn order(&self) -> Option<&'static str> {
+        if self.evals.is_empty() || self.disordered().is_some() || self.attacks.iter().any(|it| it.disorder().is_some())
+        {
+            return None;
+        }
+        let attacked = self.attacks.iter().any(Attacked::is_in_order);
+        Some(if attacked { "clean ≥ attacked ≥ certified holds" } else { "certified ≤ clean holds" })
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod ansi;
+pub mod attacked;
 pub mod chart;
 mod checkpoint;
 pub mod columns;

@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
+    attacked::Attacked,
     gauges::Gauges,
     images::Images,
     known::{Attack, Certificates, LogTail, RunData},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     dataset,
     experiment::{DatasetId, RunId, RunState, WaitReason},
-    store::{AttackRow, EvalRow, RunReader, Space, Store, StoreError, now_ms},
+    store::{AttackRow, EvalRow, EvalSplit, RunReader, Space, Store, StoreError, now_ms},
 };
 
 /// What the watcher is told.
@@ -200,6 +201,7 @@ impl Watcher {
             let (from, to) = steps.unwrap_or((0, u64::MAX));
             data.epochs = reader.epochs(0).await?;
             data.evals = reader.evals(0).await?;
+            data.attacks = attacks(reader, &data.evals).await?;
             data.loss = reader.series("loss", from, to, BINS).await?;
             data.events = reader.events(0).await?.0;
             data.checkpoints = reader.checkpoints().await?;
@@ -260,6 +262,20 @@ impl Watcher {
             let _ = messages.send(Msg::Images(id, Arc::new(images)));
         });
     }
+}
+
+/// The attacks, with what an evaluation of the same net says of the same images.
+async fn attacks(reader: &RunReader, evals: &[EvalRow]) -> Result<Vec<Attacked>, StoreError> {
+    let mut attacks = Vec::new();
+    for row in reader.attacks().await? {
+        let same_net = |eval: &&EvalRow| (eval.step, eval.eps, eval.split) == (row.step, row.eps, EvalSplit::Test);
+        let margins = match evals.iter().rev().find(same_net) {
+            Some(eval) => reader.margins(eval.id).await?,
+            None => None,
+        };
+        attacks.push(Attacked::new(row, margins.as_ref()));
+    }
+    Ok(attacks)
 }
 
 /// The last lines of a file of this size.

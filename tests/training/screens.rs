@@ -1,4 +1,4 @@
-//! What the screens do with a checkpoint of a run that was trained.
+//! What the screens say of a run that was trained, and do with a checkpoint of it.
 
 use linf::{
     experiment::RunId,
@@ -11,9 +11,18 @@ use crate::{
 };
 
 #[test]
-fn a_checkpoint_is_certified_exported_and_forked_from_the_screens() {
+fn accuracies_are_in_order_and_a_checkpoint_is_certified_exported_and_forked() {
     let place = place();
-    let id = add(&place, &["train.epochs=4", "schedule.ramp_start=1", "schedule.ramp_end=3", "eval.every=4"]);
+    let sets = [
+        "train.epochs=4",
+        "schedule.ramp_start=1",
+        "schedule.ramp_end=3",
+        "eval.every=4",
+        "eval.attack.pgd_steps=3",
+        "eval.attack.steps=3",
+        "eval.attack.samples=20",
+    ];
+    let id = add(&place, &sets);
     let RunRow { name, .. } = place.until_word(id, "completed");
     // 20 steps an epoch; that p began to climb is a checkpoint which no evaluation is of.
     let rows = place.checkpoints(id);
@@ -24,7 +33,11 @@ fn a_checkpoint_is_certified_exported_and_forked_from_the_screens() {
     command.env("LINF_TRAIN", env!("CARGO_BIN_EXE_linf-train"));
     let mut terminal = Terminal::start(command, 40, 160);
     terminal.wait_for_text(&name);
-    terminal.type_keys("\r4G");
+    terminal.type_keys("\r");
+    // Twenty images of 200: the order is that of the same ones.
+    terminal.wait_for_text("attacked ");
+    terminal.wait_for_text("clean ≥ attacked ≥ certified holds");
+    terminal.type_keys("4G");
     terminal.wait_for_text("step 20: not evaluated; c certifies it");
     terminal.type_keys("c");
     terminal.wait_for_text("step 20: clean 0.");

@@ -131,6 +131,7 @@ pub fn data(story: &Story) -> RunData {
     }
     RunData {
         evals: story.evals(),
+        attacks: Vec::new(),
         loss: story.loss_bins(400),
         events,
         checkpoints: checkpoints.collect(),

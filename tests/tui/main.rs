@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code that clippy does not recognise as such")]
 
+mod attacked;
 mod axes;
 #[path = "../../examples/fill_store/believable.rs"]
 mod believable;

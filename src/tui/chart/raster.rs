@@ -31,6 +31,8 @@ pub enum Line {
     Dashed,
     /// Single dots, for values that stand alone.
     Dots,
+    /// Small crosses, for the few values of something that is seldom measured.
+    Crosses,
     /// Every other dot of its band, behind all others: raw values behind their mean.
     Shade,
     /// The same with every fourth dot.
@@ -86,8 +88,15 @@ impl Raster {
     pub fn curve(&mut self, columns: &[Column], line: Line, owner: u8) {
         let mut before: Option<&Column> = None;
         for column in columns {
-            if line == Line::Dots {
-                self.dot(column.last.0.round() as i64, column.last.1.round() as i64, owner, false);
+            if matches!(line, Line::Dots | Line::Crosses) {
+                let (x, y) = (column.last.0.round() as i64, column.last.1.round() as i64);
+                self.dot(x, y, owner, false);
+                // Without fine dots one cell is a mark that is large enough.
+                if line == Line::Crosses && self.plot == Plot::Braille {
+                    for (across, up) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
+                        self.dot(x + across, y + up, owner, false);
+                    }
+                }
                 continue;
             }
             if let Some(before) = before.filter(|_| column.joined) {
@@ -125,7 +134,7 @@ impl Raster {
             let (on, shade) = match line {
                 Line::Shade => ((x + y) % 2 == 0, true),
                 Line::Haze => (x % 2 == 0 && (x / 2 + y) % 2 == 0, true),
-                Line::Solid | Line::Dashed | Line::Dots => (true, false),
+                Line::Solid | Line::Dashed | Line::Dots | Line::Crosses => (true, false),
             };
             if on {
                 self.dot(x, y, owner, shade);
@@ -179,6 +188,13 @@ mod tests {
         // From far left below to far right above: the middle of the raster is crossed in the middle.
         let lines = drawn(Plot::Ascii, &[(-10.0, -3.0), (13.0, 4.0)]);
         assert_eq!(lines, ["  **", "**  "]);
+    }
+
+    #[test]
+    fn a_value_of_its_own_is_a_cross() {
+        let mut raster = Raster::new(Plot::Braille, 2, 1);
+        raster.curve(&columns([(1.0, 2.0), (3.0, f64::NAN)].into_iter(), raster.width()), Line::Crosses, 3);
+        assert_eq!((raster.cell(0, 0), raster.cell(1, 0)), (Some(('⠺', 3)), Some(('⠂', 3))));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The charts of a run: accuracy first, then loss, exponent and rates, all along one x axis with one cursor.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::{
     store::RunRow,
     tui::{
         course::Course,
         curves::{self, Kind},
         keys::Action,
+        known::RunData,
         lens::{AxisX, Lens},
         look::Tone,
         model::Model,
@@ -149,9 +152,9 @@ fn draw_reading(model: &Model, row: &RunRow, lens: &Lens, pen: &mut Pen<'_>, y: 
         );
         x = pen.text(x + 1, y, &words, look.style(Tone::Strong));
     }
-    let order = "certified ≤ clean holds";
-    let evaluated = model.known.data(row.id).is_some_and(|data| !data.evals.is_empty() && data.disordered().is_none());
-    if evaluated && usize::from(x) + order.len() < usize::from(pen.width()) {
+    if let Some(order) = model.known.data(row.id).and_then(RunData::order)
+        && usize::from(x) + order.width() + 2 < usize::from(pen.width())
+    {
         pen.right(pen.width() - 1, y, order, faint);
     }
 }
