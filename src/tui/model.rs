@@ -128,7 +128,7 @@ impl Model {
                 Tab::Config | Tab::Events => vec![Place::Run],
             },
         };
-        places.push(Place::Everywhere);
+        places.extend([Place::Move, Place::Pages, Place::Everywhere]);
         places
     }
 

@@ -1,7 +1,7 @@
 //! What the mouse does, where the settings switch it on: a click chooses a line or a tab, the wheel scrolls. Nothing is done
 //! by mouse alone.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::{
     dialogs::Dialog,
@@ -27,14 +27,14 @@ pub fn mouse(model: &mut Model, event: &MouseEvent) -> Vec<Effect> {
 
 fn wheel(model: &mut Model, up: bool) -> Vec<Effect> {
     if model.dialog.is_some() {
-        let code = if up { KeyCode::Up } else { KeyCode::Down };
+        let action = if up { Action::Up } else { Action::Down };
         let mut notch = |_| match model.dialog.take() {
             // There the arrows fetch earlier filters.
             Some(Dialog::Prompt(prompt)) => {
                 model.dialog = Some(Dialog::Prompt(prompt));
                 Vec::new()
             }
-            Some(dialog) => dialog.key(model, &KeyEvent::new(code, KeyModifiers::NONE)),
+            Some(dialog) => dialog.act(model, action),
             None => Vec::new(),
         };
         return (0..NOTCH).flat_map(&mut notch).collect();

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    keys::{Action, Place},
+    keys::Action,
     look::{Look, Tone},
     model::{Model, Screen},
     pen::Pen,
@@ -82,10 +82,7 @@ fn draw_hints(model: &Model, pen: &mut Pen<'_>) {
     let room: usize = fixed.iter().map(|(name, word)| name.width() + word.len() + 3).sum();
     let end = pen.width().saturating_sub((room as u16).saturating_sub(1));
     let mut x = 1;
-    let shown = model
-        .keys
-        .bindings(&places)
-        .filter(|binding| !binding.hint.is_empty() && !binding.keys.is_empty() && binding.place != Place::Everywhere);
+    let shown = model.keys.bindings(&places).filter(|binding| !binding.hint.is_empty() && !binding.keys.is_empty());
     for binding in shown {
         let mut name = binding.key();
         // Pairs of keys that go two ways are shown as one.

@@ -49,8 +49,67 @@ fn every_screen_is_among_those_that_conflicts_are_looked_for_on() {
         let mut model = model(RICH, (120, 40));
         press(&mut model, keys);
         let places = model.places();
-        assert!(Place::SCREENS.iter().any(|screen| **screen == places[..]), "{places:?}");
+        assert!(Place::TOGETHER.iter().any(|screen| **screen == places[..]), "{places:?}");
     }
+    for keys in ["?", ":", "/", "x", "C", "a", "aj<enter>", "aj<^d>"] {
+        let mut model = model(RICH, (120, 40));
+        press(&mut model, keys);
+        let places = model.dialog.as_ref().unwrap().places();
+        assert!(Place::TOGETHER.contains(&places), "{places:?}");
+    }
+}
+
+#[test]
+fn dialogs_have_the_keys_that_the_settings_give_them_and_show_those() {
+    let keys = "[keys]\nyes = \"J\"\nno = \"N\"\naccept = \"f2\"\nclose = [\"f3\", \"esc\"]\nqueue = \"ctrl-q\"\nedit-config = \"o\"\n\
+                show-column = \"v\"\ncomplete = \"f4\"\nnext-line = [\"ctrl-n\", \"down\"]\ndefault-columns = []\n";
+    let mut model = set(keys);
+    press(&mut model, "x");
+    assert!(screen(&model).contains("J yes   N no"), "{}", screen(&model));
+    assert!(press(&mut model, "y").is_empty() && model.dialog.is_some(), "it is no key any more");
+    assert!(matches!(&press(&mut model, "J")[..], [Effect::Desire(..)]));
+    press(&mut model, "Cj");
+    let shown = screen(&model);
+    assert!(shown.contains("v show   J K move   h l width   = auto   s sort   f2 keep   f3 back"), "{shown}");
+    press(&mut model, "v");
+    assert!(!screen(&model).lines().nth(2).unwrap().contains("data"));
+    press(&mut model, "<esc>a");
+    assert!(screen(&model).contains("f2 change keys   o editor   ^q queue   ^d dry run   f3 close"));
+    assert!(press(&mut model, "jo").iter().any(|effect| matches!(effect, Effect::Edit(_))));
+    press(&mut model, "<tab>vJNo");
+    let shown = screen(&model);
+    assert!(
+        shown.contains("vJNo") && shown.contains("f4 complete   ^q queue"),
+        "letters that are typed are text: {shown}"
+    );
+    press(&mut model, "<^c>?");
+    assert!(model.dialog.is_some());
+    press(&mut model, "would be queued");
+    let shown = screen(&model);
+    assert!(
+        shown.contains("New run") && shown.contains("Dry run") && shown.contains("^q           Queue what would"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_key_of_a_dialog_does_nothing_from_the_help() {
+    let mut model = model(RICH, (120, 40));
+    let effects = press(&mut model, "?hide it<enter>");
+    assert!(effects.is_empty() && model.dialog.is_none() && model.list.marked.is_empty());
+}
+
+#[test]
+fn what_leaves_at_once_takes_back_what_was_not_kept() {
+    let mut model = model(RICH, (120, 40));
+    let before = model.list.columns.clone();
+    press(&mut model, "Cj <^c>");
+    assert!(model.dialog.is_none());
+    assert_eq!(model.list.columns, before);
+    press(&mut model, "/data:fash<^c>");
+    assert!(!screen(&model).contains("of 10 runs"));
+    press(&mut model, "aj<enter>x<^d><^c>");
+    assert!(model.dialog.is_none());
 }
 
 #[test]

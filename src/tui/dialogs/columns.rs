@@ -1,11 +1,9 @@
 //! Choosing the columns of the runs list: which, in which order, how wide, and which one it is sorted by.
 
-use crossterm::event::{KeyCode, KeyEvent};
-
-use super::{Dialog, window};
+use super::{Dialog, hints, window};
 use crate::tui::{
     columns::{Column, Columns},
-    keys::{Action, Chord, Place},
+    keys::{Action, Place},
     look::Tone,
     message::Effect,
     model::Model,
@@ -32,42 +30,35 @@ impl ColumnsDialog {
         std::iter::once(None).chain(chosen).chain(columns.others().into_iter().map(Some)).collect()
     }
 
-    /// The arrows move, space shows or hides, `J` and `K` move the column, `h` and `l` change its width, `s` sorts by it.
-    pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
-        let meaning = match event.code {
-            KeyCode::Up => Some(Action::Up),
-            KeyCode::Down => Some(Action::Down),
-            _ => model.keys.action(&[Place::Everywhere], Chord::of(event)),
-        };
+    /// Does what a key means.
+    pub fn act(mut self, model: &mut Model, action: Action) -> Vec<Effect> {
         let list = &mut model.list;
         let lines = ColumnsDialog::lines(&list.columns);
         let last = lines.len() - 1;
         let column = lines.get(self.selected).copied().flatten();
-        match (event.code, column) {
-            (KeyCode::Enter, _) => return vec![Effect::KeepColumns(model.list.columns.clone())],
-            (KeyCode::Esc, _) => {
+        match (action, column) {
+            (Action::Accept, _) => return vec![Effect::KeepColumns(model.list.columns.clone())],
+            (Action::Close, _) => {
                 (list.columns, list.arrangement) = self.before;
                 list.arrange(&model.known);
                 return Vec::new();
             }
-            (KeyCode::Char(' '), Some(column)) => list.columns.toggle(column),
-            (KeyCode::Char('K'), Some(column)) if list.columns.shift(column, -1) => self.selected -= 1,
-            (KeyCode::Char('J'), Some(column)) if list.columns.shift(column, 1) => self.selected += 1,
-            (KeyCode::Char('h') | KeyCode::Left, column) => list.columns.resize(column, Some(-1)),
-            (KeyCode::Char('l') | KeyCode::Right, column) => list.columns.resize(column, Some(1)),
-            (KeyCode::Char('='), column) => list.columns.resize(column, None),
-            (KeyCode::Char('d'), _) => list.columns = Columns::default(),
-            (KeyCode::Char('s'), column) => {
+            (Action::Mark, Some(column)) => list.columns.toggle(column),
+            (Action::Earlier, Some(column)) if list.columns.shift(column, -1) => self.selected -= 1,
+            (Action::Later, Some(column)) if list.columns.shift(column, 1) => self.selected += 1,
+            (Action::Left, column) => list.columns.resize(column, Some(-1)),
+            (Action::Right, column) => list.columns.resize(column, Some(1)),
+            (Action::OwnWidth, column) => list.columns.resize(column, None),
+            (Action::Defaults, _) => list.columns = Columns::default(),
+            (Action::Sort, column) => {
                 list.sort_by(column);
                 list.arrange(&model.known);
             }
-            _ => match meaning {
-                Some(Action::Up) => self.selected = self.selected.saturating_sub(1),
-                Some(Action::Down) => self.selected = (self.selected + 1).min(last),
-                Some(Action::Top) => self.selected = 0,
-                Some(Action::Bottom) => self.selected = last,
-                _ => {}
-            },
+            (Action::Up, _) => self.selected = self.selected.saturating_sub(1),
+            (Action::Down, _) => self.selected = (self.selected + 1).min(last),
+            (Action::Top, _) => self.selected = 0,
+            (Action::Bottom, _) => self.selected = last,
+            _ => {}
         }
         model.dialog = Some(Dialog::Columns(self));
         Vec::new()
@@ -79,8 +70,21 @@ impl ColumnsDialog {
         let mut window = window(look, pen, "Columns", 96, lines.len() as u16 + 4);
         let mut inside = window.inside();
         let bottom = inside.height().saturating_sub(1);
-        let hint = "space show   J K move   h l width   = auto   s sort   d default   enter keep   esc back";
-        inside.text(0, bottom, hint, look.style(Tone::Faint));
+        let hint = hints(
+            model,
+            Place::IN_COLUMNS,
+            &[
+                (&[Action::Mark], "show"),
+                (&[Action::Later, Action::Earlier], "move"),
+                (&[Action::Left, Action::Right], "width"),
+                (&[Action::OwnWidth], "auto"),
+                (&[Action::Sort], "sort"),
+                (&[Action::Defaults], "default"),
+                (&[Action::Accept], "keep"),
+                (&[Action::Close], "back"),
+            ],
+        );
+        inside.text(0, bottom, &hint, look.style(Tone::Faint));
         let room = usize::from(bottom.saturating_sub(1));
         let skip = (self.selected + 1).saturating_sub(room);
         let places = list.columns.places(model.size.0);

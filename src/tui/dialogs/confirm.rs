@@ -1,11 +1,10 @@
 //! Yes or no, before something is done that cannot be undone at a keystroke.
 
-use crossterm::event::{KeyCode, KeyEvent};
-
 use super::{Dialog, window};
 use crate::experiment::RunId;
 use crate::tui::{
-    look::{Look, Tone},
+    keys::{Action, Place},
+    look::Tone,
     message::Effect,
     model::Model,
     pen::Pen,
@@ -33,10 +32,10 @@ pub enum Answer {
 }
 
 impl Confirm {
-    /// `y` and enter agree; `n`, escape and `q` do not; other keys change nothing.
-    pub fn key(self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
-        match event.code {
-            KeyCode::Char('y' | 'Y') | KeyCode::Enter => {
+    /// Does what a key means.
+    pub fn act(self, model: &mut Model, action: Action) -> Vec<Effect> {
+        match action {
+            Action::Accept => {
                 model.list.marked.clear();
                 match self.yes {
                     Answer::Do(effects, undo) => {
@@ -46,7 +45,7 @@ impl Confirm {
                     Answer::Remove(runs) => remove(model, runs),
                 }
             }
-            KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => Vec::new(),
+            Action::Close => Vec::new(),
             _ => {
                 model.dialog = Some(Dialog::Confirm(self));
                 Vec::new()
@@ -54,13 +53,18 @@ impl Confirm {
         }
     }
 
-    pub(super) fn draw(&self, look: &Look, pen: &mut Pen<'_>) {
+    pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
+        let look = &model.look;
         let width = self.question.chars().count().max(self.detail.chars().count()).max(24) as u16 + 6;
         let mut window = window(look, pen, "Sure?", width, 7);
         let mut inside = window.inside();
         inside.text(0, 1, &self.question, look.style(Tone::Strong));
         inside.text(0, 2, &self.detail, look.style(Tone::Faint));
-        let (key, word) = (look.style(Tone::Key), look.style(Tone::Text));
-        inside.spans(0, 4, [("y", key), (" yes   ", word), ("n", key), (" no", word)]);
+        let mut x = 0;
+        for (action, word) in [(Action::Accept, "yes"), (Action::Close, "no")] {
+            let key = model.keys.key_of(Place::IN_CONFIRM, action);
+            x = inside.text(x, 4, &key, look.style(Tone::Key)) + 1;
+            x = inside.text(x, 4, word, look.style(Tone::Text)) + 3;
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Commands by their names.
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use tui_input::Input;
 
 use super::{Dialog, edit, window};
 use crate::tui::{
-    keys::{Binding, Keymap, Place},
+    keys::{Action, Binding, Keymap, Place},
     look::Tone,
     message::Effect,
     model::Model,
@@ -37,24 +37,27 @@ impl Palette {
         found.into_iter().map(|(_, binding)| binding).collect()
     }
 
-    /// Letters search, the arrows move, enter does it.
-    pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
+    /// Does what a key means.
+    pub fn act(mut self, model: &mut Model, action: Action) -> Vec<Effect> {
         let found = self.found(&model.keys);
-        match event.code {
-            KeyCode::Esc => return Vec::new(),
-            KeyCode::Enter => {
+        match action {
+            Action::Close => return Vec::new(),
+            Action::Accept => {
                 let action = found.get(self.selected).map(|binding| binding.action);
                 return action.map_or_else(Vec::new, |action| act(model, action));
             }
-            KeyCode::Down => self.selected = (self.selected + 1).min(found.len().saturating_sub(1)),
-            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
-            _ => {
-                edit(&mut self.input, event);
-                self.selected = 0;
-            }
+            Action::Down => self.selected = (self.selected + 1).min(found.len().saturating_sub(1)),
+            Action::Up => self.selected = self.selected.saturating_sub(1),
+            _ => {}
         }
         model.dialog = Some(Dialog::Palette(self));
         Vec::new()
+    }
+
+    /// Takes in what is searched for.
+    pub(super) fn typed(&mut self, event: &KeyEvent) {
+        edit(&mut self.input, event);
+        self.selected = 0;
     }
 
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use tui_input::Input;
 
 use super::{Dialog, edit};
@@ -13,6 +13,7 @@ use crate::{
         completion::{Completion, agreed, completions, config_key},
         filter::Filter,
         history,
+        keys::Action,
         look::Tone,
         message::Effect,
         model::{Model, Screen},
@@ -113,41 +114,45 @@ impl Prompt {
         Prompt { purpose, input: Input::new(text), fault: None, walk: Walk::None }
     }
 
-    /// Enter takes the text, escape leaves things as they were. Tab completes a filter, and the keys of a fork; in a filter the
-    /// arrows go through those of before.
-    pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
-        match event.code {
-            KeyCode::Enter => self.accept(model),
-            KeyCode::Esc => {
+    /// Does what a key means. A filter is completed, and the keys of a fork; earlier lines there are of filters.
+    pub fn act(mut self, model: &mut Model, action: Action) -> Vec<Effect> {
+        let filter = matches!(self.purpose, Purpose::Filter { .. });
+        match action {
+            Action::Accept => return self.accept(model),
+            Action::Close => {
                 if let Purpose::Filter { before } = &self.purpose {
                     model.list.set_filter(before.clone(), Filter::parse(before).unwrap_or_default(), &model.known);
                 }
-                Vec::new()
+                return Vec::new();
             }
-            _ => {
-                let filter = matches!(self.purpose, Purpose::Filter { .. });
-                match event.code {
-                    KeyCode::Tab if matches!(self.purpose, Purpose::Fork { .. }) => {
-                        if let Some(text) = config_key(self.input.value()) {
-                            self.input = Input::new(text);
-                        }
-                    }
-                    KeyCode::Tab if filter => self.complete(model, 1),
-                    KeyCode::BackTab if filter => self.complete(model, -1),
-                    KeyCode::Up if filter => self.recall(model, 1),
-                    KeyCode::Down if filter => self.recall(model, -1),
-                    _ => {
-                        edit(&mut self.input, event);
-                        self.walk = Walk::None;
-                    }
+            Action::Complete if filter => self.complete(model, 1),
+            Action::CompleteBack if filter => self.complete(model, -1),
+            Action::Up if filter => self.recall(model, 1),
+            Action::Down if filter => self.recall(model, -1),
+            Action::Complete if matches!(self.purpose, Purpose::Fork { .. }) => {
+                if let Some(text) = config_key(self.input.value()) {
+                    self.input = Input::new(text);
                 }
-                self.fault = None;
-                if matches!(self.purpose, Purpose::Filter { .. }) {
-                    self.try_filter(model);
-                }
-                model.dialog = Some(Dialog::Prompt(self));
-                Vec::new()
             }
+            _ => {}
+        }
+        self.changed(model);
+        model.dialog = Some(Dialog::Prompt(self));
+        Vec::new()
+    }
+
+    /// Takes in what is typed.
+    pub(super) fn typed(&mut self, model: &mut Model, event: &KeyEvent) {
+        edit(&mut self.input, event);
+        self.walk = Walk::None;
+        self.changed(model);
+    }
+
+    /// What follows from another text.
+    fn changed(&mut self, model: &mut Model) {
+        self.fault = None;
+        if matches!(self.purpose, Purpose::Filter { .. }) {
+            self.try_filter(model);
         }
     }
 

@@ -51,6 +51,11 @@ impl Chord {
         Chord { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) }
     }
 
+    /// Whether it is typed where text is.
+    pub fn is_text(&self) -> bool {
+        matches!(self.code, KeyCode::Char(_)) && !self.control
+    }
+
     /// How the settings spell it; what [`Chord::from_str`] reads.
     pub fn spelling(&self) -> String {
         match self.code {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Action, Binding, Chord, Place, table::TABLE};
+use super::{Action, Binding, Chord, Place, dialog_table, table};
 
 /// What each key does.
 #[derive(Clone, Debug)]
@@ -12,8 +12,13 @@ pub struct Keymap {
 
 impl Default for Keymap {
     fn default() -> Self {
-        Keymap { table: TABLE.to_vec() }
+        Keymap { table: defaults().cloned().collect() }
     }
+}
+
+/// The keys that hold unless the settings say otherwise.
+fn defaults() -> impl Iterator<Item = &'static Binding> {
+    table::TABLE.iter().chain(dialog_table::TABLE)
 }
 
 /// One key for two things on one screen.
@@ -31,7 +36,7 @@ impl Keymap {
     /// The names that the settings may give keys to, in the order of the table.
     pub fn names() -> Vec<&'static str> {
         let mut names: Vec<&'static str> = Vec::new();
-        for binding in TABLE {
+        for binding in defaults() {
             if !names.contains(&binding.name) {
                 names.push(binding.name);
             }
@@ -54,7 +59,7 @@ impl Keymap {
     /// Every key that means two things on one screen.
     pub fn conflicts(&self) -> Vec<Conflict> {
         let mut found: Vec<Conflict> = Vec::new();
-        for places in Place::SCREENS {
+        for places in Place::TOGETHER {
             let here: Vec<&Binding> = self.table.iter().filter(|binding| places.contains(&binding.place)).collect();
             for (index, one) in here.iter().enumerate() {
                 for other in &here[index + 1..] {
@@ -69,6 +74,11 @@ impl Keymap {
             }
         }
         found
+    }
+
+    /// Whether text is typed where this name holds.
+    pub fn takes_text(name: &str) -> bool {
+        defaults().any(|binding| binding.name == name && binding.place.takes_text())
     }
 
     /// What a key does in the first of `places` that knows it.
@@ -100,7 +110,7 @@ mod tests {
     #[test]
     fn no_key_means_two_things_on_one_screen() {
         assert_eq!(Keymap::default().conflicts(), []);
-        for binding in TABLE {
+        for binding in defaults() {
             assert!(!binding.keys.is_empty() && !binding.help.is_empty(), "{binding:?}");
         }
         let mut keymap = Keymap::default();
@@ -112,14 +122,22 @@ mod tests {
 
     #[test]
     fn one_name_has_one_meaning_and_the_same_keys_everywhere() {
-        for one in TABLE {
-            for other in TABLE.iter().filter(|other| other.name == one.name) {
+        for one in defaults() {
+            for other in defaults().filter(|other| other.name == one.name) {
                 assert_eq!((one.action, &one.keys, one.help.is_empty()), (other.action, &other.keys, false));
             }
             for key in one.keys.iter() {
                 assert_eq!(chord(&key.spelling()), *key, "settings can spell every default");
             }
         }
+    }
+
+    #[test]
+    fn where_text_is_typed_no_letter_is_a_command() {
+        for binding in defaults().filter(|binding| binding.place.takes_text()) {
+            assert!(!binding.keys.iter().any(Chord::is_text), "{binding:?}");
+        }
+        assert!(Keymap::takes_text("accept") && Keymap::takes_text("queue") && !Keymap::takes_text("yes"));
     }
 
     #[test]

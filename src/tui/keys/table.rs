@@ -1,4 +1,4 @@
-//! The keys that hold unless the settings say otherwise.
+//! The keys of the screens that hold unless the settings say otherwise.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use crossterm::event::KeyCode;
 
 use super::{Action, Binding, Chord, Place};
 
-const fn key(letter: char) -> Chord {
+pub(super) const fn key(letter: char) -> Chord {
     Chord { code: KeyCode::Char(letter), control: false }
 }
 
-const fn ctrl(letter: char) -> Chord {
+pub(super) const fn ctrl(letter: char) -> Chord {
     Chord { code: KeyCode::Char(letter), control: true }
 }
 
-const fn code(code: KeyCode) -> Chord {
+pub(super) const fn code(code: KeyCode) -> Chord {
     Chord { code, control: false }
 }
 
-const fn bind(
+pub(super) const fn bind(
     place: Place,
     name: &'static str,
     keys: &'static [Chord],
@@ -267,12 +267,12 @@ pub static TABLE: &[Binding] = &{
             "Raise the run's priority",
         ),
         bind(P::Machine, "lower-priority", &[key('-')], A::LowerPriority, "", "Lower the run's priority"),
-        bind(P::Everywhere, "down", &[key('j'), code(K::Down)], A::Down, "", "Down; in charts: the next chart"),
-        bind(P::Everywhere, "up", &[key('k'), code(K::Up)], A::Up, "", "Up; in charts: the previous chart"),
-        bind(P::Everywhere, "top", &[key('g'), code(K::Home)], A::Top, "", "To the top"),
-        bind(P::Everywhere, "bottom", &[key('G'), code(K::End)], A::Bottom, "", "To the bottom"),
-        bind(P::Everywhere, "page-down", &[ctrl('d'), code(K::PageDown)], A::PageDown, "", "Half a page down"),
-        bind(P::Everywhere, "page-up", &[ctrl('u'), code(K::PageUp)], A::PageUp, "", "Half a page up"),
+        bind(P::Move, "down", &[key('j'), code(K::Down)], A::Down, "", "Down; in charts: the next chart"),
+        bind(P::Move, "up", &[key('k'), code(K::Up)], A::Up, "", "Up; in charts: the previous chart"),
+        bind(P::Move, "top", &[key('g'), code(K::Home)], A::Top, "", "To the top"),
+        bind(P::Move, "bottom", &[key('G'), code(K::End)], A::Bottom, "", "To the bottom"),
+        bind(P::Pages, "page-down", &[ctrl('d'), code(K::PageDown)], A::PageDown, "", "Half a page down"),
+        bind(P::Pages, "page-up", &[ctrl('u'), code(K::PageUp)], A::PageUp, "", "Half a page up"),
         bind(
             P::Everywhere,
             "back",

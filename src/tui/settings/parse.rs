@@ -97,7 +97,14 @@ fn keys(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Keymap, Con
         let name = names.iter().find(|name| **name == word);
         let name = *name.ok_or_else(|| source.error(&key.span(), Some(&path), unknown(word, &names, "action")))?;
         let chords = chords(value).map_err(|(span, message)| source.error(&span, Some(&path), message))?;
-        if chords.is_empty() && name == "quit" {
+        if let Some(text) = chords.iter().find(|chord| chord.is_text()).filter(|_| Keymap::takes_text(name)) {
+            let message = format!(
+                "\"{}\" is typed there as text; allowed: \"ctrl-\" and a letter, or a key with a name such as \"tab\" or \"f2\"",
+                text.spelling()
+            );
+            return Err(source.error(&value.span(), Some(&path), message));
+        }
+        if chords.is_empty() && ["quit", "close"].contains(&name) {
             let message = "must keep a key; allowed: a key, or a list of at least one".into();
             return Err(source.error(&value.span(), Some(&path), message));
         }
@@ -217,6 +224,10 @@ mod tests {
                 "[keys]\npause = 'r'",
                 "[keys]\nquit = 'F'\nfit = 'q'\n\nnext-tab = 'F'",
                 "[keys]\nquit = []",
+                "[keys]\nclose = []",
+                "[keys]\naccept = ['enter', 'x']",
+                "[keys]\nqueue = 'space'",
+                "[keys]\nyes = 'ctrl-c'",
                 "[keys]\npause = 'p'\npause = 'q'",
                 "columns = 'run'",
                 "columns = [\n'run', 3]",

@@ -5,7 +5,7 @@ use crate::{
     experiment::{Config, Schedules},
     store::NewRun,
     tui::{
-        dialogs::window,
+        dialogs::{hints, window},
         keys::{Action, Place},
         known::ConfigFile,
         look::Tone,
@@ -26,11 +26,30 @@ impl AddDialog {
         let mut window = window(look, pen, "Add a run", width, height);
         let mut inside = window.inside();
         let hint = if self.editing {
-            "enter next line; empty: queue   tab complete   ^s queue   ^d dry run   esc back".to_owned()
+            hints(
+                model,
+                Place::IN_CHANGES,
+                &[
+                    (&[Action::Accept], "next line; empty: queue"),
+                    (&[Action::Complete], "complete"),
+                    (&[Action::Queue], "queue"),
+                    (&[Action::DryRun], "dry run"),
+                    (&[Action::Close], "back"),
+                ],
+            )
         } else {
-            let arrows = [Action::Down, Action::Up].map(|action| model.keys.key_of(&[Place::Everywhere], action));
-            let arrows = arrows.join(" ");
-            format!("{} choose   enter change keys   e editor   ^s queue   ^d dry run   esc close", arrows.trim())
+            hints(
+                model,
+                Place::IN_ADD,
+                &[
+                    (&[Action::Down, Action::Up], "choose"),
+                    (&[Action::Accept], "change keys"),
+                    (&[Action::Edit], "editor"),
+                    (&[Action::Queue], "queue"),
+                    (&[Action::DryRun], "dry run"),
+                    (&[Action::Close], "close"),
+                ],
+            )
         };
         let last = inside.height().saturating_sub(1);
         inside.text(0, last, &hint, look.style(Tone::Faint));

@@ -9,7 +9,7 @@ use crate::{
     report::{pace::Pace, recipes::steps},
     store::NewRun,
     tui::{
-        dialogs::window,
+        dialogs::{hints, window},
         keys::{Action, Place},
         look::Tone,
         model::Model,
@@ -84,8 +84,11 @@ impl DryRun {
             };
             inside.fit(52, y, room, &variant, text);
         }
-        let arrows = [Action::Down, Action::Up].map(|action| model.keys.key_of(&[Place::Everywhere], action)).join(" ");
-        let hint = format!("enter queue   {} scroll   esc back", arrows.trim());
+        let hint = hints(
+            model,
+            Place::IN_DRY_RUN,
+            &[(&[Action::Accept], "queue"), (&[Action::Down, Action::Up], "scroll"), (&[Action::Close], "back")],
+        );
         inside.text(0, last, &hint, faint);
     }
 }

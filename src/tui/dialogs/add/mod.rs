@@ -4,7 +4,7 @@ mod draw;
 mod dry_run;
 mod estimate;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 use tui_input::Input;
 
 use super::{Dialog, edit, insert};
@@ -14,7 +14,7 @@ use crate::{
     store::NewRun,
     tui::{
         completion::config_key,
-        keys::{Action, Chord, Place},
+        keys::{Action, Place},
         known::{ConfigFile, Known},
         message::Effect,
         model::Model,
@@ -111,83 +111,88 @@ impl AddDialog {
             .collect()
     }
 
-    /// Tab goes between the configs and the keys; enter goes on to the keys, to the next line, and queues from an empty
-    /// one; `^s` queues and `^d` lists what would be queued, from everywhere; `e` opens the config in an editor; escape goes
-    /// back.
-    pub fn key(mut self, model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
-        let control = event.modifiers.contains(KeyModifiers::CONTROL);
-        if self.dry_run.is_some() {
-            return self.key_in_dry_run(model, event, control);
+    /// Where its keys are looked up, innermost first.
+    pub(super) fn places(&self) -> &'static [Place] {
+        match (&self.dry_run, self.editing) {
+            (Some(_), _) => Place::IN_DRY_RUN,
+            (None, true) => Place::IN_CHANGES,
+            (None, false) => Place::IN_ADD,
         }
-        // Where nothing is typed, the keys of the lists hold.
-        let meaning = match event.code {
-            KeyCode::Up => Some(Action::Up),
-            KeyCode::Down => Some(Action::Down),
-            _ => model.keys.action(&[Place::Everywhere], Chord::of(event)),
-        };
+    }
+
+    /// Whether letters are typed.
+    pub(super) fn takes_text(&self) -> bool {
+        self.editing && self.dry_run.is_none()
+    }
+
+    /// Does what a key means: among the configs, in the lines of keys, or in the dry run.
+    pub(super) fn act(mut self, model: &mut Model, action: Action) -> Vec<Effect> {
         let empty_line = self.lines[self.line].value().trim().is_empty();
-        match event.code {
-            KeyCode::Esc if self.editing => self.editing = false,
-            KeyCode::Esc => return Vec::new(),
-            KeyCode::Char('s') if control => return self.submit(model),
-            KeyCode::Char('d') if control => self.dry_run = self.preview.is_ok().then(DryRun::default),
-            KeyCode::Char('e') if !control && !self.editing => {
+        match (action, self.editing) {
+            (Action::Queue, _) => return self.submit(model),
+            _ if self.dry_run.is_some() => return self.act_in_dry_run(model, action),
+            (Action::DryRun, _) => self.dry_run = self.preview.is_ok().then(DryRun::default),
+            (Action::Close, false) => return Vec::new(),
+            (Action::Close, true) => self.editing = false,
+            (Action::Complete, true) if !empty_line => self.complete(),
+            (Action::Switch, _) | (Action::Complete, true) => self.editing = !self.editing,
+            (Action::Accept, false) => self.editing = self.file().is_some(),
+            (Action::Accept, true) if empty_line => return self.submit(model),
+            (Action::Accept, true) => {
+                self.line += 1;
+                self.lines.insert(self.line, Input::default());
+            }
+            (Action::Up, true) => self.line = self.line.saturating_sub(1),
+            (Action::Down, true) => self.line = (self.line + 1).min(self.lines.len() - 1),
+            (Action::Edit, false) => {
                 let path = self.file().map(|file| file.path.clone());
                 model.dialog = Some(Dialog::Add(self));
                 return path.map(Effect::Edit).into_iter().collect();
             }
-            KeyCode::Tab if self.editing && !empty_line => self.complete(),
-            KeyCode::Tab | KeyCode::BackTab => self.editing = !self.editing,
-            KeyCode::Enter if !self.editing => self.editing = self.file().is_some(),
-            KeyCode::Enter if empty_line => return self.submit(model),
-            KeyCode::Enter => {
-                self.line += 1;
-                self.lines.insert(self.line, Input::default());
+            (action, false) => {
+                let last = self.files.as_ref().map_or(0, |files| files.len().saturating_sub(1));
+                self.selected = match action {
+                    Action::Up => self.selected.saturating_sub(1),
+                    Action::Down => (self.selected + 1).min(last),
+                    Action::Top => 0,
+                    Action::Bottom => last,
+                    _ => self.selected,
+                };
             }
-            KeyCode::Up if self.editing => self.line = self.line.saturating_sub(1),
-            KeyCode::Down if self.editing => self.line = (self.line + 1).min(self.lines.len() - 1),
-            KeyCode::Backspace if self.editing && self.lines[self.line].value().is_empty() && self.lines.len() > 1 => {
-                self.lines.remove(self.line);
-                self.line = self.line.saturating_sub(1);
-            }
-            _ if self.editing => edit(&mut self.lines[self.line], event),
-            _ => match meaning {
-                Some(Action::Up) => self.selected = self.selected.saturating_sub(1),
-                Some(Action::Down) => {
-                    let last = self.files.as_ref().map_or(0, |files| files.len().saturating_sub(1));
-                    self.selected = (self.selected + 1).min(last);
-                }
-                Some(Action::Quit) => return Vec::new(),
-                _ => {}
-            },
+            _ => {}
         }
         self.look_ahead(&model.known);
         model.dialog = Some(Dialog::Add(self));
         Vec::new()
     }
 
-    /// The arrows move, enter and `^s` queue, escape and `^d` go back.
-    fn key_in_dry_run(mut self, model: &mut Model, event: &KeyEvent, control: bool) -> Vec<Effect> {
-        let meaning = match event.code {
-            KeyCode::Up => Some(Action::Up),
-            KeyCode::Down => Some(Action::Down),
-            _ => model.keys.action(&[Place::Everywhere], Chord::of(event)),
-        };
-        match (event.code, meaning) {
-            (KeyCode::Enter, _) => return self.submit(model),
-            (KeyCode::Char('s'), _) if control => return self.submit(model),
-            (KeyCode::Char('d'), _) if control => self.dry_run = None,
-            (KeyCode::Esc, _) | (_, Some(Action::Quit | Action::Back)) => self.dry_run = None,
-            (_, Some(action)) => {
+    fn act_in_dry_run(mut self, model: &mut Model, action: Action) -> Vec<Effect> {
+        match action {
+            Action::Accept => return self.submit(model),
+            Action::Close => self.dry_run = None,
+            action => {
                 let last = self.preview.as_ref().map_or(0, |runs| runs.len().saturating_sub(1));
                 if let Some(dry_run) = &mut self.dry_run {
                     dry_run.act(action, last);
                 }
             }
-            _ => {}
         }
         model.dialog = Some(Dialog::Add(self));
         Vec::new()
+    }
+
+    /// Takes in what is typed.
+    pub(super) fn typed(&mut self, model: &Model, event: &KeyEvent) {
+        if !self.takes_text() {
+            return;
+        }
+        if event.code == KeyCode::Backspace && self.lines[self.line].value().is_empty() && self.lines.len() > 1 {
+            self.lines.remove(self.line);
+            self.line = self.line.saturating_sub(1);
+        } else {
+            edit(&mut self.lines[self.line], event);
+        }
+        self.look_ahead(&model.known);
     }
 
     /// Pasted lines become lines of their own.
