@@ -215,3 +215,17 @@ pub fn drawn(model: &Model) -> Buffer {
     linf::tui::view::view(model, area, &mut buffer);
     buffer
 }
+
+/// A model at the list of runs, on a terminal of the usual size.
+pub fn fresh() -> Model {
+    model(RICH, (120, 40))
+}
+
+/// What is desired of which runs.
+pub fn desires(effects: &[Effect]) -> Vec<(Vec<i64>, Desired)> {
+    let desire = |effect: &Effect| match effect {
+        Effect::Desire(runs, desired) => Some((runs.iter().map(|id| id.0).collect(), *desired)),
+        _ => None,
+    };
+    effects.iter().filter_map(desire).collect()
+}
