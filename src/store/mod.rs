@@ -14,6 +14,7 @@ mod error;
 mod filesystem;
 mod folder;
 mod fork;
+mod gauge;
 mod import;
 mod layout;
 mod margins;
@@ -31,6 +32,7 @@ pub use catalog::{Catalog, NewRun};
 pub use clock::now_ms;
 pub use error::StoreError;
 pub use filesystem::network_file_system;
+pub use gauge::Gauge;
 pub use layout::Store;
 pub use records::{
     AttackRow, AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, EventRow, Findings,

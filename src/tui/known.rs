@@ -9,7 +9,7 @@ use std::{
 use super::ansi::{self, Line};
 use crate::{
     experiment::{Config, Epsilon, Fate, RunId},
-    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, RunRow},
+    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Gauge, Margins, RunRow},
 };
 
 /// All that the screens know.
@@ -56,6 +56,8 @@ pub struct RunData {
     pub evals: Vec<EvalRow>,
     /// The loss of every step, gathered into bins.
     pub loss: Vec<Bin>,
+    /// What gauges said.
+    pub gauges: BTreeMap<Gauge, Vec<Bin>>,
     /// What happened.
     pub events: Vec<EventRow>,
     /// The checkpoints.

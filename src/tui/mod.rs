@@ -16,6 +16,7 @@ mod driver;
 mod editor;
 pub mod filter;
 mod gauges;
+pub mod graphics;
 mod group;
 mod history;
 pub mod images;
