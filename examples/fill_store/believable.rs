@@ -2,7 +2,7 @@
 //! screens. Nothing here was measured.
 
 use linf::experiment::{Config, PNorm, Phase, Schedules};
-use linf::store::{Bin, EpochRow, EvalRow, EvalSplit, Margins, Summary};
+use linf::store::{Bin, EpochRow, EvalRow, EvalSplit, Gauge, Margins, Summary};
 
 /// When the made-up store was filled: 22 November 2026, 09:00 UTC.
 pub const START_MS: i64 = 1_795_338_000_000;
@@ -100,6 +100,22 @@ impl Story {
                 }
             })
             .collect()
+    }
+
+    /// What its gauges said at the end of each epoch.
+    pub fn gauges(&self) -> Vec<(u64, Gauge, f64)> {
+        let at_epoch = |epoch: EpochRow| {
+            let (step, index) = (epoch.step, u64::from(epoch.epoch));
+            // Of 512 inputs all count at first and one in the end.
+            let counting = (8.0 / epoch.p.get()).max(1.0 / 512.0);
+            [
+                (step, Gauge::Counting, counting),
+                (step, Gauge::Candidates, counting.sqrt()),
+                (step, Gauge::Cores, 1.9 + 0.1 * noise(self.seed ^ 11, index)),
+                (step, Gauge::Memory, 412e6 + 6e6 * (index.min(20) as f64)),
+            ]
+        };
+        self.epochs().into_iter().flat_map(at_epoch).collect()
     }
 
     /// Its evaluations.

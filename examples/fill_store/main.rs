@@ -108,6 +108,7 @@ fn write_run_file(store: &Store, id: RunId, story: &Story) -> Result<()> {
     };
     let writer = RunWriter::open(&store.run_dir(id), &story.config, attempt)?;
     let per_epoch = story.steps_per_epoch();
+    let mut gauges = story.gauges().into_iter().peekable();
     let mut evals = story.evals().into_iter().peekable();
     for epoch in story.epochs() {
         for step in epoch.step - per_epoch + 1..=epoch.step {
@@ -122,6 +123,9 @@ fn write_run_file(store: &Store, id: RunId, story: &Story) -> Result<()> {
                 accuracy: epoch.accuracy,
                 seconds: epoch.seconds / per_epoch as f64,
             });
+        }
+        while let Some((step, gauge, value)) = gauges.next_if(|(step, ..)| *step <= epoch.step) {
+            writer.gauge(step, gauge, value);
         }
         if epoch.epoch % 20 == 14 {
             writer.checkpoint(CheckpointRow {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use nvml_wrapper::{Nvml, enums::device::UsedGpuMemory};
+use nvml_wrapper::{Nvml, enum_wrappers::device::TemperatureSensor, enums::device::UsedGpuMemory};
 
 /// One GPU as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gpu {
     /// The number in `cuda:N`.
     pub index: usize,
@@ -15,6 +15,10 @@ pub struct Gpu {
     pub used: u64,
     /// Bytes of its memory.
     pub total: u64,
+    /// How busy it is, from 0 to 1.
+    pub load: Option<f64>,
+    /// Degrees Celsius.
+    pub celsius: Option<u32>,
     /// The processes that compute on it, with the bytes each holds where that is known.
     pub processes: Vec<(i32, Option<u64>)>,
 }
@@ -80,6 +84,8 @@ fn gpu(nvml: &Nvml, index: u32) -> Option<Gpu> {
         name: device.name().unwrap_or_else(|_| "NVIDIA GPU".into()),
         used: memory.used,
         total: memory.total,
+        load: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu) / 100.0),
+        celsius: device.temperature(TemperatureSensor::Gpu).ok(),
         processes: processes
             .iter()
             .filter_map(|process| Some((i32::try_from(process.pid).ok()?, bytes(process.used_gpu_memory.clone()))))
@@ -93,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_gpu_is_busy_where_somebody_else_computes_on_it() {
-        let gpu = |used, processes| Gpu { index: 1, name: "H100".into(), used, total: 80 << 30, processes };
+        let gpu =
+            |used, processes| Gpu { index: 1, name: "H100".into(), used, total: 80 << 30, processes, ..Gpu::default() };
         assert_eq!(gpu(600 << 20, vec![]).used_by_others(&[], false), None);
         assert_eq!(gpu(9 << 30, vec![(7, Some(9 << 30))]).used_by_others(&[7], false), None);
         let said = gpu(9 << 30, vec![(7, None), (8, Some(3 << 29))]).used_by_others(&[7], true);

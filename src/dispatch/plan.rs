@@ -270,6 +270,7 @@ mod tests {
             used: 0,
             total: 80 << 30,
             processes: pids.iter().map(|pid| (*pid, None)).collect(),
+            ..Gpu::default()
         };
         processes.into_iter().enumerate().map(gpu).collect()
     }

@@ -36,7 +36,7 @@ pub use adam::{Adam, adam_step, all_finite};
 pub use decay::decay_rows;
 pub use form::{Form, FormError, FormOp, MASK_SAMPLES, Mask, Neuron, Planes, Window, channels_first, channels_last};
 pub use mean_shift::{mean_shift_backward, mean_shift_forward, mean_shift_masked_backward, mean_shift_masked_forward};
-pub use op::{DistOp, Kernels, OpStats, Path, interval};
+pub use op::{DistOp, Kernels, OpStats, Path, interval, sparsity};
 pub use pool::Pool;
 pub use product::{product, product_interval, transposed};
 pub use pruned::{Precision, Pruning};

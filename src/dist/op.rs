@@ -400,6 +400,18 @@ impl DistOp {
     }
 }
 
+/// How sparse the distances of x [B, I] from w [O, I] are at any p ≥ 1, by a sample of the pairs (x, w): what the pruned
+/// kernels would meet there, be they fast at this p or not.
+///
+/// # Panics
+/// If a length does not fit `shape`, or p is below 1.
+pub fn sparsity(pool: &Pool, simd: Simd, shape: Shape, p: f64, x: &[f32], w: &[f32]) -> Pruning {
+    assert_eq!((x.len(), w.len()), (shape.batch * shape.inputs, shape.outputs * shape.inputs), "x or w does not fit");
+    assert!(p >= 1.0, "p must be at least 1, not {p}");
+    let norm = Norm { p, precision: Precision::default() };
+    PrunedOp::default().sample(pool, simd, shape, norm, x, w, true)
+}
+
 /// Bounds of the p = ∞ distance over all inputs with lo ≤ x ≤ hi, for the f32 program itself.
 ///
 /// Rounding is monotone, so with the same operations at the ends of the box

@@ -220,7 +220,7 @@ impl Evaluator {
     }
 
     /// One layer in evaluation mode: its outputs with the running mean taken off.
-    fn layer(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
+    pub(super) fn layer(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
         let mut output = self.outputs(layer, p, input);
         subtract(&mut output, &layer.mean);
         output

@@ -15,6 +15,7 @@ mod input_box;
 mod loss;
 mod radii;
 mod shape;
+mod sparsity;
 mod state;
 mod tanh;
 mod trunk;
@@ -29,6 +30,7 @@ pub use head::{Head, HeadBounds, HeadPass, Linear};
 pub use input_box::InputBox;
 pub use loss::{Loss, Objective};
 pub use shape::{End, HeadShape, LayerShape, NetShape, ShapeError, Turn};
+pub use sparsity::Sparsity;
 pub use state::{LayerState, NetState, StateError, Trained};
 
 #[cfg(test)]

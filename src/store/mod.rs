@@ -15,6 +15,7 @@ mod filesystem;
 mod folder;
 mod fork;
 mod forked;
+mod gauge;
 mod import;
 mod layout;
 mod margins;
@@ -33,6 +34,7 @@ pub use clock::now_ms;
 pub use error::StoreError;
 pub use filesystem::network_file_system;
 pub use forked::ForkError;
+pub use gauge::Gauge;
 pub use layout::Store;
 pub use records::{
     AttackRow, AttemptRow, Bin, CheckpointKind, CheckpointRow, EpochRow, EvalRow, EvalSplit, EventRow, Findings,

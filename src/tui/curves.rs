@@ -9,7 +9,10 @@ use super::{
     marks::marks,
     stall::stall,
 };
-use crate::{experiment::PNorm, store::RunRow};
+use crate::{
+    experiment::PNorm,
+    store::{Gauge, RunRow},
+};
 
 /// Which chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +25,18 @@ pub enum Kind {
     Exponent,
     /// Learning rate and λ.
     Rates,
+    /// How few inputs of a neuron count.
+    Sparsity,
+    /// How busy the worker keeps its cores and its device, and how hot that is.
+    Load,
+    /// The memory they take.
+    Memory,
 }
 
 impl Kind {
     /// All of them, in the order of the screen.
-    pub const ALL: [Kind; 4] = [Kind::Accuracy, Kind::Loss, Kind::Exponent, Kind::Rates];
+    pub const ALL: [Kind; 7] =
+        [Kind::Accuracy, Kind::Loss, Kind::Exponent, Kind::Sparsity, Kind::Rates, Kind::Load, Kind::Memory];
 }
 
 /// A moving average that starts at the first value (weight corrected), so that it does not lag at the beginning.
@@ -54,6 +64,9 @@ pub fn chart(kind: Kind, row: &RunRow, known: &Known, lens: &Lens, look: &Look) 
         Kind::Loss => build.loss(),
         Kind::Exponent => build.exponent(),
         Kind::Rates => build.rates(),
+        Kind::Sparsity => build.sparsity(),
+        Kind::Load => build.load(),
+        Kind::Memory => build.memory(),
     };
     let references = match (&row.config.run.published, kind) {
         (Some(published), Kind::Accuracy) => {
@@ -132,6 +145,14 @@ impl Build<'_> {
         let smooth =
             curves.into_iter().map(|curve| Curve { points: smoothed(&curve.points, self.lens.smooth), ..curve });
         raw.into_iter().chain(smooth).collect()
+    }
+
+    /// A curve of what a gauge said, in units of `unit`.
+    fn gauge(&self, gauge: Gauge, name: &str, tone: Tone, line: Line, unit: f64) -> Curve {
+        let x = |step: u64| self.course.x(self.lens.x, self.course.epoch_of_step(step));
+        let bins = self.data.gauges.get(&gauge).into_iter().flatten();
+        let points = bins.map(|bin| (x(bin.step), bin.mean / unit)).collect();
+        Curve { name: name.into(), points, style: self.look.style(tone), line }
     }
 
     fn accuracy(&self) -> Parts {
@@ -213,5 +234,36 @@ impl Build<'_> {
             curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).filter(|value| *value > largest * 1e-4);
         let y = Axis::around(values.chain([largest]), Scale::Log);
         ("rates (log)".into(), curves, y, Figure::Short)
+    }
+
+    fn sparsity(&self) -> Parts {
+        let curves = vec![
+            self.gauge(Gauge::Candidates, "within bounds", Tone::Surrogate, Line::Dashed, 0.01),
+            self.gauge(Gauge::Counting, "count", Tone::Certified, Line::Solid, 0.01),
+        ];
+        let least = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(10.0, f64::min);
+        let y = Axis::log(least / 1.2, 110.0);
+        ("% of inputs that count (log)".into(), curves, y, Figure::Short)
+    }
+
+    fn load(&self) -> Parts {
+        let most = self.data.gauges.get(&Gauge::Cores).into_iter().flatten().map(|bin| bin.mean).fold(0.0, f64::max);
+        let cores = (self.row.config.resources.threads as f64).max(most.ceil()).max(1.0);
+        let curves = vec![
+            self.gauge(Gauge::Celsius, "°C / 100", Tone::Loss, Line::Dashed, 100.0),
+            self.gauge(Gauge::DeviceLoad, "gpu", Tone::Clean, Line::Solid, 1.0),
+            self.gauge(Gauge::Cores, "cpu", Tone::Rate, Line::Solid, cores),
+        ];
+        (format!("load, cpu 1 = {cores} cores"), curves, Axis::linear(0.0, 1.0), Figure::Short)
+    }
+
+    fn memory(&self) -> Parts {
+        const GIB: f64 = (1u64 << 30) as f64;
+        let curves = vec![
+            self.gauge(Gauge::DeviceMemory, "gpu", Tone::Clean, Line::Solid, GIB),
+            self.gauge(Gauge::Memory, "worker", Tone::Rate, Line::Solid, GIB),
+        ];
+        let most = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(0.0, f64::max);
+        ("memory, GiB".into(), curves, Axis::linear(0.0, most * 1.1), Figure::Short)
     }
 }

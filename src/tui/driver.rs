@@ -25,7 +25,9 @@ use tokio::{
 };
 
 use super::{
-    editor, history,
+    editor,
+    graphics::Wish,
+    history,
     look::Look,
     measuring,
     message::{Effect, Msg},
@@ -89,6 +91,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     // Nearly every store is called runs; the folder it lies in says more.
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
     let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
+    model.graphics = canvas.graphics(settings.images);
     model.keys = Arc::new(settings.keys);
     model.alert = settings.alert;
     model.list.columns = settings.columns;
@@ -100,6 +103,7 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
         canvas,
         model,
         start: Some(start),
+        images: settings.images,
         tasks: JoinSet::new(),
         to_edit: None,
         leaving: false,
@@ -115,6 +119,8 @@ struct Driver {
     model: Model,
     /// Where to go once the runs are known.
     start: Option<Start>,
+    /// How the settings want images.
+    images: Wish,
     /// What was asked of the store and is not done yet.
     tasks: JoinSet<()>,
     /// The file that the user wants to change in an editor.
@@ -166,7 +172,8 @@ impl Driver {
                 _ = signals.go_on.recv() => self.canvas.forget(),
                 () = sleep_until(due), if draw_at.is_some() => {
                     let (model, began) = (&self.model, Instant::now());
-                    self.canvas.draw(model.size, |area, buffer| view(model, area, buffer)).context("cannot draw")?;
+                    let draw = |area, buffer: &mut _| view(model, area, buffer);
+                    self.canvas.draw(model.size, model.graphics, draw).context("cannot draw")?;
                     draw_at = None;
                     not_before = began + FRAME.max(began.elapsed() * RESPITE);
                     continue;
@@ -212,6 +219,8 @@ impl Driver {
                 // still have cut off what it showed.
                 self.canvas.forget();
                 let (columns, rows) = self.canvas.size().context("cannot read the terminal's size")?;
+                // Larger letters are larger cells.
+                self.model.graphics = self.canvas.graphics(self.images);
                 self.take(Msg::Resize(columns, rows))
             }
             Event::FocusGained | Event::FocusLost => {

@@ -1,23 +1,18 @@
 //! Reads the machine's load, while somebody looks at it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-use tokio::{process::Command, time::timeout};
 
-use super::machine::{Gpu, Machine};
-use crate::dispatch::dispatcher_alive;
+use super::machine::Machine;
+use crate::dispatch::{dispatcher_alive, gpu::Gpus};
 
 /// The instruments.
 pub struct Gauges {
     /// Absent where the operating system does not tell.
     system: Option<System>,
     store: PathBuf,
-    /// Whether this machine has a tool that knows its CUDA devices.
-    devices: bool,
+    devices: Gpus,
 }
 
 impl Gauges {
@@ -27,13 +22,13 @@ impl Gauges {
         if let Some(system) = &mut system {
             system.refresh_cpu_list(CpuRefreshKind::nothing().with_usage());
         }
-        Gauges { system, store: store.to_owned(), devices: true }
+        Gauges { system, store: store.to_owned(), devices: Gpus::open() }
     }
 
     /// Reads all of them, and the processes of these workers. Loads are those since the last reading.
-    pub async fn read(&mut self, workers: &[i32]) -> Machine {
+    pub fn read(&mut self, workers: &[i32]) -> Machine {
         let mut machine = Machine {
-            devices: self.devices().await,
+            devices: self.devices.look().to_vec(),
             dispatcher: dispatcher_alive(&self.store).unwrap_or(false),
             ..Machine::default()
         };
@@ -45,26 +40,6 @@ impl Gauges {
             machine.workers = processes(system, workers);
         }
         machine
-    }
-
-    async fn devices(&mut self) -> Vec<Gpu> {
-        if !self.devices {
-            return Vec::new();
-        }
-        let output = Command::new("nvidia-smi")
-            .arg("--query-gpu=index,name,utilization.gpu,memory.used,memory.total,temperature.gpu")
-            .arg("--format=csv,noheader,nounits")
-            .kill_on_drop(true)
-            .output();
-        match timeout(Duration::from_secs(2), output).await {
-            Ok(Ok(output)) if output.status.success() => {
-                String::from_utf8_lossy(&output.stdout).lines().filter_map(Gpu::from_line).collect()
-            }
-            _ => {
-                self.devices = false;
-                Vec::new()
-            }
-        }
     }
 }
 

@@ -3,10 +3,14 @@
 use ratatui::style::{Color, Style};
 
 use super::{
+    graphics::{self, Graphics},
     look::{Depth, Look},
     pen::Pen,
 };
 use crate::dataset::{DatasetId, Normalizer};
+
+/// Columns of the widest picture: three stand side by side.
+const WIDEST: u16 = 32;
 
 /// The test images of one dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +64,16 @@ impl Images {
         let shade = |difference: &i32| (128 + 127 * difference / most.max(1)) as u8;
         let pixels = differences.iter().map(shade).collect();
         (Images { pixels, ..*self }, f64::from(most) / 255.0)
+    }
+
+    /// Puts an image on the screen as a picture, as large as fits. Answers the columns and rows it took.
+    pub fn show(&self, image: usize, graphics: Graphics, pen: &mut Pen<'_>) -> (u16, u16) {
+        let room = (pen.width().min(WIDEST), pen.height());
+        let cells = graphics::cells(graphics, (self.width, self.height), room);
+        let dots = (0..self.height).flat_map(|row| (0..self.width).map(move |column| (row, column)));
+        let dots = dots.flat_map(|(row, column)| <[u8; 3]>::from(self.pixel(image, row, column).unwrap_or_default()));
+        pen.picture(cells, (self.width as u32, self.height as u32), dots.collect());
+        cells
     }
 
     /// Draws an image, two pixels a cell one above the other, or as shades of letters; shrinks by whole factors until it

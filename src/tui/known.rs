@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     experiment::{Config, Epsilon, Fate, RunId},
-    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, RunRow},
+    store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Gauge, Margins, RunRow},
 };
 
 /// All that the screens know.
@@ -66,6 +66,8 @@ pub struct RunData {
     pub attacks: Vec<Attacked>,
     /// The loss of every step, gathered into bins.
     pub loss: Vec<Bin>,
+    /// What gauges said.
+    pub gauges: BTreeMap<Gauge, Vec<Bin>>,
     /// What happened.
     pub events: Vec<EventRow>,
     /// The checkpoints.

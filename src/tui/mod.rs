@@ -19,6 +19,7 @@ mod editor;
 mod eps_way;
 pub mod filter;
 mod gauges;
+pub mod graphics;
 mod group;
 mod history;
 pub mod images;

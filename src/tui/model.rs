@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     alert::Alert,
     dialogs::Dialog,
+    graphics::Graphics,
     images::Images,
     keys::{Action, Keymap, Place},
     known::Known,
     look::Look,
-    machine::Machine,
+    machine::{self, Machine},
     message::Interest,
     screens::{compare::CompareScreen, queue::QueueScreen, run::RunScreen, run::Tab, runs::RunsScreen},
     undo::{Removal, Undo},
@@ -57,8 +58,12 @@ pub struct Model {
     pub notice_count: u64,
     /// The machine's load, while it is looked at.
     pub machine: Option<Machine>,
+    /// What it was since somebody first looked.
+    pub machine_past: machine::Past,
     /// Test images, or why there are none.
     pub images: BTreeMap<DatasetId, Arc<Result<Images, String>>>,
+    /// What pictures the terminal shows, if any.
+    pub graphics: Option<Graphics>,
     /// What the driver was last told to follow.
     pub following: Interest,
 }
@@ -108,7 +113,9 @@ impl Model {
             notices: Vec::new(),
             notice_count: 0,
             machine: None,
+            machine_past: machine::Past::default(),
             images: BTreeMap::new(),
+            graphics: None,
             following: Interest::default(),
         }
     }
@@ -176,7 +183,11 @@ impl Model {
                 }
             }
             Screen::Compare(screen) => interest.runs = screen.runs.clone(),
-            Screen::Queue(_) => interest.machine = true,
+            Screen::Queue(screen) => {
+                interest.machine = true;
+                interest.runs = screen.shown(&self.known);
+                interest.runs.truncate(CompareScreen::MOST);
+            }
         }
         interest
     }

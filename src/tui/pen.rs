@@ -7,17 +7,34 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
+use super::graphics::Picture;
+
 /// A part of the screen to write into; its coordinates start at 0, 0.
 pub struct Pen<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
+    /// Where pictures go that are no cells.
+    pictures: Option<&'a mut Vec<Picture>>,
 }
 
 impl<'a> Pen<'a> {
     /// The part of the buffer inside `area`.
     pub fn new(buffer: &'a mut Buffer, area: Rect) -> Pen<'a> {
         let area = area.intersection(buffer.area);
-        Pen { buffer, area }
+        Pen { buffer, area, pictures: None }
+    }
+
+    /// The same, for a terminal that shows pictures: they are put into the list.
+    pub fn with_pictures(buffer: &'a mut Buffer, area: Rect, pictures: &'a mut Vec<Picture>) -> Pen<'a> {
+        Pen { pictures: Some(pictures), ..Pen::new(buffer, area) }
+    }
+
+    /// Puts a picture of so many dots, red, green and blue each, into the first columns and rows.
+    pub fn picture(&mut self, (columns, rows): (u16, u16), size: (u32, u32), dots: Vec<u8>) {
+        let area = self.part(0, 0, columns, rows).area;
+        if let Some(pictures) = self.pictures.as_deref_mut().filter(|_| !area.is_empty()) {
+            pictures.push(Picture { area, size, dots });
+        }
     }
 
     /// Columns.
@@ -39,7 +56,7 @@ impl<'a> Pen<'a> {
             width: width.min(self.area.width - x),
             height: height.min(self.area.height - y),
         };
-        Pen { buffer: self.buffer, area }
+        Pen { buffer: self.buffer, area, pictures: self.pictures.as_deref_mut() }
     }
 
     /// Rows `from..to`.

@@ -20,11 +20,14 @@ use ratatui::{
     layout::Rect,
 };
 
+use super::graphics::{Easel, Graphics, Picture, Wish};
+
 /// A terminal in our hands. Dropping it gives the terminal back.
 pub struct Canvas {
     backend: CrosstermBackend<Frames>,
     shown: Buffer,
     next: Buffer,
+    easel: Easel,
 }
 
 impl Canvas {
@@ -32,8 +35,12 @@ impl Canvas {
     /// up on the command line.
     pub fn take(mouse: bool) -> io::Result<Canvas> {
         MOUSE.store(mouse, Ordering::SeqCst);
-        let canvas =
-            Canvas { backend: CrosstermBackend::new(Frames::new()), shown: Buffer::default(), next: Buffer::default() };
+        let canvas = Canvas {
+            backend: CrosstermBackend::new(Frames::new()),
+            shown: Buffer::default(),
+            next: Buffer::default(),
+            easel: Easel::default(),
+        };
         seize()?;
         Ok(canvas)
     }
@@ -44,8 +51,22 @@ impl Canvas {
         Ok((columns.max(1), rows.max(1)))
     }
 
-    /// Draws a screen of this size and sends what differs from the one before, in one piece; nothing where nothing does.
-    pub fn draw(&mut self, (columns, rows): (u16, u16), view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
+    /// What pictures the terminal shows, by the settings and the environment.
+    pub fn graphics(&self, wish: Wish) -> Option<Graphics> {
+        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // From the kernel, which some terminals and most multiplexers tell nothing.
+        let window = terminal::window_size().ok()?;
+        Graphics::detect(wish, var, (window.columns, window.rows), (window.width, window.height))
+    }
+
+    /// Draws a screen of this size, with the pictures over it, and sends what differs from the one before, in one piece;
+    /// nothing where nothing does.
+    pub fn draw(
+        &mut self,
+        (columns, rows): (u16, u16),
+        graphics: Option<Graphics>,
+        view: impl FnOnce(Rect, &mut Buffer) -> Vec<Picture>,
+    ) -> io::Result<()> {
         let area = Rect::new(0, 0, columns, rows);
         if self.shown.area != area {
             self.shown = Buffer::empty(area);
@@ -53,7 +74,11 @@ impl Canvas {
         }
         self.next.resize(area);
         self.next.reset();
-        view(area, &mut self.next);
+        let pictures = view(area, &mut self.next);
+        if let Some(graphics) = graphics {
+            let told = self.easel.draw(graphics, &pictures, &mut self.next);
+            self.backend.write_all(told.as_bytes())?;
+        }
         let changes = self.shown.diff(&self.next);
         if !changes.is_empty() {
             self.backend.draw(changes.into_iter())?;
@@ -65,6 +90,7 @@ impl Canvas {
 
     /// Forgets what the terminal shows, so that the next screen is sent whole.
     pub fn forget(&mut self) {
+        self.easel.forget();
         self.shown = Buffer::default();
     }
 
@@ -94,6 +120,9 @@ impl Canvas {
 
 impl Drop for Canvas {
     fn drop(&mut self) {
+        // As in `give_back`.
+        let farewell = self.easel.clear();
+        let _ = self.send(&farewell);
         give_back();
     }
 }

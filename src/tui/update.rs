@@ -99,7 +99,10 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 dialog.offer(files, folder, known);
             }
         }
-        Msg::Machine(machine) => model.machine = Some(machine),
+        Msg::Machine(machine) => {
+            model.machine_past.add(&machine);
+            model.machine = Some(machine);
+        }
         Msg::Images(id, images) => {
             model.images.insert(id, images);
         }

@@ -4,6 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
+    graphics::Picture,
     keys::Action,
     look::{Look, Tone},
     model::{Model, Screen},
@@ -12,9 +13,10 @@ use super::{
 };
 use crate::experiment::RunState;
 
-/// Draws everything into `area`.
-pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let mut pen = Pen::new(buffer, area);
+/// Draws everything into `area`, and answers the pictures that are to go over it where the terminal shows pictures.
+pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) -> Vec<Picture> {
+    let mut pictures = Vec::new();
+    let mut pen = Pen::with_pictures(buffer, area, &mut pictures);
     let height = pen.height();
     draw_header(model, &mut pen);
     {
@@ -36,6 +38,7 @@ pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     if !model.look.unicode {
         to_ascii(area.intersection(buffer.area), buffer);
     }
+    pictures
 }
 
 fn draw_header(model: &Model, pen: &mut Pen<'_>) {

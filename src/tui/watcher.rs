@@ -21,7 +21,7 @@ use super::{
 use crate::{
     dataset,
     experiment::{DatasetId, RunId, RunState, WaitReason},
-    store::{AttackRow, EvalRow, EvalSplit, RunReader, Space, Store, StoreError, now_ms},
+    store::{AttackRow, EvalRow, EvalSplit, Gauge, RunReader, Space, Store, StoreError, now_ms},
 };
 
 /// What the watcher is told.
@@ -37,6 +37,8 @@ pub struct Orders {
 const PERIODS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 /// Loss bins a chart gets: more than any terminal has columns of dots.
 const BINS: usize = 1024;
+/// Bins of what is measured now and then.
+const GAUGE_BINS: usize = 256;
 /// Bytes of a log that are shown.
 const LOG_TAIL: u64 = 256 * 1024;
 
@@ -135,7 +137,7 @@ impl Watcher {
         if interest.machine {
             let gauges = self.gauges.get_or_insert_with(|| Gauges::new(self.store.root()));
             let workers: Vec<i32> = self.workers.values().copied().collect();
-            let machine = gauges.read(&workers).await;
+            let machine = gauges.read(&workers);
             self.say(Msg::Machine(machine));
         } else {
             self.gauges = None;
@@ -203,6 +205,12 @@ impl Watcher {
             data.evals = reader.evals(0).await?;
             data.attacks = attacks(reader, &data.evals).await?;
             data.loss = reader.series("loss", from, to, BINS).await?;
+            for gauge in Gauge::ALL {
+                let bins = reader.series(gauge.name(), from, to, GAUGE_BINS).await?;
+                if !bins.is_empty() {
+                    data.gauges.insert(gauge, bins);
+                }
+            }
             data.events = reader.events(0).await?.0;
             data.checkpoints = reader.checkpoints().await?;
         }

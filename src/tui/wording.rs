@@ -166,8 +166,6 @@ pub fn wait_reason<'a>(
 
 /// Values from 0 to the largest as a line of block characters, oldest first; thinned out to `width`.
 pub fn sparkline(values: &[f32], width: usize) -> String {
-    // Not the full block: the lines of a list would grow together.
-    const BLOCKS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
     let values: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let Some(last) = values.len().checked_sub(1) else { return String::new() };
     let width = width.min(values.len());
@@ -175,10 +173,22 @@ pub fn sparkline(values: &[f32], width: usize) -> String {
     (0..width)
         .map(|column| {
             let index = if width == 1 { last } else { column * last / (width - 1) };
-            let height = (values[index].max(0.0) / top * 6.0).round() as usize;
-            BLOCKS[height.min(6)]
+            block(f64::from(values[index] / top))
         })
         .collect()
+}
+
+/// The newest shares from 0 to 1 as such a line, oldest first.
+pub fn shares(values: impl DoubleEndedIterator<Item = f64>, width: usize) -> String {
+    let newest: Vec<char> = values.rev().take(width).map(block).collect();
+    newest.into_iter().rev().collect()
+}
+
+/// A block as high as a share from 0 to 1.
+fn block(share: f64) -> char {
+    // Not the full block: the lines of a list would grow together.
+    const BLOCKS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
+    BLOCKS[((share.max(0.0) * 6.0).round() as usize).min(6)]
 }
 
 /// Mean and standard deviation (of the sample) of what is there.
@@ -225,6 +235,12 @@ mod tests {
         assert_eq!(count(7), "7");
         assert_eq!(count(3611), "3 611");
         assert_eq!(count(1_000_000), "1 000 000");
+    }
+
+    #[test]
+    fn shares_are_those_of_late() {
+        assert_eq!(shares([0.9, 0.0, 0.5, 1.0].into_iter(), 3), "▁▄▇");
+        assert_eq!(shares([f64::NAN, 7.0].into_iter(), 3), "▁▇");
     }
 
     #[test]

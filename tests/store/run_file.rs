@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use linf::{
     experiment::Phase,
-    store::{CheckpointKind, Outcome, RunReader, StepPoint},
+    store::{CheckpointKind, Gauge, Outcome, RunReader, StepPoint},
 };
 use proptest::prelude::*;
 
@@ -183,6 +183,36 @@ async fn truncating_leaves_no_step_twice_and_the_rollups_right() {
     assert_eq!((rollups[0].min, rollups[0].max), (2.0, 5.0));
     assert!((rollups[0].mean - (75.0 * 5.0 + 24.0 * 2.0) / 99.0).abs() < 1e-12);
     assert!(rollups[1..].iter().all(|bin| (bin.min, bin.max, bin.mean) == (2.0, 2.0, 2.0)), "{rollups:?}");
+}
+
+#[tokio::test]
+async fn gauges_say_one_thing_a_step_and_go_back_with_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(dir.path(), "a");
+    for step in 1..=300 {
+        writer.steps(point(step));
+        if step % 50 == 0 {
+            writer.gauge(step, Gauge::Cores, step as f64);
+            writer.gauge(step, Gauge::Cores, 1e9);
+        }
+    }
+    writer.gauge(300, Gauge::Counting, 0.25);
+    writer.flush().unwrap();
+    let read = async |name: &str, bins| {
+        let read = reader(dir.path()).await.series(name, 0, u64::MAX, bins).await.unwrap();
+        read.into_iter().map(|bin| (bin.step, bin.mean)).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = (1..=6).map(|n| (n * 50, (n * 50) as f64)).collect();
+    assert_eq!(read("cores", 1000).await, all);
+    // From the roll-ups: hundreds of steps.
+    assert_eq!(read("cores", 4).await, [(0, 50.0), (100, 125.0), (200, 225.0), (300, 300.0)]);
+    assert_eq!(read("counting", 1000).await, [(300, 0.25)]);
+    writer.truncate_after(120).unwrap();
+    assert_eq!(read("cores", 1000).await, all[..2]);
+    assert!(read("counting", 1000).await.is_empty());
+    writer.gauge(150, Gauge::Cores, 7.0);
+    writer.flush().unwrap();
+    assert_eq!(read("cores", 1000).await, [(50, 50.0), (100, 100.0), (150, 7.0)]);
 }
 
 #[tokio::test]

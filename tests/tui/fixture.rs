@@ -1,13 +1,13 @@
 //! A made-up store in memory, and models that show it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use linf::experiment::{
     Config, Desired, FailReason, LostReason, PNorm, Progress, RunId, RunState, Turn, WaitReason, WorkerIdentity,
     parse_with, run_name,
 };
-use linf::store::{CheckpointKind, CheckpointRow, EventRow, RunRow, Summary};
+use linf::store::{Bin, CheckpointKind, CheckpointRow, EventRow, Gauge, RunRow, Summary};
 use linf::tui::known::{Certificates, ConfigFile, LogTail, RunData};
 use linf::tui::look::{Depth, Look, Plot};
 use linf::tui::message::{Effect, Msg};
@@ -129,7 +129,12 @@ pub fn data(story: &Story) -> RunData {
         events.push(event(START_MS + 200_000, Some(8225), "attempt", resumed));
         events.push(event(START_MS + 300_000, Some(12_100), "steer", "lr-factor=0.5 from step 12101 on"));
     }
+    let mut gauges: BTreeMap<Gauge, Vec<Bin>> = BTreeMap::new();
+    for (step, gauge, value) in story.gauges() {
+        gauges.entry(gauge).or_default().push(Bin { step, min: value, max: value, mean: value });
+    }
     RunData {
+        gauges,
         evals: story.evals(),
         attacks: Vec::new(),
         loss: story.loss_bins(400),

@@ -17,7 +17,8 @@ fn what_is_looked_at_is_followed() {
     press(&mut model, "2");
     assert_eq!(model.following.certificates, Some(RunId(2)));
     press(&mut model, "<esc>m");
-    assert!(model.following.machine && model.following.runs.is_empty());
+    assert!(model.following.machine);
+    assert_eq!(model.following.runs, [RunId(1), RunId(2)], "those that hold a slot");
 }
 
 #[test]

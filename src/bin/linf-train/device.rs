@@ -14,6 +14,8 @@ pub struct Machine {
     pub engine: Box<dyn Engine>,
     /// On the same device.
     pub evaluator: Evaluator,
+    /// The number of that device, where it is a CUDA one.
+    pub cuda: Option<usize>,
 }
 
 impl Machine {
@@ -51,7 +53,7 @@ fn evaluator(config: &Config) -> anyhow::Result<Evaluator> {
 fn cpu(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     let simd = Simd::detect().context("choosing the kernels")?;
     let engine = Box::new(CpuEngine::new(state, config.train.adam, config.resources.threads, simd));
-    Ok(Machine { engine, evaluator: evaluator(config)? })
+    Ok(Machine { engine, evaluator: evaluator(config)?, cuda: None })
 }
 
 fn cuda(index: usize, config: &Config, state: NetState) -> anyhow::Result<Machine> {
@@ -60,7 +62,7 @@ fn cuda(index: usize, config: &Config, state: NetState) -> anyhow::Result<Machin
     let place = format!("cuda:{index}, {}", gpu.name());
     let engine = CudaEngine::new(&gpu, place, state, config.train.adam).context("moving the net to the device")?;
     let evaluator = evaluator(config)?.on_device(&gpu).with_context(opening)?;
-    Ok(Machine { engine: Box::new(engine), evaluator })
+    Ok(Machine { engine: Box::new(engine), evaluator, cuda: Some(index) })
 }
 
 #[cfg(feature = "torch")]
@@ -72,7 +74,7 @@ fn libtorch(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     }
     let engine =
         crate::torch_engine::TorchEngine::new(state, config.train.adam).context("moving the net to libtorch")?;
-    Ok(Machine { engine: Box::new(engine), evaluator: evaluator(config)? })
+    Ok(Machine { engine: Box::new(engine), evaluator: evaluator(config)?, cuda: None })
 }
 
 #[cfg(not(feature = "torch"))]

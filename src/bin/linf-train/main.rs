@@ -8,6 +8,7 @@ mod checkpoints;
 mod device;
 mod feed;
 mod images;
+mod instruments;
 mod job;
 mod past;
 mod steering;

@@ -11,14 +11,15 @@ use anyhow::Context;
 use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist;
 use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules};
-use linf::net::{Average, Batch, Engine, Evaluator, NetState, StepError};
+use linf::net::{Average, Batch, Engine, Evaluator, NetState, Sparsity, StepError};
 use linf::store::{
-    Attempt, CheckpointKind, CheckpointRow, EpochRow, Outcome, RunWriter, StepPoint, checkpoint, now_ms,
+    Attempt, CheckpointKind, CheckpointRow, EpochRow, Gauge, Outcome, RunWriter, StepPoint, checkpoint, now_ms,
 };
 
 use crate::checkpoints::{Checkpoints, Stamp};
 use crate::device::Machine;
 use crate::feed::Feed;
+use crate::instruments::Instruments;
 use crate::job::{Job, Position};
 use crate::past::{Best, Past};
 use crate::say;
@@ -88,6 +89,7 @@ struct Prepared {
     job: Job,
     engine: Box<dyn Engine>,
     evaluator: Evaluator,
+    instruments: Instruments,
     average: Option<Average>,
     position: Position,
     /// Newer checkpoints that could not be used, and why.
@@ -116,11 +118,12 @@ fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Res
         }
     }
     let best = past.best(&job, &position);
-    let Machine { engine, evaluator } = Machine::new(config, given, state)?;
+    let Machine { engine, evaluator, cuda } = Machine::new(config, given, state)?;
     let helm = Helm::new(past.steering, position.step);
     job.schedules = Schedules::new(config).steered(helm.in_force());
     let found = past.lost.map(|why| (why, past.checkpoints));
-    Ok(Prepared { job, engine, evaluator, average, position, passed_over, helm, best, found })
+    let instruments = Instruments::new(cuda);
+    Ok(Prepared { job, engine, evaluator, instruments, average, position, passed_over, helm, best, found })
 }
 
 impl Prepared {
@@ -131,7 +134,7 @@ impl Prepared {
         session: &'a mut WorkerSession,
         writer: &'a RunWriter,
     ) -> anyhow::Result<Training<'a>> {
-        let Prepared { job, engine, evaluator, average, position, passed_over, helm, best, found } = self;
+        let Prepared { job, engine, evaluator, instruments, average, position, passed_over, helm, best, found } = self;
         let step = position.step;
         writer.truncate_after(step).with_context(|| format!("going back to step {step}"))?;
         if let Some((why, checkpoints)) = found {
@@ -155,6 +158,7 @@ impl Prepared {
             job,
             engine,
             evaluator,
+            instruments,
             average,
             checkpoints,
             session,
@@ -174,6 +178,7 @@ pub struct Training<'a> {
     pub job: Job,
     engine: Box<dyn Engine>,
     evaluator: Evaluator,
+    instruments: Instruments,
     average: Option<Average>,
     checkpoints: Checkpoints,
     pub session: &'a mut WorkerSession,
@@ -220,7 +225,13 @@ impl Training<'_> {
             let step = self.position.step;
             let batch = feed.next()?;
             self.step(&batch.images, &batch.labels, started)?;
+            if self.position.step.is_multiple_of(self.job.images.epoch_steps) {
+                self.look_at_sparsity(&batch.images)?;
+            }
             feed.give_back(batch);
+            for (gauge, value) in self.instruments.read_when_due() {
+                self.writer.gauge(self.position.step, gauge, value);
+            }
 
             let why = self.reason_for_a_checkpoint(step, last_checkpoint)?;
             if let Some(kind) = why {
@@ -317,6 +328,20 @@ impl Training<'_> {
         let every = u64::from(self.job.config.eval.every);
         let due = done.is_multiple_of(every) && step < self.job.steps;
         Ok(due && self.evaluate(self.job.config.eval.mean_samples)?)
+    }
+
+    /// Writes down how few inputs count after this step, by its batch.
+    fn look_at_sparsity(&mut self, images: &[f32]) -> anyhow::Result<()> {
+        let step = self.position.step;
+        let p = self.job.point(step - 1).p;
+        let found = self.evaluator.sparsity(self.engine.state()?, images, p);
+        if let Some(Sparsity { counting, candidates }) = found {
+            self.writer.gauge(step, Gauge::Counting, counting);
+            if let Some(candidates) = candidates {
+                self.writer.gauge(step, Gauge::Candidates, candidates);
+            }
+        }
+        Ok(())
     }
 
     /// Writes down which kernels compute the layers, where that is no longer what it was.

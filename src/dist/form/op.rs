@@ -1,9 +1,9 @@
 //! The op of one layer of any form: parts of it, one after another, through the dense kernels.
 
+use super::Form;
 use super::gather;
 use super::part::{Mask, Part, parts};
-use super::{Form, Planes};
-use crate::{DistOp, Pool, Simd, SortOp, SortProfile, interval, sort_interval};
+use crate::{DistOp, Pool, Pruning, Simd, SortOp, SortProfile, interval, sort_interval, sparsity};
 
 /// What a neuron makes of its differences.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -258,13 +258,30 @@ impl FormOp {
         }
     }
 
+    /// How sparse the distances of x [B·P, C] from w [O, C/G·k²] are at p, by a sample of the layer's first part.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn sparsity(&mut self, pool: &Pool, batch: usize, p: f64, x: &[f32], w: &[f32]) -> Pruning {
+        let form = self.form;
+        self.check_operands(batch, x, w);
+        let Scratch { x: x_part, w: w_part, .. } = &mut self.scratch;
+        let part = &parts(&form, batch, &[])[0];
+        let x = rows(pool, &form, part, x, x_part);
+        let w = weights(pool, &form, part, w, w_part);
+        sparsity(pool, self.simd, part.shape(&form), p, x, w)
+    }
+
     fn check(&self, batch: usize, x: &[f32], w: &[f32], y: &[f32]) {
+        self.check_operands(batch, x, w);
+        assert_eq!(y.len(), batch * self.form.output.values(), "y and g must be [B·P', O] of {:?}", self.form);
+    }
+
+    fn check_operands(&self, batch: usize, x: &[f32], w: &[f32]) {
         let form = &self.form;
-        let length = |planes: Planes| batch * planes.values();
         assert!(batch > 0, "a batch of nothing");
-        assert_eq!(x.len(), length(form.input), "x must be [B·P, C] of {form:?}");
+        assert_eq!(x.len(), batch * form.input.values(), "x must be [B·P, C] of {form:?}");
         assert_eq!(w.len(), form.weights(), "w must be [O, C/G·k²] of {form:?}");
-        assert_eq!(y.len(), length(form.output), "y and g must be [B·P', O] of {form:?}");
     }
 }
 

@@ -9,7 +9,9 @@ use std::{
 
 use super::StepPoint;
 use crate::experiment::Steered;
-use crate::store::{AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError};
+use crate::store::{
+    AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Gauge, Margins, Outcome, StoreError,
+};
 
 /// Where the answer to a question goes.
 pub(super) type Reply = mpsc::Sender<Result<(), StoreError>>;
@@ -18,6 +20,7 @@ pub(super) type Reply = mpsc::Sender<Result<(), StoreError>>;
 #[derive(Debug)]
 pub(super) enum Message {
     Step(StepPoint),
+    Gauge(u64, Gauge, f64),
     Epoch(EpochRow),
     Eval(Box<(EvalRow, Margins)>),
     Attack(Box<(AttackRow, Findings)>),

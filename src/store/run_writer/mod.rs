@@ -17,8 +17,8 @@ use mailbox::{Mailbox, Message};
 pub use mailbox::{Trouble, WriterStatus};
 
 use super::{
-    AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, clock::now_ms,
-    layout,
+    AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Gauge, Margins, Outcome, StoreError,
+    clock::now_ms, layout,
 };
 use crate::experiment::{Config, PNorm, Steered, WorkerIdentity};
 
@@ -108,6 +108,11 @@ impl RunWriter {
     /// Logs a step. Steps come in order; one that was logged before is ignored and counted in the status.
     pub fn steps(&self, point: StepPoint) {
         self.mailbox.push(Message::Step(point));
+    }
+
+    /// Logs what a gauge says after this step. It says one thing a step: a second one is left out.
+    pub fn gauge(&self, step: u64, gauge: Gauge, value: f64) {
+        self.mailbox.push(Message::Gauge(step, gauge, value));
     }
 
     /// Logs an epoch.

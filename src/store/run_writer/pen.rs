@@ -8,11 +8,12 @@ use super::{Attempt, StepPoint, mailbox::Message, retention};
 use crate::{
     experiment::{Config, Steered},
     store::{
-        AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Margins, Outcome, StoreError, checkpoint,
+        AttackRow, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Gauge, Margins, Outcome, StoreError,
+        checkpoint,
         clock::now_ms,
         database, filesystem, layout,
         margins::MarginBlobs,
-        series::{ROLLUP, roll_up, storable},
+        series::{ROLLUP, Rollup, roll_up, storable},
     },
 };
 
@@ -85,14 +86,7 @@ impl Pen {
         .await
         .map_err(error)?;
         for (metric, name) in self.metrics.iter_mut().zip(StepPoint::NAMES) {
-            // The update changes nothing; it makes RETURNING give the number of a name that is there already.
-            *metric = sqlx::query_scalar(
-                "INSERT INTO metric (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id",
-            )
-            .bind(name)
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(error)?;
+            *metric = number_of_curve(&mut transaction, name).await.map_err(error)?;
         }
         self.last_step = sqlx::query_scalar("SELECT coalesce(max(step), 0) FROM series WHERE metric = ?")
             .bind(self.metrics[0])
@@ -131,6 +125,7 @@ impl Pen {
                     steps.push(*point);
                 }
                 Message::Step(_) => ignored += 1,
+                Message::Gauge(step, gauge, value) => insert_gauge(&mut transaction, *step, *gauge, *value).await?,
                 Message::Epoch(row) => insert_epoch(&mut transaction, row).await?,
                 Message::Eval(eval) => insert_eval(&mut transaction, &eval.0, &eval.1).await?,
                 Message::Attack(attack) => insert_attack(&mut transaction, &attack.0, &attack.1).await?,
@@ -204,7 +199,10 @@ async fn insert_steps(
         });
         insert.build().persistent(points.len() == MOST_POINTS).execute(&mut **transaction).await?;
     }
-    let rollups: BTreeMap<_, _> = roll_up(points);
+    add_to_rollups(transaction, roll_up(points)).await
+}
+
+async fn add_to_rollups(transaction: &mut Tx<'_>, rollups: BTreeMap<(i64, u64), Rollup>) -> Result<(), sqlx::Error> {
     let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO rollup (metric, bin, n, min, max, sum) ");
     insert.push_values(rollups, |mut row, ((metric, bin), rollup)| {
         row.push_bind(metric).push_bind(bin.cast_signed()).push_bind(rollup.n);
@@ -217,6 +215,28 @@ async fn insert_steps(
     );
     insert.build().persistent(false).execute(&mut **transaction).await?;
     Ok(())
+}
+
+/// Inserts what a gauge said, unless it spoke at this step before.
+async fn insert_gauge(transaction: &mut Tx<'_>, step: u64, gauge: Gauge, value: f64) -> Result<(), sqlx::Error> {
+    let metric: i64 = number_of_curve(transaction, gauge.name()).await?;
+    let point = (metric, step, storable(value));
+    let inserted = sqlx::query("INSERT INTO series (metric, step, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(point.0)
+        .bind(point.1.cast_signed())
+        .bind(point.2)
+        .execute(&mut **transaction)
+        .await?;
+    if inserted.rows_affected() == 0 { Ok(()) } else { add_to_rollups(transaction, roll_up([point])).await }
+}
+
+/// The number of a curve, which it is given the first time.
+async fn number_of_curve(transaction: &mut Tx<'_>, name: &str) -> Result<i64, sqlx::Error> {
+    // The update changes nothing; it makes RETURNING give the number of a name that is there already.
+    sqlx::query_scalar("INSERT INTO metric (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id")
+        .bind(name.to_owned())
+        .fetch_one(&mut **transaction)
+        .await
 }
 
 /// Points in one statement: a full batch of steps fills it just so.

@@ -99,18 +99,20 @@ pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
         draw_one(tab.focus, pen.rows(0, body));
     } else {
         let upper = (body * 3 / 5).max(9);
-        if width >= 110 && body >= 24 {
+        let beside = width >= 110 && body >= 24;
+        if beside {
             let left = width * 3 / 5;
             draw_one(0, pen.part(0, 0, left, upper));
             draw_one(1, pen.part(left + 1, 0, width - left - 1, upper));
-            draw_one(2, pen.part(0, upper, width / 2, body - upper));
-            draw_one(3, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
         } else {
-            // Below the accuracy two of the others: the one with the keys is always among them.
-            let second = if tab.focus == 3 { 3 } else { 2 };
             draw_one(0, pen.part(0, 0, width, upper));
-            draw_one(1, pen.part(0, upper, width / 2, body - upper));
-            draw_one(second, pen.part(width / 2 + 1, upper, width - width / 2 - 1, body - upper));
+        }
+        let lower = below(1 + usize::from(beside), usize::from(width / NARROWEST).max(2), tab.focus);
+        let mut x = 0;
+        for (column, index) in (1..).zip(lower.clone()) {
+            let end = (usize::from(width) * column / lower.len()) as u16;
+            draw_one(index, pen.part(x, upper, end.saturating_sub(x), body - upper));
+            x = end + 1;
         }
     }
     for (y, line) in (body..).zip(&warning) {
@@ -122,6 +124,17 @@ pub fn draw(model: &Model, row: &RunRow, tab: &ChartsTab, pen: &mut Pen<'_>) {
     if facts > 1 {
         draw_facts(model, row, pen, height - 1);
     }
+}
+
+/// Columns of the narrowest chart beside others.
+const NARROWEST: u16 = 38;
+
+/// Which charts stand in a row that has room for so many, where `first` is the first that has no place of its own: the one
+/// with the keys is always to be seen.
+fn below(first: usize, room: usize, focus: usize) -> std::ops::Range<usize> {
+    let room = room.min(Kind::ALL.len() - first);
+    let start = (focus + 1).saturating_sub(room).max(first);
+    start..start + room
 }
 
 /// What the axis is, and where the cursor stands.
@@ -174,4 +187,22 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
         words.push(format!("{} left", wording::duration(left)));
     }
     pen.fit(1, y, width.saturating_sub(1), &words.join(" · "), look.style(Tone::Faint));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_with_the_keys_is_always_to_be_seen() {
+        for first in 1..=2 {
+            for room in 1..9 {
+                for focus in first..Kind::ALL.len() {
+                    let shown = below(first, room, focus);
+                    assert!(shown.contains(&focus) && shown.start >= first && shown.end <= Kind::ALL.len());
+                    assert_eq!(shown.len(), room.min(Kind::ALL.len() - first));
+                }
+            }
+        }
+    }
 }

@@ -2,12 +2,15 @@
 
 use crate::{
     experiment::{RunId, RunState, Turn},
-    store::RunRow,
+    store::{Gauge, RunRow},
     tui::{
+        course::Course,
+        curves::{self, Kind},
         keys::Action,
         known::Known,
+        lens::{AxisX, Lens},
         look::{Look, Tone},
-        machine::Machine,
+        machine::{Machine, Past},
         model::Model,
         pen::Pen,
         run_list::progress,
@@ -34,6 +37,22 @@ impl QueueScreen {
         let mut rows: Vec<&RunRow> = known.staying().filter(|row| rank(row) < 3).collect();
         rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.turn.compare(a.id, &b.turn, b.id)));
         rows
+    }
+
+    /// The runs of which more is shown than their rows: those that hold a slot, and the one under the cursor.
+    pub fn shown(&self, known: &Known) -> Vec<RunId> {
+        let live = QueueScreen::rows(known).into_iter().filter(|row| row.state.holds_a_slot()).map(|row| row.id);
+        let mut shown: Vec<RunId> = self.selected(known).into_iter().collect();
+        shown.extend(live.filter(|id| Some(*id) != self.selected(known)));
+        shown
+    }
+
+    /// The line below the list in a screen of `height` lines: under it the past of the run under the cursor is drawn,
+    /// where there is one and room for it.
+    fn end_of_list(&self, known: &Known, height: u16) -> u16 {
+        let data = self.selected(known).and_then(|id| known.data(id));
+        let told = data.is_some_and(|data| data.gauges.contains_key(&Gauge::Cores));
+        if told && height >= 3 * PAST { height - PAST } else { height }
     }
 
     /// The run under the cursor.
@@ -75,7 +94,7 @@ impl QueueScreen {
     pub fn click(&mut self, line: u16, known: &Known, machine: Option<&Machine>, (_, height): (u16, u16)) {
         let rows = QueueScreen::rows(known).len();
         // Without the header of the program and the hint bar.
-        let (first, height) = (first_line(machine), height.saturating_sub(2));
+        let (first, height) = (first_line(machine), self.end_of_list(known, height.saturating_sub(2)));
         let selected = self.selected.min(rows.saturating_sub(1));
         let index = line.checked_sub(first).map(|line| skipped(selected, first, height) + usize::from(line));
         if let Some(index) = index.filter(|index| *index < rows && line < height) {
@@ -99,6 +118,9 @@ impl QueueScreen {
     }
 }
 
+/// Lines of the charts of one run's past.
+const PAST: u16 = 9;
+
 /// The line of the first run: below the machine, which has a line for each device, and the heading of the queue.
 fn first_line(machine: Option<&Machine>) -> u16 {
     let gauges = machine.map_or(1, |machine| 2 + machine.devices.len() as u16);
@@ -116,7 +138,7 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     let machine = model.machine.as_ref();
     pen.text(1, 0, "Machine", look.style(Tone::Strong));
     match machine {
-        Some(machine) => draw_machine(machine, look, pen, 1),
+        Some(machine) => draw_machine(machine, &model.machine_past, look, pen, 1),
         None => drop(pen.text(1, 1, "reading …", look.style(Tone::Faint))),
     }
     let first = first_line(machine);
@@ -134,7 +156,7 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     if machine.is_some_and(|machine| !machine.dispatcher) && live + waiting > 0 {
         pen.text(x, y, "  no dispatcher looks after it: r on a run starts one", look.style(Tone::Warn));
     }
-    let height = pen.height();
+    let height = screen.end_of_list(&model.known, pen.height());
     let selected = screen.selected.min(rows.len().saturating_sub(1));
     let skip = skipped(selected, first, height);
     for (y, (index, row)) in (first..height).zip(rows.iter().enumerate().skip(skip)) {
@@ -147,29 +169,55 @@ pub fn draw(model: &Model, screen: &QueueScreen, pen: &mut Pen<'_>) {
     if rows.is_empty() {
         pen.text(3, first, "nothing runs and nothing waits", look.style(Tone::Faint));
     }
+    if let Some(row) = rows.get(selected).filter(|_| height < pen.height()) {
+        draw_past(model, row, pen.rows(height, height + PAST));
+    }
 }
 
-/// Draws cores, memory and devices.
-fn draw_machine(machine: &Machine, look: &Look, pen: &mut Pen<'_>, mut y: u16) {
-    let (text, faint) = (look.style(Tone::Text), look.style(Tone::Faint));
-    let load = machine.cores.iter().sum::<f32>();
-    pen.text(3, y, "cpu", faint);
-    bar(pen, 10, y, 20, f64::from(load) / machine.cores.len().max(1) as f64, look);
-    pen.text(32, y, &format!("{load:.1} of {} cores", machine.cores.len()), text);
-    y += 1;
-    let share = |used: u64, total: u64| used as f64 / total.max(1) as f64;
+/// Draws what a run took of the machine since it began.
+fn draw_past(model: &Model, row: &RunRow, mut pen: Pen<'_>) {
+    let look = &model.look;
+    let (width, height) = (pen.width(), pen.height());
+    pen.rule(0, look.style(Tone::Faint));
+    pen.text(1, 0, &format!(" {} over time ", row.name), look.style(Tone::Strong));
+    let lens = Lens { x: AxisX::Time, ..Lens::default() };
+    for (index, kind) in (0..).zip([Kind::Load, Kind::Memory]) {
+        let mut chart = curves::chart(kind, row, &model.known, &lens, look);
+        // What is to come is of no interest here.
+        let past = chart.curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).fold(0.0, f64::max);
+        chart.x = Course::new(row, model.known.data(row.id)).axis_over(AxisX::Time, 0.0, past.max(1.0));
+        (chart.bands, chart.marks) = (Vec::new(), Vec::new());
+        let half = width / 2;
+        chart.draw(look, pen.part(index * half, 1, half, height.saturating_sub(1)));
+    }
+}
+
+/// Draws cores, memory and devices, and what they were of late.
+fn draw_machine(machine: &Machine, past: &Past, look: &Look, pen: &mut Pen<'_>, y: u16) {
     let memory = |used: u64, total: u64| format!("{} of {}", wording::bytes(used), wording::bytes(total));
-    pen.text(3, y, "memory", faint);
-    bar(pen, 10, y, 20, share(machine.memory_used, machine.memory_total), look);
-    pen.text(32, y, &memory(machine.memory_used, machine.memory_total), text);
-    y += 1;
-    for device in &machine.devices {
-        pen.text(3, y, &format!("gpu{}", device.index), faint);
-        bar(pen, 10, y, 20, f64::from(device.load), look);
+    let load = machine.load();
+    let cores = machine.cores.len();
+    let mut lines = vec![
+        ("cpu".to_owned(), load, format!("{:.1} of {cores} cores", load * cores as f64), &past.load),
+        ("memory".to_owned(), machine.memory(), memory(machine.memory_used, machine.memory_total), &past.memory),
+    ];
+    for (device, past) in machine.devices.iter().zip(&past.devices) {
+        let load = device.load.unwrap_or_default();
+        let busy = device.load.map(|load| format!("{:.0} % · ", load * 100.0)).unwrap_or_default();
         let celsius = device.celsius.map(|celsius| format!(" · {celsius} °C")).unwrap_or_default();
-        let memory = memory(device.memory_used, device.memory_total);
-        pen.text(32, y, &format!("{:.0} % · {memory}{celsius} · {}", device.load * 100.0, device.name), text);
-        y += 1;
+        let words = format!("{busy}{}{celsius} · {}", memory(device.used, device.total), device.name);
+        lines.push((format!("gpu{}", device.index), load, words, past));
+    }
+    let width = pen.width();
+    let taken = 32 + lines.iter().map(|line| line.2.chars().count() as u16).max().unwrap_or(0) + 2;
+    for (y, (name, share, words, past)) in (y..).zip(lines) {
+        pen.text(3, y, &name, look.style(Tone::Faint));
+        bar(pen, 10, y, 20, share, look);
+        pen.text(32, y, &words, look.style(Tone::Text));
+        if width > taken + 10 {
+            let past = wording::shares(past.iter().copied(), usize::from(width - taken - 1).min(Past::MOST));
+            pen.text(taken, y, &past, look.style(Tone::Spark));
+        }
     }
 }
 
@@ -211,10 +259,18 @@ fn draw_row(model: &Model, row: &RunRow, machine: Option<&Machine>, pen: &mut Pe
         workers.iter().find(|(pid, ..)| *pid == identity.pid)
     });
     if let Some((pid, load, memory)) = worker {
-        words.push(format!("pid {pid}: {load:.1} cores, {}", wording::bytes(*memory)));
+        words.push(format!("pid {pid}: {load:.1} cores {}, {}", of_late(model, row), wording::bytes(*memory)));
     }
     words.push(row.summary.device.clone());
     words.push(wording::pace(row));
     words.retain(|word| !word.is_empty());
     pen.fit(44, y, width.saturating_sub(45), &words.join(" · "), look.style(Tone::Faint));
+}
+
+/// How many cores a run kept busy of late.
+fn of_late(model: &Model, row: &RunRow) -> String {
+    let bins = model.known.data(row.id).and_then(|data| data.gauges.get(&Gauge::Cores));
+    let cores: Vec<f64> = bins.into_iter().flatten().map(|bin| bin.mean).collect();
+    let most = cores.iter().copied().fold(1.0, f64::max);
+    wording::shares(cores.iter().map(|cores| cores / most), 8)
 }

@@ -257,11 +257,17 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
     }
     let height = pen.height();
     let id = row.config.data.dataset;
+    // A picture lies above all cells; where something else may lie above it, it is drawn in cells.
+    let graphics = model.graphics.filter(|_| model.dialog.is_none() && model.notices.is_empty());
+    let show = |images: &Images, number: usize, pen: &mut Pen<'_>| match graphics {
+        Some(graphics) => images.show(number, graphics, pen),
+        None => images.draw(number, look, pen),
+    };
     match model.images.get(&id).map(AsRef::as_ref) {
         Some(Ok(images)) => {
             let example = certificates.attack.as_ref().and_then(|attack| attack.example(sample));
             let Some(example) = example.map(|image| Images::of_normalized(id, image)) else {
-                images.draw(at, look, &mut pen.rows(y, height));
+                show(images, at, &mut pen.rows(y, height));
                 return;
             };
             let (difference, most) = images.difference(at, &example);
@@ -276,7 +282,7 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
                 }
                 let mut place = pen.part(x, y, width, height.saturating_sub(y));
                 let height = place.height();
-                let (columns, _) = picture.draw(number, look, &mut place.rows(1, height));
+                let (columns, _) = show(picture, number, &mut place.rows(1, height));
                 place.fit(0, 0, width, caption, faint);
                 x += columns.max(caption.chars().count() as u16) + 2;
             }

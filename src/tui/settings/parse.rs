@@ -13,13 +13,14 @@ use crate::{
     tui::{
         alert::Alert,
         columns::Columns,
+        graphics::Wish,
         keys::{Chord, Keymap},
         theme::Theme,
     },
 };
 
 /// The keys of the file.
-const KEYS: [&str; 5] = ["theme", "alert", "mouse", "columns", "keys"];
+const KEYS: [&str; 6] = ["theme", "alert", "images", "mouse", "columns", "keys"];
 
 /// Reads the settings in `text`, which errors call `name`.
 pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
@@ -33,6 +34,7 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
         match key.get_ref().as_ref() {
             "theme" => settings.theme = theme(value, &source)?,
             "alert" => settings.alert = alert(value, &source)?,
+            "images" => settings.images = images(value, &source)?,
             "mouse" => settings.mouse = mouse(value, &source)?,
             "columns" => settings.columns = columns(value, &source)?,
             "keys" => settings.keys = keys(value, &source)?,
@@ -60,6 +62,17 @@ fn alert(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Alert, Con
         DeValue::String(word) => word.parse().map_err(fault),
         _ => {
             let names = Alert::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+            Err(fault(format!("must be text; allowed: {names}, with the quotation marks")))
+        }
+    }
+}
+
+fn images(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Wish, ConfigError> {
+    let fault = |message: String| source.error(&value.span(), Some("images"), message);
+    match value.get_ref() {
+        DeValue::String(word) => word.parse().map_err(fault),
+        _ => {
+            let names = Wish::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
             Err(fault(format!("must be text; allowed: {names}, with the quotation marks")))
         }
     }

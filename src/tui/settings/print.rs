@@ -17,6 +17,9 @@ pub fn print(settings: &Settings) -> String {
          # What the terminal is told when a run ends: \"off\" nothing, its \"bell\" rings, or \"osc9\" for a notification of the\n\
          # desktop, from terminals that know OSC 9; or \"both\".\n\
          alert = \"{}\"\n\n\
+         # How test images are shown: \"auto\" as pictures in terminals known for them (not inside tmux or screen), else in\n\
+         # \"cells\"; or by \"kitty\" or \"sixel\" in a terminal that knows that. LINF_IMAGES says the same for one start.\n\
+         images = \"{}\"\n\n\
          # Whether the mouse is listened to: a click chooses a line or a tab, the wheel scrolls, and zooms charts. To mark text\n\
          # one then holds shift in most terminals.\n\
          mouse = {}\n\n\
@@ -25,6 +28,7 @@ pub fn print(settings: &Settings) -> String {
          [keys]\n",
         settings.theme.name(),
         settings.alert.name(),
+        settings.images.name(),
         settings.mouse,
         columns(&settings.columns),
     );
