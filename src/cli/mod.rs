@@ -23,6 +23,7 @@ mod logs;
 mod ls;
 mod man;
 mod measure;
+mod metrics;
 mod moment;
 mod open;
 mod place;
@@ -77,6 +78,7 @@ enum Verb {
     Show(show::ShowArgs),
     Watch(watch::WatchArgs),
     Logs(logs::LogsArgs),
+    Metrics(metrics::MetricsArgs),
     Wait(wait::WaitArgs),
     Pause(ask::PauseArgs),
     Resume(ask::ResumeArgs),
@@ -144,6 +146,7 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Show(args)) => show::run(args, place).await?,
         Some(Verb::Watch(args)) => watch::run(args, place).await?,
         Some(Verb::Logs(args)) => logs::run(args, place).await?,
+        Some(Verb::Metrics(args)) => metrics::run(args, place).await?,
         Some(Verb::Wait(args)) => wait::run(args, place).await?,
         Some(Verb::Pause(args)) => ask::pause(args, place).await?,
         Some(Verb::Resume(args)) => ask::resume(args, place).await?,

@@ -238,12 +238,12 @@ impl Build<'_> {
 
     fn sparsity(&self) -> Parts {
         let curves = vec![
-            self.gauge(Gauge::Candidates, "within bounds", Tone::Surrogate, Line::Dashed, 0.01),
+            self.gauge(Gauge::Candidates, "bounds", Tone::Surrogate, Line::Dashed, 0.01),
             self.gauge(Gauge::Counting, "count", Tone::Certified, Line::Solid, 0.01),
         ];
         let least = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(10.0, f64::min);
         let y = Axis::log(least / 1.2, 110.0);
-        ("% of inputs that count (log)".into(), curves, y, Figure::Short)
+        ("inputs that count, %".into(), curves, y, Figure::Short)
     }
 
     fn load(&self) -> Parts {

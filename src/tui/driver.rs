@@ -53,6 +53,8 @@ pub enum Start {
 /// The shortest time from one frame to the next: ten a second are as many as one can read, and spare a slow line. A key after
 /// a pause is answered at once.
 const FRAME: Duration = Duration::from_millis(100);
+/// Frames that need not wait for that: the list, and what is read of the run under the cursor next.
+const OPENING: u32 = 2;
 /// Where the terminal takes its time to take a frame in, it gets that many times as long before the next one.
 const RESPITE: u32 = 4;
 /// How long a notice is shown.
@@ -90,7 +92,8 @@ async fn drive(root: &Path, start: Start, settings: Settings) -> Result<()> {
     let parent = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     // Nearly every store is called runs; the folder it lies in says more.
     let name = if name == "runs" { parent.unwrap_or(name) } else { name };
-    let mut model = Model::new(Look::from_env(settings.theme), jiff::tz::TimeZone::system(), name, size);
+    let mut model =
+        Model::new(Look::from_env(settings.theme).with_dots(settings.dots), jiff::tz::TimeZone::system(), name, size);
     model.graphics = canvas.graphics(settings.images);
     model.keys = Arc::new(settings.keys);
     model.alert = settings.alert;
@@ -156,6 +159,7 @@ impl Driver {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let mut draw_at = Some(Instant::now() + PATIENCE);
         let mut not_before = Instant::now();
+        let mut frames = 0;
         while !self.leaving {
             let due = draw_at.unwrap_or_else(Instant::now);
             tokio::select! {
@@ -175,7 +179,9 @@ impl Driver {
                     let draw = |area, buffer: &mut _| view(model, area, buffer);
                     self.canvas.draw(model.size, model.graphics, draw).context("cannot draw")?;
                     draw_at = None;
-                    not_before = began + FRAME.max(began.elapsed() * RESPITE);
+                    frames = OPENING.min(frames + 1);
+                    let frame = if frames < OPENING { Duration::ZERO } else { FRAME };
+                    not_before = began + frame.max(began.elapsed() * RESPITE);
                     continue;
                 }
             }

@@ -2,6 +2,8 @@
 //!
 //! Read from the environment alone: a query to the terminal can leave garbage on a slow line.
 
+use std::str::FromStr;
+
 use ratatui::style::{Modifier, Style};
 
 use super::theme::{Hue, Theme, selection};
@@ -25,6 +27,8 @@ pub struct Look {
 pub enum Plot {
     /// 2×4 dots a cell.
     Braille,
+    /// The same without gaps between them, from fonts of Unicode 16 and terminals that draw them by themselves.
+    Octants,
     /// 1×2 dots a cell, for terminals whose font lacks braille.
     HalfBlock,
     /// One letter a cell, another one for every curve.
@@ -81,7 +85,55 @@ pub enum Tone {
     Key,
 }
 
+impl Plot {
+    /// All of them, with their names in the settings.
+    pub const ALL: [(&str, Plot); 4] = [
+        ("braille", Plot::Braille),
+        ("octants", Plot::Octants),
+        ("half-blocks", Plot::HalfBlock),
+        ("letters", Plot::Ascii),
+    ];
+}
+
+/// What the settings say about the dots of curves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dots(pub Option<Plot>);
+
+impl Dots {
+    /// Its name in the settings.
+    pub fn name(self) -> &'static str {
+        let named = |plot| Plot::ALL.iter().find(|(_, other)| *other == plot).map(|(name, _)| *name);
+        self.0.and_then(named).unwrap_or("auto")
+    }
+
+    /// All names.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        std::iter::once("auto").chain(Plot::ALL.iter().map(|(name, _)| *name))
+    }
+}
+
+impl FromStr for Dots {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Dots, String> {
+        let found = Plot::ALL.iter().find(|(name, _)| *name == text);
+        match found {
+            Some((_, plot)) => Ok(Dots(Some(*plot))),
+            None if text == "auto" => Ok(Dots(None)),
+            None => {
+                let names = Dots::names().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+                Err(format!("\"{text}\" is no kind of dots; allowed: {names}"))
+            }
+        }
+    }
+}
+
 impl Look {
+    /// The same with the dots that the settings ask for, where the terminal shows more than ASCII.
+    pub fn with_dots(self, dots: Dots) -> Look {
+        Look { plot: dots.0.filter(|_| self.unicode).unwrap_or(self.plot), ..self }
+    }
+
     /// What this process's environment says, with the theme that the settings ask for.
     pub fn from_env(theme: Theme) -> Look {
         Look::detect(|name| std::env::var(name).ok().filter(|value| !value.is_empty()), theme)

@@ -21,6 +21,27 @@ fn json_is_all_there_is_on_stdout() {
 }
 
 #[test]
+fn figures_come_as_a_table_for_other_programs() {
+    let place = Place::new();
+    let id = place.add(2, "");
+    place.until_word(id, "completed");
+    let table = place.good(&["metrics", "1"]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0][..4], ["run", "epoch", "step", "p"]);
+    assert!(lines.iter().all(|line| line.len() <= lines[0].len()), "{table}");
+    let steps = place.good(&["metrics", "--steps", "--json", "1"]);
+    let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        steps.iter().map(|line| line["step"].as_f64().unwrap()).collect::<Vec<_>>(),
+        (1..=20).map(f64::from).collect::<Vec<_>>()
+    );
+    assert!(steps.iter().all(|line| line["loss"].is_number() && line["run"].is_string()));
+    place.add_with(1, "", &["--hold", "--name", "later"]);
+    let said = place.bad(1, &["metrics", "later"]);
+    assert!(said.contains("later has not begun"), "{said}");
+}
+
+#[test]
 fn a_run_is_found_by_number_name_and_beginning() {
     let place = Place::new();
     place.add_with(1, "", &["--hold", "--name", "first-otter"]);

@@ -1,5 +1,7 @@
 //! Dots finer than a cell: braille, half blocks, or letters where the terminal has neither.
 
+use ratatui::symbols::pixel::OCTANTS;
+
 use super::decimate::Column;
 use crate::tui::look::Plot;
 
@@ -49,7 +51,7 @@ impl Raster {
     /// Dots of a cell, across and down.
     fn grain(&self) -> (usize, usize) {
         match self.plot {
-            Plot::Braille => (2, 4),
+            Plot::Braille | Plot::Octants => (2, 4),
             Plot::HalfBlock => (1, 2),
             Plot::Ascii => (1, 1),
         }
@@ -75,6 +77,7 @@ impl Raster {
         let (x, y) = (x as usize, (height - 1 - y) as usize);
         let bit = match self.plot {
             Plot::Braille => [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]][y % 4][x % 2],
+            Plot::Octants => 1 << (y % 4 * 2 + x % 2),
             Plot::HalfBlock => 1 << (y % 2),
             Plot::Ascii => 1,
         };
@@ -92,7 +95,7 @@ impl Raster {
                 let (x, y) = (column.last.0.round() as i64, column.last.1.round() as i64);
                 self.dot(x, y, owner, false);
                 // Without fine dots one cell is a mark that is large enough.
-                if line == Line::Crosses && self.plot == Plot::Braille {
+                if line == Line::Crosses && self.grain().0 > 1 {
                     for (across, up) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
                         self.dot(x + across, y + up, owner, false);
                     }
@@ -122,7 +125,7 @@ impl Raster {
     }
 
     fn upright(&mut self, x: i64, low: f64, high: f64, line: Line, owner: u8) {
-        let (period, on) = if self.plot == Plot::Braille { (6, 3) } else { (3, 2) };
+        let (period, on) = if self.grain().0 > 1 { (6, 3) } else { (3, 2) };
         if line == Line::Dashed && x.rem_euclid(period) >= on {
             return;
         }
@@ -149,6 +152,7 @@ impl Raster {
         let symbol = match (self.plot, mask) {
             (_, 0) => return None,
             (Plot::Braille, mask) => char::from_u32(0x2800 + u32::from(mask))?,
+            (Plot::Octants, mask) => OCTANTS[usize::from(mask)],
             (Plot::HalfBlock, 1) => '▀',
             (Plot::HalfBlock, 2) => '▄',
             (Plot::HalfBlock, _) => '█',
@@ -180,6 +184,8 @@ mod tests {
     #[test]
     fn a_rising_line() {
         assert_eq!(drawn(Plot::Braille, &[(0.0, 0.0), (7.0, 7.0)]), ["  ⡠⠊", "⡠⠊  "]);
+        assert_eq!(drawn(Plot::Octants, &[(0.0, 0.0), (7.0, 7.0)]).concat().replace(' ', "").chars().count(), 4);
+        assert_eq!(drawn(Plot::Octants, &[(0.0, 0.0), (0.0, 7.0)]), ["▌   ", "▌   "]);
         assert_eq!(drawn(Plot::Ascii, &[(0.0, 0.0), (3.0, 1.0)]), ["  **", "**  "]);
     }
 

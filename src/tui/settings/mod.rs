@@ -19,7 +19,7 @@ pub use keep::keep_columns;
 pub use parse::parse;
 pub use print::print;
 
-use super::{alert::Alert, columns::Columns, graphics::Wish, keys::Keymap, theme::Theme};
+use super::{alert::Alert, columns::Columns, graphics::Wish, keys::Keymap, look::Dots, theme::Theme};
 
 /// What the settings say.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub theme: Theme,
     /// How the terminal is told that a run has ended.
     pub alert: Alert,
+    /// The dots of curves.
+    pub dots: Dots,
     /// How images are shown.
     pub images: Wish,
     /// Whether the mouse is listened to.

@@ -1,6 +1,6 @@
 //! Reads settings. Every error names the file, the line and the key, and what is allowed.
 
-use std::ops::Range;
+use std::{ops::Range, str::FromStr};
 
 use toml::{
     Spanned,
@@ -15,12 +15,13 @@ use crate::{
         columns::Columns,
         graphics::Wish,
         keys::{Chord, Keymap},
+        look::Dots,
         theme::Theme,
     },
 };
 
 /// The keys of the file.
-const KEYS: [&str; 6] = ["theme", "alert", "images", "mouse", "columns", "keys"];
+const KEYS: [&str; 7] = ["theme", "dots", "alert", "images", "mouse", "columns", "keys"];
 
 /// Reads the settings in `text`, which errors call `name`.
 pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
@@ -33,8 +34,9 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
     for (key, value) in in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
             "theme" => settings.theme = theme(value, &source)?,
-            "alert" => settings.alert = alert(value, &source)?,
-            "images" => settings.images = images(value, &source)?,
+            "dots" => settings.dots = word(value, &source, "dots", Dots::names())?,
+            "alert" => settings.alert = word(value, &source, "alert", Alert::ALL.iter().map(|(name, _)| *name))?,
+            "images" => settings.images = word(value, &source, "images", Wish::ALL.iter().map(|(name, _)| *name))?,
             "mouse" => settings.mouse = mouse(value, &source)?,
             "columns" => settings.columns = columns(value, &source)?,
             "keys" => settings.keys = keys(value, &source)?,
@@ -56,23 +58,18 @@ fn theme(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Theme, Con
     }
 }
 
-fn alert(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Alert, ConfigError> {
-    let fault = |message: String| source.error(&value.span(), Some("alert"), message);
+/// One of a few words.
+fn word<T: FromStr<Err = String>>(
+    value: &Spanned<DeValue<'_>>,
+    source: &Source<'_>,
+    key: &str,
+    names: impl Iterator<Item = &'static str>,
+) -> Result<T, ConfigError> {
+    let fault = |message: String| source.error(&value.span(), Some(key), message);
     match value.get_ref() {
         DeValue::String(word) => word.parse().map_err(fault),
         _ => {
-            let names = Alert::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
-            Err(fault(format!("must be text; allowed: {names}, with the quotation marks")))
-        }
-    }
-}
-
-fn images(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Wish, ConfigError> {
-    let fault = |message: String| source.error(&value.span(), Some("images"), message);
-    match value.get_ref() {
-        DeValue::String(word) => word.parse().map_err(fault),
-        _ => {
-            let names = Wish::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+            let names = names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
             Err(fault(format!("must be text; allowed: {names}, with the quotation marks")))
         }
     }

@@ -14,6 +14,9 @@ pub fn print(settings: &Settings) -> String {
         "# Colours: \"auto\" as the terminal says, for a \"dark\" or a \"light\" background, the \"16\" of the terminal's own\n\
          # palette, or \"none\". LINF_THEME says the same for one start; with NO_COLOR there are none.\n\
          theme = \"{}\"\n\n\
+         # The dots of curves: \"braille\", \"octants\" (no gaps, where the font or the terminal has those of Unicode 16),\n\
+         # \"half-blocks\" or \"letters\"; \"auto\" is the finest that the terminal is known to show.\n\
+         dots = \"{}\"\n\n\
          # What the terminal is told when a run ends: \"off\" nothing, its \"bell\" rings, or \"osc9\" for a notification of the\n\
          # desktop, from terminals that know OSC 9; or \"both\".\n\
          alert = \"{}\"\n\n\
@@ -27,6 +30,7 @@ pub fn print(settings: &Settings) -> String {
          # Which key does what: one key, or a list of them, the first of which is shown; an empty list takes the key away.\n\
          [keys]\n",
         settings.theme.name(),
+        settings.dots.name(),
         settings.alert.name(),
         settings.images.name(),
         settings.mouse,
