@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     experiment::{Config, PNorm, Phase, Schedules},
-    store::RunRow,
+    store::{EpochRow, RunRow},
 };
 
 /// The way of one run along the x axes.
@@ -26,6 +26,8 @@ pub struct Course<'a> {
     steps: f64,
     /// Seconds of training done at the end of each epoch.
     seconds: Vec<f64>,
+    /// The same by the clock, from the beginning of the first epoch.
+    wall: Vec<f64>,
     /// Made when it is asked for: most charts are along another axis.
     eps_way: OnceCell<EpsWay>,
 }
@@ -47,6 +49,7 @@ impl<'a> Course<'a> {
             total
         });
         let seconds: Vec<f64> = seconds.collect();
+        let wall = data.map_or_else(Vec::new, |data| wall(&data.epochs));
         let schedule = &config.schedule;
         let epochs = f64::from(config.train.epochs.max(1));
         let per_epoch =
@@ -59,7 +62,7 @@ impl<'a> Course<'a> {
         let schedules = Schedules::new(config);
         let ends_at_infinity = schedules.at(epochs.max(schedule.ramp_end)).p.is_infinite();
         let (p_start, p_end, eps_way) = (schedule.p_start, schedule.p_end, OnceCell::new());
-        Course { config, schedules, p_start, p_end, ends_at_infinity, epochs, steps, seconds, eps_way }
+        Course { config, schedules, p_start, p_end, ends_at_infinity, epochs, steps, seconds, wall, eps_way }
     }
 
     /// Epochs of the whole run.
@@ -72,7 +75,8 @@ impl<'a> Course<'a> {
         match axis {
             AxisX::Epoch => epoch,
             AxisX::Step => epoch / self.epochs * self.steps,
-            AxisX::Time => self.time(epoch),
+            AxisX::Time => along(&self.seconds, epoch),
+            AxisX::Wall => along(&self.wall, epoch),
             AxisX::Epsilon => self.eps_way().x(epoch),
             AxisX::Exponent => {
                 let (start, end) = (self.schedules.phase_start(Phase::Ramp), self.schedules.phase_start(Phase::End));
@@ -102,18 +106,6 @@ impl<'a> Course<'a> {
         &self.schedules
     }
 
-    /// Seconds of training at an epoch: measured where it is done, at the last epoch's pace where it is not.
-    fn time(&self, epoch: f64) -> f64 {
-        let whole = epoch.max(0.0).floor() as usize;
-        let at = |index: usize| if index == 0 { 0.0 } else { self.seconds[index - 1] };
-        let done = self.seconds.len();
-        if whole < done {
-            return at(whole) + (at(whole + 1) - at(whole)) * (epoch.max(0.0) - whole as f64);
-        }
-        let pace = if done == 0 { 1.0 } else { at(done) - at(done - 1) };
-        at(done) + (epoch - done as f64) * pace
-    }
-
     /// The x axis of what a lens shows.
     pub fn axis(&self, lens: &Lens) -> Axis {
         let (from, to) = lens.visible(self.epochs);
@@ -124,7 +116,7 @@ impl<'a> Course<'a> {
     pub fn axis_over(&self, axis: AxisX, from: f64, to: f64) -> Axis {
         let ticks = match axis {
             AxisX::Epoch | AxisX::Step => None,
-            AxisX::Time => Some(time_ticks(from, to)),
+            AxisX::Time | AxisX::Wall => Some(time_ticks(from, to)),
             AxisX::Exponent => Some(self.exponent_ticks()),
             AxisX::Epsilon => Some(self.eps_way().ticks()),
         };
@@ -151,7 +143,8 @@ impl<'a> Course<'a> {
         match axis {
             AxisX::Epoch => "epoch".into(),
             AxisX::Step => "step".into(),
-            AxisX::Time => "time".into(),
+            AxisX::Time => "training time".into(),
+            AxisX::Wall => "wall time".into(),
             AxisX::Exponent => "p (log)".into(),
             AxisX::Epsilon => self.eps_way().word(self.schedules.at(0.0).eps_train).into(),
         }
@@ -194,6 +187,30 @@ impl<'a> Course<'a> {
             .map(|((from, to), (labels, rule))| Band { from: self.x(axis, from), to: self.x(axis, to), labels, rule })
             .collect()
     }
+}
+
+/// Seconds from the beginning of the first epoch to the end of each, by the clock. One that was set back stands still.
+fn wall(epochs: &[EpochRow]) -> Vec<f64> {
+    let Some(first) = epochs.first() else { return Vec::new() };
+    let began = first.time_ms as f64 / 1000.0 - first.seconds.max(0.0);
+    let mut latest = 0.0_f64;
+    let since = |epoch: &EpochRow| {
+        latest = latest.max(epoch.time_ms as f64 / 1000.0 - began);
+        latest
+    };
+    epochs.iter().map(since).collect()
+}
+
+/// Seconds at an epoch, given those at the end of each: measured where it is done, at the last epoch's pace where it is not.
+fn along(ends: &[f64], epoch: f64) -> f64 {
+    let whole = epoch.max(0.0).floor() as usize;
+    let at = |index: usize| if index == 0 { 0.0 } else { ends[index - 1] };
+    let done = ends.len();
+    if whole < done {
+        return at(whole) + (at(whole + 1) - at(whole)) * (epoch.max(0.0) - whole as f64);
+    }
+    let pace = if done == 0 { 1.0 } else { at(done) - at(done - 1) };
+    at(done) + (epoch - done as f64) * pace
 }
 
 fn time_ticks(from: f64, to: f64) -> Vec<(f64, String)> {

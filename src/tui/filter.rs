@@ -19,6 +19,14 @@ pub fn is_archived(row: &RunRow) -> bool {
     row.tags.iter().any(|tag| tag == ARCHIVED)
 }
 
+/// The tag of runs that stand above all others, whatever the list is sorted by, and are drawn over them in comparisons.
+pub const PINNED: &str = "pinned";
+
+/// Whether a run is pinned.
+pub fn is_pinned(row: &RunRow) -> bool {
+    row.tags.iter().any(|tag| tag == PINNED)
+}
+
 /// A filter; empty lets everything through but what is archived.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {

@@ -13,6 +13,8 @@ pub enum AxisX {
     Step,
     /// Time spent training.
     Time,
+    /// Time by the clock since the run began, pauses and evaluations included.
+    Wall,
     /// The exponent p on a logarithmic axis; where p stands still (before and after its ramp) a strip of its own.
     Exponent,
     /// The way of ε_train, up or down; where it stands still a strip.
@@ -21,7 +23,7 @@ pub enum AxisX {
 
 impl AxisX {
     /// All of them.
-    pub const ALL: [AxisX; 5] = [AxisX::Epoch, AxisX::Step, AxisX::Time, AxisX::Exponent, AxisX::Epsilon];
+    pub const ALL: [AxisX; 6] = [AxisX::Epoch, AxisX::Step, AxisX::Time, AxisX::Wall, AxisX::Exponent, AxisX::Epsilon];
 
     /// The next one; `x` goes round, and leaves ε_train out where it does not move.
     pub fn next(self, eps_moves: bool) -> AxisX {
@@ -30,7 +32,8 @@ impl AxisX {
             AxisX::Step => AxisX::Time,
             AxisX::Time => AxisX::Exponent,
             AxisX::Exponent if eps_moves => AxisX::Epsilon,
-            AxisX::Exponent | AxisX::Epsilon => AxisX::Epoch,
+            AxisX::Exponent | AxisX::Epsilon => AxisX::Wall,
+            AxisX::Wall => AxisX::Epoch,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     store::RunRow,
     tui::{
         columns::{Column, Columns, SPECS, SortValue},
-        filter::Filter,
+        filter::{Filter, is_pinned},
         known::Known,
     },
 };
@@ -120,6 +120,7 @@ impl Arrangement {
     pub fn entries(&self, known: &Known) -> Vec<Entry> {
         let mut runs: Vec<&RunRow> = self.shown(known).collect();
         self.sort.arrange(self.reversed, &mut runs);
+        runs.sort_by_key(|row| !is_pinned(row));
         let mut groups: HashMap<&str, Vec<RunId>> = HashMap::new();
         for row in &runs {
             if let Some(group) = &row.group {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    filter::{ARCHIVED, is_archived},
+    filter::{ARCHIVED, PINNED, is_archived, is_pinned},
     message::Effect,
     model::Model,
     update::notice,
@@ -51,17 +51,34 @@ pub fn archive(model: &mut Model) -> Vec<Effect> {
     set_archived(model, &runs, to)
 }
 
-/// Puts the tag on, or takes it off.
-fn set_archived(model: &Model, runs: &[RunId], archived: bool) -> Vec<Effect> {
+/// Pins the runs meant, or lets them go where all of them are pinned. The same key takes it back.
+pub fn pin(model: &mut Model) -> Vec<Effect> {
+    let runs = model.meant();
+    let to = !runs.iter().filter_map(|id| model.known.rows.get(id)).all(is_pinned);
+    if runs.is_empty() {
+        return Vec::new();
+    }
+    let text = if to { "pinned: on top whatever the order" } else { "no longer pinned" };
+    let text = format!("{}: {text}", what(model, &runs));
+    vec![Effect::SetTags(tagged(model, &runs, PINNED, to), text)]
+}
+
+/// The tags of runs with this one put on, or taken off.
+fn tagged(model: &Model, runs: &[RunId], tag: &str, on: bool) -> Vec<(RunId, Vec<String>)> {
     let tags = |id: &RunId| {
         let row = model.known.rows.get(id)?;
-        let mut tags: Vec<String> = row.tags.iter().filter(|tag| *tag != ARCHIVED).cloned().collect();
-        if archived {
-            tags.push(ARCHIVED.to_owned());
+        let mut tags: Vec<String> = row.tags.iter().filter(|other| *other != tag).cloned().collect();
+        if on {
+            tags.push(tag.to_owned());
         }
         Some((*id, tags))
     };
-    let all: Vec<(RunId, Vec<String>)> = runs.iter().filter_map(tags).collect();
+    runs.iter().filter_map(tags).collect()
+}
+
+/// Puts the tag on, or takes it off.
+fn set_archived(model: &Model, runs: &[RunId], archived: bool) -> Vec<Effect> {
+    let all = tagged(model, runs, ARCHIVED, archived);
     let what = what(model, runs);
     let key = model.key_of(super::keys::Action::Undo);
     let text = match (archived, key.is_empty()) {

@@ -177,6 +177,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Undo => return undo::undo(model),
         Action::Archive => return undo::archive(model),
+        Action::Pin => return undo::pin(model),
         Action::Delete => return delete(model),
         Action::Suspend => return vec![Effect::Suspend],
         Action::Redraw => return vec![Effect::Redraw],

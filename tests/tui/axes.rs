@@ -30,7 +30,7 @@ fn axis(model: &Model) -> String {
 }
 
 fn round(model: &mut Model) -> Vec<String> {
-    (0..5)
+    (0..6)
         .map(|_| {
             press(model, "x");
             axis(model)
@@ -42,16 +42,16 @@ fn round(model: &mut Model) -> Vec<String> {
 fn eps_is_among_the_axes_where_it_moves() {
     let mut still = model(RICH, (120, 40));
     press(&mut still, "<enter>");
-    assert_eq!(round(&mut still), ["step", "time", "p (log)", "epoch", "step"]);
+    assert_eq!(round(&mut still), ["step", "training time", "p (log)", "wall time", "epoch", "step"]);
     let climbs: &[&str] = &["schedule.eps_start=0", "schedule.eps_end=40"];
     let mut moving = with(RICH, (120, 40), &[(1, climbs)]);
     press(&mut moving, "<enter>");
-    assert_eq!(round(&mut moving), ["step", "time", "p (log)", "ε_train", "epoch"]);
+    assert_eq!(round(&mut moving), ["step", "training time", "p (log)", "ε_train", "wall time", "epoch"]);
     // The next run is looked at along the same axis, and what that is worth there is said.
     press(&mut moving, "xxxx]");
     assert_eq!(axis(&moving), "ε_train, which stands at 0.15");
     press(&mut moving, "x");
-    assert_eq!(axis(&moving), "epoch");
+    assert_eq!(axis(&moving), "wall time");
 }
 
 #[test]

@@ -192,7 +192,9 @@ pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
             "left" => (KeyCode::Left, KeyModifiers::NONE),
             "right" => (KeyCode::Right, KeyModifiers::NONE),
             "back" => (KeyCode::Backspace, KeyModifiers::NONE),
-            _ if name.starts_with('^') => (KeyCode::Char(name.chars().nth(1).unwrap()), KeyModifiers::CONTROL),
+            _ if name.starts_with('^') && name.len() > 1 => {
+                (KeyCode::Char(name.chars().nth(1).unwrap()), KeyModifiers::CONTROL)
+            }
             _ => (KeyCode::Char(first), KeyModifiers::NONE),
         };
         let asked = update(model, Msg::Key(KeyEvent::new(code, modifiers)));

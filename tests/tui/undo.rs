@@ -107,3 +107,21 @@ fn a_paused_run_about_to_be_deleted_is_on_no_screen() {
     press(&mut model, "u");
     assert!(screen(&model).contains("1 on hold") && screen(&model).contains("sharp-bat"));
 }
+
+#[test]
+fn a_pinned_run_stands_on_top_until_it_is_let_go() {
+    let mut model = fresh();
+    let effects = press(&mut model, "j^");
+    let [(id, given)] = &tags(&effects)[..] else { panic!("one run is pinned") };
+    assert!(given.contains(&"pinned".to_owned()));
+    let name = model.known.rows[&RunId(*id)].name.clone();
+    answer(&mut model, &effects);
+    // Whatever the list is sorted by.
+    for keys in ["g", "Sg", "ssg"] {
+        press(&mut model, keys);
+        assert_eq!(model.list.selected_run(), Some(RunId(*id)), "{}", screen(&model));
+    }
+    assert!(screen(&model).lines().any(|line| line.contains('↑') && line.contains(&name)), "{}", screen(&model));
+    let effects = press(&mut model, "^");
+    assert!(!tags(&effects)[0].1.contains(&"pinned".to_owned()));
+}

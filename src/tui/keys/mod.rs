@@ -178,6 +178,7 @@ pub enum Action {
     Fold,
     Columns,
     Archive,
+    Pin,
     Delete,
     Undo,
     Tags,

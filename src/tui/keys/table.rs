@@ -94,6 +94,14 @@ pub static TABLE: &[Binding] = &{
         bind(P::Runs, "note", &[key('n')], A::Note, "", "Write a note on the run"),
         bind(
             P::Runs,
+            "pin",
+            &[key('^')],
+            A::Pin,
+            "",
+            "Keep the run on top of the list and of charts, or let it go; it has the tag pinned",
+        ),
+        bind(
+            P::Runs,
             "archive",
             &[key('A')],
             A::Archive,
@@ -116,7 +124,7 @@ pub static TABLE: &[Binding] = &{
             &[key('x')],
             A::AxisX,
             "x axis",
-            "The x axis: epoch, step, time, p, or ε_train where it moves",
+            "The x axis: epoch, step, training time, p, ε_train where it moves, wall time",
         ),
         bind(P::Charts, "log-y", &[key('y')], A::LogY, "log y", "The losses on a logarithmic or an even axis"),
         bind(

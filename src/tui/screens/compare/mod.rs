@@ -8,7 +8,10 @@ mod table;
 use crate::{
     experiment::RunId,
     store::RunRow,
-    tui::{keys::Action, known::Known, lens::Lens, look::Tone, model::Model, pen::Pen, screens::charts::act_on_lens},
+    tui::{
+        filter::is_pinned, keys::Action, known::Known, lens::Lens, look::Tone, model::Model, pen::Pen,
+        screens::charts::act_on_lens,
+    },
 };
 use gather::Gather;
 use overlay::Along;
@@ -63,7 +66,10 @@ impl CompareScreen {
     }
 
     fn rows<'a>(&self, known: &'a Known) -> Vec<&'a RunRow> {
-        self.runs.iter().filter_map(|id| known.rows.get(id)).collect()
+        let mut rows: Vec<&RunRow> = self.runs.iter().filter_map(|id| known.rows.get(id)).collect();
+        // Drawn last, so above the others, and named first in the legend.
+        rows.sort_by_key(|row| is_pinned(row));
+        rows
     }
 
     /// What a key does here.

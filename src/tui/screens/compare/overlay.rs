@@ -82,6 +82,7 @@ impl<'a> Along<'a> {
             AxisX::Epoch => format!("epoch {epoch:.2}"),
             AxisX::Step => format!("step {}", wording::count(x.max(0.0) as u64)),
             AxisX::Time => format!("{} of training", wording::duration(x)),
+            AxisX::Wall => format!("{} after the start", wording::duration(x)),
             AxisX::Exponent if self.share_p() => format!("p = {}", look.exponent(course.schedules().at(epoch).p)),
             AxisX::Exponent if x < 0.0 => "before p climbs".into(),
             AxisX::Exponent if x > 1.0 => "p has climbed".into(),

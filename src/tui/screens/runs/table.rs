@@ -10,6 +10,7 @@ use crate::{
     store::RunRow,
     tui::{
         columns::{Column, Place, Subject},
+        filter::is_pinned,
         group::Group,
         keys::Action,
         look::{Look, Tone},
@@ -98,6 +99,8 @@ pub fn draw_run(model: &Model, row: &RunRow, indented: bool, places: &[Place], y
     let look = &model.look;
     if model.list.marked.contains(&row.id) {
         pen.text(1, y, "◆", look.style(Tone::Warn));
+    } else if is_pinned(row) {
+        pen.text(1, y, "↑", look.style(Tone::Key));
     }
     let shift = u16::from(indented) * 2;
     let (glyph, glyph_style) = look.state_glyph(&row.state);
