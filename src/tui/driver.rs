@@ -247,10 +247,10 @@ impl Driver {
         for effect in effects {
             self.effect(effect)?;
         }
-        if self.model.known.loaded
-            && let Some(Start::Run(id)) = self.start.take()
+        if let Some(Start::Run(id)) = self.start
             && self.model.known.rows.contains_key(&id)
         {
+            self.start = None;
             update::open(&mut self.model, id);
             self.model.list.select(id);
             // Following the run is an effect of the next message; there need not be another one soon.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     dataset,
     experiment::{DatasetId, RunId, RunState, WaitReason},
-    store::{AttackRow, EvalRow, EvalSplit, Gauge, RunReader, Space, Store, StoreError, now_ms},
+    store::{AttackRow, EvalRow, EvalSplit, Gauge, RunReader, RunRow, Space, Store, StoreError, now_ms},
 };
 
 /// What the watcher is told.
@@ -35,6 +35,8 @@ pub struct Orders {
 
 /// How often the store is looked at while the terminal is in front, and while it is not.
 const PERIODS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
+/// Runs of each kind that are shown before all are read.
+const FOREMOST: u32 = 200;
 /// Loss bins a chart gets: more than any terminal has columns of dots.
 const BINS: usize = 1024;
 /// Bins of what is measured now and then.
@@ -47,6 +49,7 @@ pub async fn watch_store(store: Store, mut orders: watch::Receiver<Orders>, mess
     let mut watcher = Watcher {
         store,
         messages,
+        begun: false,
         revision: 0,
         workers: HashMap::new(),
         rows: HashMap::new(),
@@ -78,6 +81,9 @@ pub async fn watch_store(store: Store, mut orders: watch::Receiver<Orders>, mess
 struct Watcher {
     store: Store,
     messages: UnboundedSender<Msg>,
+    /// Whether anything was said yet.
+    begun: bool,
+    /// Of the catalog as it was read last; 0 before it was read whole.
     revision: i64,
     /// The process of each run that has one.
     workers: HashMap<RunId, i32>,
@@ -118,7 +124,20 @@ impl Watcher {
     async fn look(&mut self, orders: &Orders) -> Result<(), StoreError> {
         let interest = &orders.interest;
         self.look_at_disk();
+        if !self.begun {
+            return self.begin().await;
+        }
+        if self.revision > 0 {
+            self.look_at_catalog().await?;
+            return self.look_at_interest(interest).await;
+        }
+        // A large store takes a while: what is looked at comes first, and whatever is wrong with it, the rest comes too.
+        let looked = self.look_at_interest(interest).await;
         self.look_at_catalog().await?;
+        looked
+    }
+
+    async fn look_at_interest(&mut self, interest: &Interest) -> Result<(), StoreError> {
         self.followed.retain(|id, _| interest.runs.contains(id));
         for id in &interest.runs {
             if let Err(error) = self.look_at_run(*id, interest.steps).await {
@@ -149,6 +168,18 @@ impl Watcher {
         Ok(())
     }
 
+    /// Says what a list begins with. Who is told asks for what else it shows, and then the rest is read.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        let rows = self.store.catalog().foremost(FOREMOST).await?;
+        self.begun = true;
+        if rows.is_empty() {
+            return self.look_at_catalog().await;
+        }
+        self.remember(&rows);
+        self.say(Msg::Catalog { rows, now_ms: now_ms() });
+        Ok(())
+    }
+
     fn look_at_disk(&mut self) {
         let full = Space::at(self.store.root()).is_some_and(Space::is_low);
         if full != self.full_disk {
@@ -169,7 +200,16 @@ impl Watcher {
         if !removed.is_empty() {
             self.say(Msg::Removed(removed));
         }
-        for row in &rows {
+        self.remember(&rows);
+        let counts_down = self.rows.values().any(|(_, retries)| *retries);
+        if first || self.trouble || counts_down || !rows.is_empty() {
+            self.say(Msg::Catalog { rows, now_ms: now_ms() });
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, rows: &[RunRow]) {
+        for row in rows {
             let retries = matches!(&row.state, RunState::Queued { reason: WaitReason::Retry { .. } });
             self.rows.insert(row.id, (row.revision, retries));
             match row.state.identity() {
@@ -177,11 +217,6 @@ impl Watcher {
                 None => self.workers.remove(&row.id),
             };
         }
-        let counts_down = self.rows.values().any(|(_, retries)| *retries);
-        if first || self.trouble || counts_down || !rows.is_empty() {
-            self.say(Msg::Catalog { rows, now_ms: now_ms() });
-        }
-        Ok(())
     }
 
     async fn look_at_run(&mut self, id: RunId, steps: Option<(u64, u64)>) -> Result<(), StoreError> {

@@ -23,6 +23,23 @@ fn running() -> RunState {
 }
 
 #[tokio::test]
+async fn the_foremost_runs_are_those_not_over_and_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    let catalog = store.catalog();
+    assert!(catalog.foremost(2).await.unwrap().is_empty());
+    for _ in 0..6 {
+        catalog.add(new_run()).await.unwrap();
+    }
+    for id in [1, 3, 4, 5, 6].map(RunId) {
+        catalog.transition(id, &queued(), &RunState::Cancelled { checkpoint: None }, "over").await.unwrap();
+    }
+    let foremost: Vec<i64> = catalog.foremost(2).await.unwrap().iter().map(|run| run.id.0).collect();
+    assert_eq!(foremost, [2, 6, 5]);
+    assert_eq!(catalog.foremost(1).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_is_added_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path()).await;

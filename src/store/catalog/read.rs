@@ -26,6 +26,22 @@ impl Catalog {
         Ok(runs)
     }
 
+    /// The first `most` runs that are not over, and the newest `most`: what a list shows first, long before a large store
+    /// is read whole.
+    pub async fn foremost(&self, most: u32) -> Result<Vec<RunRow>, StoreError> {
+        let mut runs = Vec::new();
+        for tail in [
+            "WHERE word NOT IN ('completed', 'cancelled', 'failed', 'lost') ORDER BY id LIMIT ?",
+            "ORDER BY id DESC LIMIT ?",
+        ] {
+            let rows = sqlx::query(self.select_runs(tail)).bind(most).fetch_all(&self.pool).await;
+            for row in &rows.map_err(self.error())? {
+                runs.push(self.row(row)?);
+            }
+        }
+        Ok(runs)
+    }
+
     /// The runs with numbers after `after`, up to `to`.
     async fn runs_between(&self, after: i64, to: i64) -> Result<Vec<RunRow>, StoreError> {
         let query = sqlx::query(self.select_runs("WHERE id > ? AND id <= ? ORDER BY id")).bind(after).bind(to);
