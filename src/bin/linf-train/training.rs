@@ -169,6 +169,7 @@ impl Prepared {
             best,
             measured: None,
             checkpointed,
+            sparsity: None,
             paths: Vec::new(),
         })
     }
@@ -192,6 +193,8 @@ pub struct Training<'a> {
     measured: Option<NetState>,
     /// Steps done at the last checkpoint.
     checkpointed: u64,
+    /// When it was looked at last how few inputs count, and how long that took.
+    sparsity: Option<(Instant, Duration)>,
     /// How the layers' distances were computed when that was last written down.
     paths: Vec<dist::Path>,
 }
@@ -330,8 +333,13 @@ impl Training<'_> {
         Ok(due && self.evaluate(self.job.config.eval.mean_samples)?)
     }
 
-    /// Writes down how few inputs count after this step, by its batch.
+    /// Writes down how few inputs count after this step, by its batch. Of a large net on a device that costs much beside an
+    /// epoch: it may take a hundredth of the time.
     fn look_at_sparsity(&mut self, images: &[f32]) -> anyhow::Result<()> {
+        if self.sparsity.is_some_and(|(when, took)| when.elapsed() < 100 * took) {
+            return Ok(());
+        }
+        let started = Instant::now();
         let step = self.position.step;
         let p = self.job.point(step - 1).p;
         let found = self.evaluator.sparsity(self.engine.state()?, images, p);
@@ -341,6 +349,7 @@ impl Training<'_> {
                 self.writer.gauge(step, Gauge::Candidates, candidates);
             }
         }
+        self.sparsity = Some((Instant::now(), started.elapsed()));
         Ok(())
     }
 
