@@ -71,7 +71,7 @@ pub async fn run(args: MetricsArgs, place: &Place) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Run names hold letters and hyphens alone, so nothing has to be quoted.
+/// Run names hold letters, digits, hyphens, underscores and dots alone, so nothing has to be quoted.
 fn csv<'a>(name: &str, cells: impl Iterator<Item = &'a Cell>) -> String {
     let mut text = name.to_owned();
     for cell in cells {
