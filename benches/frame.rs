@@ -1,6 +1,6 @@
-//! What one frame costs: `cargo bench --no-default-features --bench frame`.
+//! What one frame costs: `cargo bench --no-default-features --bench frame -- [POINTS]`.
 //!
-//! Eight curves of 100 000 points each, 200×60: drawn by our comparison of runs, and by the chart of ratatui 0.30, in turn.
+//! Eight curves of POINTS (100 000) points each, 200×60: drawn by our comparison of runs, and by the chart of ratatui 0.30, in turn.
 //! A frame of ours is the whole screen, from the rows that were read to the cells that differ from the frame before; the
 //! cursor moves, so that every frame is another one. Budget: 99 of 100 within 4 ms.
 
@@ -45,14 +45,15 @@ const LOOK: Look = Look { plot: Plot::Braille, unicode: true, depth: Depth::True
 
 fn main() {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let mut model = model();
+    let points = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(POINTS);
+    let mut model = model(points);
     let curves = curves(&model);
     for _ in 0..ROUNDS {
         ours.extend(our_frames(&mut model));
-        theirs.extend(their_frames(&curves));
+        theirs.extend(their_frames(&curves, points));
     }
     let (ours, theirs) = (Times::of(ours), Times::of(theirs));
-    println!("{CURVES} curves of {POINTS} points, {}x{}", AREA.width, AREA.height);
+    println!("{CURVES} curves of {points} points, {}x{}", AREA.width, AREA.height);
     println!("{:<24} {:>9} {:>9}", "frame", "median", "p99");
     for (name, times) in [("linf-tui, whole screen", &ours), ("ratatui's chart", &theirs)] {
         println!("{name:<24} {:>6.2} ms {:>6.2} ms", times.milliseconds(0.5), times.milliseconds(0.99));
@@ -78,19 +79,19 @@ fn press(model: &mut Model, code: KeyCode) {
     update(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)));
 }
 
-/// Eight runs of 100 000 epochs, compared.
-fn model() -> Model {
+/// Eight runs of so many epochs, compared.
+fn model(points: u32) -> Model {
     let sets = [
-        format!("train.epochs={POINTS}"),
-        "schedule.ramp_start=12000".into(),
-        "schedule.ramp_end=89000".into(),
+        format!("train.epochs={points}"),
+        format!("schedule.ramp_start={}", f64::from(points) * 0.12),
+        format!("schedule.ramp_end={}", f64::from(points) * 0.89),
         "eval.every=1".into(),
     ];
     let config =
         parse_with(include_str!("../configs/mnist-cpu.toml"), "bench", &sets).expect("the config of the bench");
     let mut model = Model::new(LOOK, jiff::tz::TimeZone::UTC, "bench".into(), (AREA.width, AREA.height));
     let stories =
-        (1..=CURVES).map(|seed| Story { config: config.clone(), seed, epochs: POINTS, reaches: 0.9, samples: 10 });
+        (1..=CURVES).map(|seed| Story { config: config.clone(), seed, epochs: points, reaches: 0.9, samples: 10 });
     for story in stories {
         let id = RunId(story.seed.cast_signed());
         let row = RunRow {
@@ -143,7 +144,7 @@ fn our_frames(model: &mut Model) -> Vec<Duration> {
         .collect()
 }
 
-fn their_frames(curves: &[Vec<(f64, f64)>]) -> Vec<Duration> {
+fn their_frames(curves: &[Vec<(f64, f64)>], points: u32) -> Vec<Duration> {
     let mut before = Buffer::empty(AREA);
     (0..PEER_FRAMES)
         .map(|frame| {
@@ -151,7 +152,7 @@ fn their_frames(curves: &[Vec<(f64, f64)>]) -> Vec<Duration> {
             let datasets = curves
                 .iter()
                 .map(|curve| Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).data(curve));
-            let most = f64::from(POINTS) + frame as f64;
+            let most = f64::from(points) + frame as f64;
             let chart = Chart::new(datasets.collect())
                 .x_axis(Axis::default().bounds([0.0, most]))
                 .y_axis(Axis::default().bounds([0.0, 1.0]));
