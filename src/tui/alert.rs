@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::settings::words::{name_of, of_name};
+
 /// How it is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Alert {
@@ -26,7 +28,7 @@ impl Alert {
 
     /// Its name in the settings.
     pub fn name(self) -> &'static str {
-        Alert::ALL.iter().find(|(_, alert)| *alert == self).map_or("off", |(name, _)| name)
+        name_of(&Alert::ALL, &self)
     }
 
     /// What is sent to the terminal. Whatever the text holds, it ends no sequence and begins none.
@@ -46,11 +48,7 @@ impl FromStr for Alert {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Alert, String> {
-        let found = Alert::ALL.iter().find(|(name, _)| *name == text);
-        found.map(|(_, alert)| *alert).ok_or_else(|| {
-            let names = Alert::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
-            format!("\"{text}\" is no alert; allowed: {names}")
-        })
+        of_name(&Alert::ALL, text, "alert")
     }
 }
 

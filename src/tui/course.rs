@@ -24,11 +24,13 @@ pub struct Course<'a> {
     ends_at_infinity: bool,
     epochs: f64,
     steps: f64,
+    /// The epochs done.
+    done: &'a [EpochRow],
+    // The rest is made when it is asked for: most charts are along another axis.
     /// Seconds of training done at the end of each epoch.
-    seconds: Vec<f64>,
+    seconds: OnceCell<Vec<f64>>,
     /// The same by the clock, from the beginning of the first epoch.
-    wall: Vec<f64>,
-    /// Made when it is asked for: most charts are along another axis.
+    wall: OnceCell<Vec<f64>>,
     eps_way: OnceCell<EpsWay>,
 }
 
@@ -37,23 +39,16 @@ const STRIP: f64 = 0.15;
 
 impl<'a> Course<'a> {
     /// Of a run whose run file has been read, or has not.
-    pub fn new(row: &'a RunRow, data: Option<&RunData>) -> Course<'a> {
+    pub fn new(row: &'a RunRow, data: Option<&'a RunData>) -> Course<'a> {
         Course::of(&row.config, row.summary.steps, data)
     }
 
     /// Of a run of this config; `steps` is 0 where they are not known yet.
-    fn of(config: &'a Config, steps: u64, data: Option<&RunData>) -> Course<'a> {
-        let mut total = 0.0;
-        let seconds = data.map_or(&[][..], |data| &data.epochs).iter().map(|epoch| {
-            total += epoch.seconds.max(0.0);
-            total
-        });
-        let seconds: Vec<f64> = seconds.collect();
-        let wall = data.map_or_else(Vec::new, |data| wall(&data.epochs));
+    fn of(config: &'a Config, steps: u64, data: Option<&'a RunData>) -> Course<'a> {
+        let done = data.map_or(&[][..], |data| &data.epochs);
         let schedule = &config.schedule;
         let epochs = f64::from(config.train.epochs.max(1));
-        let per_epoch =
-            data.and_then(|data| data.epochs.last()).map(|last| last.step as f64 / f64::from(last.epoch + 1));
+        let per_epoch = done.last().map(|last| last.step as f64 / f64::from(last.epoch + 1));
         let steps = match (steps, per_epoch) {
             (0, Some(per_epoch)) => per_epoch * epochs,
             (0, None) => epochs,
@@ -61,8 +56,19 @@ impl<'a> Course<'a> {
         };
         let schedules = Schedules::new(config);
         let ends_at_infinity = schedules.at(epochs.max(schedule.ramp_end)).p.is_infinite();
-        let (p_start, p_end, eps_way) = (schedule.p_start, schedule.p_end, OnceCell::new());
-        Course { config, schedules, p_start, p_end, ends_at_infinity, epochs, steps, seconds, wall, eps_way }
+        Course {
+            config,
+            schedules,
+            p_start: schedule.p_start,
+            p_end: schedule.p_end,
+            ends_at_infinity,
+            epochs,
+            steps,
+            done,
+            seconds: OnceCell::new(),
+            wall: OnceCell::new(),
+            eps_way: OnceCell::new(),
+        }
     }
 
     /// Epochs of the whole run.
@@ -75,8 +81,8 @@ impl<'a> Course<'a> {
         match axis {
             AxisX::Epoch => epoch,
             AxisX::Step => epoch / self.epochs * self.steps,
-            AxisX::Time => along(&self.seconds, epoch),
-            AxisX::Wall => along(&self.wall, epoch),
+            AxisX::Time => along(self.seconds.get_or_init(|| trained(self.done)), epoch),
+            AxisX::Wall => along(self.wall.get_or_init(|| wall(self.done)), epoch),
             AxisX::Epsilon => self.eps_way().x(epoch),
             AxisX::Exponent => {
                 let (start, end) = (self.schedules.phase_start(Phase::Ramp), self.schedules.phase_start(Phase::End));
@@ -187,6 +193,16 @@ impl<'a> Course<'a> {
             .map(|((from, to), (labels, rule))| Band { from: self.x(axis, from), to: self.x(axis, to), labels, rule })
             .collect()
     }
+}
+
+/// Seconds of training done at the end of each epoch.
+fn trained(epochs: &[EpochRow]) -> Vec<f64> {
+    let mut total = 0.0;
+    let until = |epoch: &EpochRow| {
+        total += epoch.seconds.max(0.0);
+        total
+    };
+    epochs.iter().map(until).collect()
 }
 
 /// Seconds from the beginning of the first epoch to the end of each, by the clock. One that was set back stands still.

@@ -18,6 +18,8 @@ use ratatui_image::{
     protocol::{Protocol, kitty::Kitty, sixel::Sixel},
 };
 
+use super::settings::words::{name_of, of_name};
+
 /// What the settings say about pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
@@ -39,7 +41,7 @@ impl Wish {
 
     /// Its name in the settings.
     pub fn name(self) -> &'static str {
-        Wish::ALL.iter().find(|(_, wish)| *wish == self).map_or("auto", |(name, _)| name)
+        name_of(&Wish::ALL, &self)
     }
 }
 
@@ -47,11 +49,7 @@ impl FromStr for Wish {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Wish, String> {
-        let found = Wish::ALL.iter().find(|(name, _)| *name == text);
-        found.map(|(_, wish)| *wish).ok_or_else(|| {
-            let names = Wish::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
-            format!("\"{text}\" is no way to show images; allowed: {names}")
-        })
+        of_name(&Wish::ALL, text, "way to show images")
     }
 }
 

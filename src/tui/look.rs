@@ -6,7 +6,10 @@ use std::str::FromStr;
 
 use ratatui::style::{Modifier, Style};
 
-use super::theme::{Hue, Theme, selection};
+use super::{
+    settings::words::{name_of, of_name},
+    theme::{Hue, Theme, selection},
+};
 use crate::experiment::{PNorm, RunId, RunState};
 
 /// What the terminal can show.
@@ -85,30 +88,23 @@ pub enum Tone {
     Key,
 }
 
-impl Plot {
-    /// All of them, with their names in the settings.
-    pub const ALL: [(&str, Plot); 4] = [
-        ("braille", Plot::Braille),
-        ("octants", Plot::Octants),
-        ("half-blocks", Plot::HalfBlock),
-        ("letters", Plot::Ascii),
-    ];
-}
-
-/// What the settings say about the dots of curves.
+/// What the settings say about the dots of curves; nothing: the finest that the terminal is known to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dots(pub Option<Plot>);
 
 impl Dots {
+    /// All of them, with their names.
+    pub const ALL: [(&str, Dots); 5] = [
+        ("auto", Dots(None)),
+        ("braille", Dots(Some(Plot::Braille))),
+        ("octants", Dots(Some(Plot::Octants))),
+        ("half-blocks", Dots(Some(Plot::HalfBlock))),
+        ("letters", Dots(Some(Plot::Ascii))),
+    ];
+
     /// Its name in the settings.
     pub fn name(self) -> &'static str {
-        let named = |plot| Plot::ALL.iter().find(|(_, other)| *other == plot).map(|(name, _)| *name);
-        self.0.and_then(named).unwrap_or("auto")
-    }
-
-    /// All names.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        std::iter::once("auto").chain(Plot::ALL.iter().map(|(name, _)| *name))
+        name_of(&Dots::ALL, &self)
     }
 }
 
@@ -116,15 +112,7 @@ impl FromStr for Dots {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Dots, String> {
-        let found = Plot::ALL.iter().find(|(name, _)| *name == text);
-        match found {
-            Some((_, plot)) => Ok(Dots(Some(*plot))),
-            None if text == "auto" => Ok(Dots(None)),
-            None => {
-                let names = Dots::names().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-                Err(format!("\"{text}\" is no kind of dots; allowed: {names}"))
-            }
-        }
+        of_name(&Dots::ALL, text, "kind of dots")
     }
 }
 

@@ -125,13 +125,12 @@ impl Canvas {
 /// words of one colour costs one byte, and not two changes of colour.
 fn spare_colours(changes: &mut [(u16, u16, Cell)]) {
     const SEEN_ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT);
-    let mut before = Cell::EMPTY;
+    let (mut fg, mut bg, mut modifier) = (Cell::EMPTY.fg, Cell::EMPTY.bg, Cell::EMPTY.modifier);
     for (_, _, cell) in changes {
-        let plain = |cell: &Cell| !cell.modifier.intersects(SEEN_ON_BLANKS);
-        if cell.symbol() == " " && cell.bg == before.bg && plain(cell) && plain(&before) {
-            (cell.fg, cell.modifier) = (before.fg, before.modifier);
+        if cell.symbol() == " " && cell.bg == bg && !cell.modifier.union(modifier).intersects(SEEN_ON_BLANKS) {
+            (cell.fg, cell.modifier) = (fg, modifier);
         }
-        before = cell.clone();
+        (fg, bg, modifier) = (cell.fg, cell.bg, cell.modifier);
     }
 }
 

@@ -6,7 +6,10 @@ use std::str::FromStr;
 
 use ratatui::style::Color;
 
-use super::look::Depth;
+use super::{
+    look::Depth,
+    settings::words::{name_of, of_name},
+};
 
 /// Which colours there are to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Theme {
 
     /// Its name in the settings.
     pub fn name(self) -> &'static str {
-        Theme::ALL.iter().find(|(_, theme)| *theme == self).map_or("auto", |(name, _)| name)
+        name_of(&Theme::ALL, &self)
     }
 }
 
@@ -44,11 +47,7 @@ impl FromStr for Theme {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Theme, String> {
-        let found = Theme::ALL.iter().find(|(name, _)| *name == text);
-        found.map(|(_, theme)| *theme).ok_or_else(|| {
-            let names = Theme::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
-            format!("\"{text}\" is no theme; allowed: {names}")
-        })
+        of_name(&Theme::ALL, text, "theme")
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         look::Tone,
         model::Model,
         pen::Pen,
-        screens::run::draw_waiting,
+        screens::{first_shown, run::draw_waiting},
         wording,
     },
 };
@@ -88,11 +88,6 @@ fn details(height: u16) -> u16 {
 /// Checkpoints that have a line.
 fn room(height: u16) -> usize {
     usize::from(height.saturating_sub(1 + details(height))).max(1)
-}
-
-/// The first checkpoint that is shown in so many lines.
-fn first_shown(selected: usize, all: usize, room: usize) -> usize {
-    selected.saturating_sub(room / 2).min(all.saturating_sub(room))
 }
 
 /// What is known of the net of a step: of the test images where they were measured, else of those held out.

@@ -10,7 +10,7 @@ use crate::{
         look::Tone,
         model::Model,
         pen::Pen,
-        screens::run::draw_waiting,
+        screens::{first_shown, run::draw_waiting},
         wording,
     },
 };
@@ -163,11 +163,6 @@ impl SamplesTab {
 
 /// Columns of the list.
 const LIST: u16 = 44;
-
-/// The first line of the list that is shown in so many.
-fn first_shown(selected: usize, samples: usize, room: usize) -> usize {
-    selected.saturating_sub(room / 2).min(samples.saturating_sub(room))
-}
 
 /// Draws the tab.
 pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {

@@ -6,6 +6,7 @@
 mod keep;
 mod parse;
 mod print;
+pub(super) mod words;
 
 use std::{
     ffi::OsString,

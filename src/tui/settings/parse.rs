@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::Settings;
+use super::{Settings, words::quoted};
 use crate::{
     experiment::{ConfigError, nearest_of},
     tui::{
@@ -34,9 +34,9 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, ConfigError> {
     for (key, value) in in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
             "theme" => settings.theme = theme(value, &source)?,
-            "dots" => settings.dots = word(value, &source, "dots", Dots::names())?,
-            "alert" => settings.alert = word(value, &source, "alert", Alert::ALL.iter().map(|(name, _)| *name))?,
-            "images" => settings.images = word(value, &source, "images", Wish::ALL.iter().map(|(name, _)| *name))?,
+            "dots" => settings.dots = word(value, &source, "dots", &Dots::ALL)?,
+            "alert" => settings.alert = word(value, &source, "alert", &Alert::ALL)?,
+            "images" => settings.images = word(value, &source, "images", &Wish::ALL)?,
             "mouse" => settings.mouse = mouse(value, &source)?,
             "columns" => settings.columns = columns(value, &source)?,
             "keys" => settings.keys = keys(value, &source)?,
@@ -51,7 +51,7 @@ fn theme(value: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Theme, Con
     match value.get_ref() {
         DeValue::String(word) => word.parse().map_err(fault),
         other => {
-            let names = Theme::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+            let names = quoted(Theme::ALL.iter().map(|(name, _)| *name));
             let found = if matches!(other, DeValue::Integer(_)) { "a number" } else { "no text" };
             Err(fault(format!("{found} is no theme; allowed: {names}, with the quotation marks")))
         }
@@ -63,13 +63,13 @@ fn word<T: FromStr<Err = String>>(
     value: &Spanned<DeValue<'_>>,
     source: &Source<'_>,
     key: &str,
-    names: impl Iterator<Item = &'static str>,
+    all: &[(&str, T)],
 ) -> Result<T, ConfigError> {
     let fault = |message: String| source.error(&value.span(), Some(key), message);
     match value.get_ref() {
         DeValue::String(word) => word.parse().map_err(fault),
         _ => {
-            let names = names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+            let names = quoted(all.iter().map(|(name, _)| *name));
             Err(fault(format!("must be text; allowed: {names}, with the quotation marks")))
         }
     }

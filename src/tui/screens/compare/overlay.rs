@@ -33,7 +33,7 @@ pub struct Along<'a> {
 
 impl<'a> Along<'a> {
     /// None where there is no run.
-    pub fn new(rows: &[&'a RunRow], known: &Known, axis: AxisX) -> Option<Along<'a>> {
+    pub fn new(rows: &[&'a RunRow], known: &'a Known, axis: AxisX) -> Option<Along<'a>> {
         let courses: Vec<(&'a RunRow, Course<'a>)> =
             rows.iter().map(|row| (*row, Course::new(row, known.data(row.id)))).collect();
         let reach = |(_, course): &(&RunRow, Course<'_>)| (course.span(axis).1, course.epochs());
