@@ -1,6 +1,6 @@
 //! The way of one run along the x axes: where an epoch lies on each of them, and what stands on the axis there.
 
-use std::{borrow::Cow, cell::OnceCell};
+use std::{borrow::Cow, cell::OnceCell, sync::Arc};
 
 use super::{
     chart::{Axis, Band, Rule},
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     experiment::{Config, PNorm, Phase, Schedules},
-    store::{EpochRow, RunRow},
+    store::RunRow,
 };
 
 /// The way of one run along the x axes.
@@ -24,13 +24,13 @@ pub struct Course<'a> {
     ends_at_infinity: bool,
     epochs: f64,
     steps: f64,
-    /// The epochs done.
-    done: &'a [EpochRow],
+    /// What was read of it.
+    data: Option<&'a RunData>,
     // The rest is made when it is asked for: most charts are along another axis.
     /// Seconds of training done at the end of each epoch.
-    seconds: OnceCell<Vec<f64>>,
+    seconds: OnceCell<Arc<[f64]>>,
     /// The same by the clock, from the beginning of the first epoch.
-    wall: OnceCell<Vec<f64>>,
+    wall: OnceCell<Arc<[f64]>>,
     eps_way: OnceCell<EpsWay>,
 }
 
@@ -64,11 +64,15 @@ impl<'a> Course<'a> {
             ends_at_infinity,
             epochs,
             steps,
-            done,
+            data,
             seconds: OnceCell::new(),
             wall: OnceCell::new(),
             eps_way: OnceCell::new(),
         }
+    }
+
+    fn times(&self, of: fn(&RunData) -> Arc<[f64]>) -> Arc<[f64]> {
+        self.data.map_or_else(Arc::default, of)
     }
 
     /// Epochs of the whole run.
@@ -81,8 +85,8 @@ impl<'a> Course<'a> {
         match axis {
             AxisX::Epoch => epoch,
             AxisX::Step => epoch / self.epochs * self.steps,
-            AxisX::Time => along(self.seconds.get_or_init(|| trained(self.done)), epoch),
-            AxisX::Wall => along(self.wall.get_or_init(|| wall(self.done)), epoch),
+            AxisX::Time => along(self.seconds.get_or_init(|| self.times(RunData::trained)), epoch),
+            AxisX::Wall => along(self.wall.get_or_init(|| self.times(RunData::wall)), epoch),
             AxisX::Epsilon => self.eps_way().x(epoch),
             AxisX::Exponent => {
                 let (start, end) = (self.schedules.phase_start(Phase::Ramp), self.schedules.phase_start(Phase::End));
@@ -193,28 +197,6 @@ impl<'a> Course<'a> {
             .map(|((from, to), (labels, rule))| Band { from: self.x(axis, from), to: self.x(axis, to), labels, rule })
             .collect()
     }
-}
-
-/// Seconds of training done at the end of each epoch.
-fn trained(epochs: &[EpochRow]) -> Vec<f64> {
-    let mut total = 0.0;
-    let until = |epoch: &EpochRow| {
-        total += epoch.seconds.max(0.0);
-        total
-    };
-    epochs.iter().map(until).collect()
-}
-
-/// Seconds from the beginning of the first epoch to the end of each, by the clock. One that was set back stands still.
-fn wall(epochs: &[EpochRow]) -> Vec<f64> {
-    let Some(first) = epochs.first() else { return Vec::new() };
-    let began = first.time_ms as f64 / 1000.0 - first.seconds.max(0.0);
-    let mut latest = 0.0_f64;
-    let since = |epoch: &EpochRow| {
-        latest = latest.max(epoch.time_ms as f64 / 1000.0 - began);
-        latest
-    };
-    epochs.iter().map(since).collect()
 }
 
 /// Seconds at an epoch, given those at the end of each: measured where it is done, at the last epoch's pace where it is not.

@@ -7,12 +7,10 @@ use super::{
     lens::Lens,
     look::{Look, Tone},
     marks::marks,
+    series::{self, Series},
     stall::stall,
 };
-use crate::{
-    experiment::PNorm,
-    store::{Gauge, RunRow},
-};
+use crate::store::{Gauge, RunRow};
 
 /// Which chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,20 +35,6 @@ impl Kind {
     /// All of them, in the order of the screen.
     pub const ALL: [Kind; 7] =
         [Kind::Accuracy, Kind::Loss, Kind::Exponent, Kind::Sparsity, Kind::Rates, Kind::Load, Kind::Memory];
-}
-
-/// A moving average that starts at the first value (weight corrected), so that it does not lag at the beginning.
-pub fn smoothed(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
-    let (mut sum, mut mass) = (0.0, 0.0);
-    let point = |&(x, y): &(f64, f64)| {
-        if !y.is_finite() {
-            return (x, y);
-        }
-        sum = sum * weight + y * (1.0 - weight);
-        mass = mass * weight + (1.0 - weight);
-        (x, sum / mass)
-    };
-    points.iter().map(point).collect()
 }
 
 /// One of a run's charts.
@@ -102,25 +86,29 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// A curve with one point an epoch.
-    fn epochs(&self, name: &str, tone: Tone, line: Line, value: impl Fn(&crate::store::EpochRow) -> f64) -> Curve {
-        let x = |epoch: f64| self.course.x(self.lens.x, epoch);
-        let points = self.data.epochs.iter().map(|row| (x(f64::from(row.epoch) + 1.0), value(row))).collect();
-        Curve { name: name.into(), points, style: self.look.style(tone), line }
+    /// Curves of what was measured; smoothed, if so, over the raw ones without a name.
+    fn series<const N: usize>(&self, wanted: [(&str, Tone, Line, Series); N]) -> Vec<Curve> {
+        let points = |series, smooth| series::points(series, self.row, self.data, self.course, self.lens.x, smooth);
+        let smooth = self.lens.smooth;
+        let raw = wanted.iter().filter(|_| smooth > 0.0).map(|&(_, _, _, series)| Curve {
+            name: String::new(),
+            line: Line::Shade,
+            style: self.look.style(Tone::Faint),
+            points: points(series, 0.0),
+        });
+        let curves = wanted.iter().map(|&(name, tone, line, series)| Curve {
+            name: name.into(),
+            line,
+            style: self.look.style(tone),
+            points: points(series, smooth),
+        });
+        raw.chain(curves).collect()
     }
 
-    /// A curve with one point an evaluation.
-    fn evals(
-        &self,
-        name: &str,
-        tone: Tone,
-        line: Line,
-        value: impl Fn(&crate::store::EvalRow) -> Option<f64>,
-    ) -> Curve {
-        let x = |epoch: f64| self.course.x(self.lens.x, epoch);
-        let points =
-            crate::store::curve(&self.data.evals).filter_map(|row| Some((x(row.epoch), value(row)?))).collect();
-        Curve { name: name.into(), points, style: self.look.style(tone), line }
+    /// A curve with one point an epoch, never smoothed.
+    fn scheduled(&self, name: &str, tone: Tone, series: Series) -> Curve {
+        let points = series::points(series, self.row, self.data, self.course, self.lens.x, 0.0);
+        Curve { name: name.into(), points, style: self.look.style(tone), line: Line::Solid }
     }
 
     /// What attacks left of nets, each at the epoch of its net.
@@ -128,23 +116,6 @@ impl Build<'_> {
         let x = |step: u64| self.course.x(self.lens.x, self.course.epoch_of_step(step));
         let points = self.data.attacks.iter().map(|attacked| (x(attacked.row.step), attacked.row.under_all)).collect();
         Curve { name: "attacked".into(), points, style: self.look.style(Tone::Text), line: Line::Crosses }
-    }
-
-    /// The curve smoothed, over the raw one without a name.
-    fn with_smoothing(&self, curves: Vec<Curve>) -> Vec<Curve> {
-        if self.lens.smooth <= 0.0 {
-            return curves;
-        }
-        let raw = curves.iter().map(|curve| Curve {
-            name: String::new(),
-            line: Line::Shade,
-            style: self.look.style(Tone::Faint),
-            points: curve.points.clone(),
-        });
-        let raw: Vec<Curve> = raw.collect();
-        let smooth =
-            curves.into_iter().map(|curve| Curve { points: smoothed(&curve.points, self.lens.smooth), ..curve });
-        raw.into_iter().chain(smooth).collect()
     }
 
     /// A curve of what a gauge said, in units of `unit`.
@@ -156,11 +127,11 @@ impl Build<'_> {
     }
 
     fn accuracy(&self) -> Parts {
-        let mut curves = self.with_smoothing(vec![
-            self.epochs("train", Tone::Train, Line::Solid, |row| row.accuracy),
-            self.epochs("surrogate", Tone::Surrogate, Line::Dashed, |row| row.surrogate),
-            self.evals("clean", Tone::Clean, Line::Solid, |row| Some(row.clean)),
-            self.evals("certified", Tone::Certified, Line::Solid, |row| Some(row.certified)),
+        let mut curves = self.series([
+            ("train", Tone::Train, Line::Solid, Series::Train),
+            ("surrogate", Tone::Surrogate, Line::Dashed, Series::Surrogate),
+            ("clean", Tone::Clean, Line::Solid, Series::Clean),
+            ("certified", Tone::Certified, Line::Solid, Series::Certified),
         ]);
         // Of few nets, and seldom of as many images as the others: no line leads from one to the next.
         if !self.data.attacks.is_empty() {
@@ -168,12 +139,8 @@ impl Build<'_> {
         }
         let y = if self.lens.fit {
             let visible = self.course.axis(self.lens);
-            let inside = |x: f64| (visible.from..=visible.to).contains(&x);
-            let points = curves.iter().flat_map(|curve| &curve.points).filter(|point| inside(point.0));
-            Axis::around(
-                points.map(|point| point.1).chain(self.row.config.run.published.iter().map(|p| p.certified)),
-                Scale::Linear,
-            )
+            let measured = curves.iter().flat_map(|curve| curve.points.extremes(visible.from, visible.to));
+            Axis::around(measured.chain(self.row.config.run.published.iter().map(|p| p.certified)), Scale::Linear)
         } else {
             Axis::linear(0.0, 1.0)
         };
@@ -185,24 +152,21 @@ impl Build<'_> {
         let bins = self.data.loss.iter().flat_map(|bin| [(x(bin.step), bin.min), (x(bin.step), bin.max)]).collect();
         let steps = Curve { name: String::new(), points: bins, style: self.look.style(Tone::Faint), line: Line::Shade };
         let mut curves = vec![steps];
-        curves.extend(self.with_smoothing(vec![self.epochs("loss", Tone::Loss, Line::Solid, |row| row.loss)]));
+        curves.extend(self.series([("loss", Tone::Loss, Line::Solid, Series::Loss)]));
         let scale = if self.lens.log_y { Scale::Log } else { Scale::Linear };
         let visible = self.course.axis(self.lens);
-        let points =
-            curves.iter().flat_map(|curve| &curve.points).filter(|p| (visible.from..=visible.to).contains(&p.0));
-        let y = Axis::around(points.map(|point| point.1), scale);
+        let measured = curves.iter().flat_map(|curve| curve.points.extremes(visible.from, visible.to));
+        let y = Axis::around(measured, scale);
         (if self.lens.log_y { "loss (log)".into() } else { "loss".into() }, curves, y, Figure::Short)
     }
 
     fn exponent(&self) -> Parts {
         let (p_start, p_end) = (self.row.config.schedule.p_start, self.row.config.schedule.p_end);
-        // ∞ has no place on a logarithmic axis, so it gets a level of its own above the last finite exponent.
-        let above = p_end * 2.0;
-        let level = move |p: PNorm| if p.is_infinite() { above } else { p.get() };
+        let above = series::above(p_end);
         let epochs = self.course.epochs();
         let plan = (0..=256).map(|index| {
             let epoch = epochs * f64::from(index) / 256.0;
-            (self.course.x(self.lens.x, epoch), level(self.course.schedules().at(epoch).p))
+            (self.course.x(self.lens.x, epoch), series::level(self.course.schedules().at(epoch).p.get(), p_end))
         });
         let planned = Curve {
             name: String::new(),
@@ -210,7 +174,7 @@ impl Build<'_> {
             style: self.look.style(Tone::Faint),
             line: Line::Dashed,
         };
-        let done = self.epochs("p", Tone::Exponent, Line::Solid, |row| level(row.p));
+        let done = self.scheduled("p", Tone::Exponent, Series::Exponent);
         let mut y = Axis::log(p_start / 1.1, above * 1.1);
         let mut ticks: Vec<(f64, String)> = [1.0, 10.0, 100.0, 1e3, 1e4]
             .into_iter()
@@ -224,14 +188,15 @@ impl Build<'_> {
     }
 
     fn rates(&self) -> Parts {
-        let curves = vec![
-            self.epochs("λ", Tone::Surrogate, Line::Solid, |row| row.lambda),
-            self.epochs("lr", Tone::Rate, Line::Solid, |row| row.lr),
-        ];
+        let curves =
+            vec![self.scheduled("λ", Tone::Surrogate, Series::Lambda), self.scheduled("lr", Tone::Rate, Series::Rate)];
         let largest = self.row.config.train.lr.max(self.row.config.loss.lambda);
         // The learning rate ends at 0; four decades tell all there is.
-        let values =
-            curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).filter(|value| *value > largest * 1e-4);
+        let values = curves
+            .iter()
+            .flat_map(|curve| curve.points.iter())
+            .map(|point| point.1)
+            .filter(|value| *value > largest * 1e-4);
         let y = Axis::around(values.chain([largest]), Scale::Log);
         ("rates (log)".into(), curves, y, Figure::Short)
     }
@@ -241,7 +206,7 @@ impl Build<'_> {
             self.gauge(Gauge::Candidates, "bounds", Tone::Surrogate, Line::Dashed, 0.01),
             self.gauge(Gauge::Counting, "count", Tone::Certified, Line::Solid, 0.01),
         ];
-        let least = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(10.0, f64::min);
+        let least = curves.iter().flat_map(|curve| curve.points.iter()).map(|point| point.1).fold(10.0, f64::min);
         let y = Axis::log(least / 1.2, 110.0);
         ("inputs that count, %".into(), curves, y, Figure::Short)
     }
@@ -263,7 +228,7 @@ impl Build<'_> {
             self.gauge(Gauge::DeviceMemory, "gpu", Tone::Clean, Line::Solid, GIB),
             self.gauge(Gauge::Memory, "worker", Tone::Rate, Line::Solid, GIB),
         ];
-        let most = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(0.0, f64::max);
+        let most = curves.iter().flat_map(|curve| curve.points.iter()).map(|point| point.1).fold(0.0, f64::max);
         ("memory, GiB".into(), curves, Axis::linear(0.0, most * 1.1), Figure::Short)
     }
 }

@@ -10,6 +10,7 @@ use super::{
     ansi::{self, Line},
     attacked::Attacked,
     measuring::Figures,
+    series::Made,
 };
 use crate::{
     experiment::{Config, Epsilon, Fate, RunId},
@@ -74,6 +75,8 @@ pub struct RunData {
     pub checkpoints: Vec<CheckpointRow>,
     /// The config as it was added, before defaults were filled in.
     pub config_text: String,
+    /// What the charts made of it.
+    pub made: Made,
 }
 
 impl RunData {

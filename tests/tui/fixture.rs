@@ -142,6 +142,7 @@ pub fn data(story: &Story) -> RunData {
         checkpoints: checkpoints.collect(),
         config_text: String::new(),
         epochs,
+        made: Default::default(),
     }
 }
 

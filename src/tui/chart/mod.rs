@@ -1,10 +1,12 @@
 //! The chart: curves over bands and reference lines, with axes on the left and below and the values on the right.
 //!
-//! A curve of any length costs one pass over its points ([`decimate`]) and one over its columns of dots ([`raster`]).
+//! A curve of any length costs one pass over its points ([`decimate`]) for each view of them ([`points`]), and in every frame one
+//! over its columns of dots ([`raster`]).
 
 mod axis;
 mod backdrop;
 mod decimate;
+mod points;
 mod raster;
 
 use ratatui::style::Style;
@@ -12,6 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 pub use axis::{Axis, Scale};
 pub use backdrop::{Band, Mark, Rule};
+pub use points::Points;
 pub use raster::Line;
 
 use super::{
@@ -26,8 +29,8 @@ use raster::Raster;
 pub struct Curve {
     /// Its name in the legend; empty keeps it out.
     pub name: String,
-    /// Its points, x not falling. A point that is no number makes a gap.
-    pub points: Vec<(f64, f64)>,
+    /// Its points.
+    pub points: Points,
     /// Its colour.
     pub style: Style,
     /// How it is drawn.
@@ -216,10 +219,9 @@ impl Chart {
     fn draw_plot(&self, look: &Look, mut pen: Pen<'_>) {
         let (width, height) = (pen.width(), pen.height());
         let mut raster = Raster::new(look.plot, width, height);
-        let (dots_across, dots_up) = ((raster.width() - 1) as f64, (raster.height() - 1) as f64);
+        let size = (raster.width(), raster.height());
         for (curve, owner) in self.curves.iter().zip(0u8..) {
-            let dots = curve.points.iter().map(|(x, y)| (self.x.place(*x) * dots_across, self.y.place(*y) * dots_up));
-            raster.curve(&decimate::columns(dots, raster.width()), curve.line, owner);
+            raster.curve(&curve.points.columns(&self.x, &self.y, size), curve.line, owner);
         }
         for row in 0..height {
             for column in 0..width {
@@ -284,7 +286,8 @@ mod tests {
     use crate::tui::look::{Depth, Plot};
 
     fn chart() -> Chart {
-        let ys = |a: f64| (0..=60).map(|i| (f64::from(i), a * (1.0 - (-f64::from(i) / 15.0).exp()))).collect();
+        let ys =
+            |a: f64| (0..=60).map(|i| (f64::from(i), a * (1.0 - (-f64::from(i) / 15.0).exp()))).collect::<Points>();
         Chart {
             title: "accuracy".into(),
             focused: false,
@@ -339,7 +342,7 @@ mod tests {
             for height in [0, 1, 2, 3, 4, 5, 6, 60] {
                 for &value in &wild {
                     let mut chart = Chart { cursor: Some(value), ..chart() };
-                    chart.curves[0].points = vec![(value, value), (1.0, value), (value, 2.0)];
+                    chart.curves[0].points = vec![(value, value), (1.0, value), (value, 2.0)].into();
                     chart.x = Axis::linear(value, 3.0);
                     chart.y = Axis::log(0.0, value);
                     chart.bands[0].to = value;

@@ -184,7 +184,7 @@ fn draw_past(model: &Model, row: &RunRow, mut pen: Pen<'_>) {
     for (index, kind) in (0..).zip([Kind::Load, Kind::Memory]) {
         let mut chart = curves::chart(kind, row, &model.known, &lens, look);
         // What is to come is of no interest here.
-        let past = chart.curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).fold(0.0, f64::max);
+        let past = chart.curves.iter().flat_map(|curve| curve.points.iter()).map(|point| point.0).fold(0.0, f64::max);
         chart.x = Course::new(row, model.known.data(row.id)).axis_over(AxisX::Time, 0.0, past.max(1.0));
         (chart.bands, chart.marks) = (Vec::new(), Vec::new());
         let half = width / 2;

@@ -1,6 +1,6 @@
 //! Curves of several runs as one: their mean, how far they scatter about it, and the range they lie in. Pure.
 
-use crate::tui::wording::mean_deviation;
+use crate::tui::{chart::Points, wording::mean_deviation};
 
 /// What several curves come to at one place.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub struct Together {
 /// What curves come to wherever all of them have a value, so that no mean changes because a run drops out of it. Between its
 /// points a curve is what is drawn: a straight line. `extra` places are added to those of the points, evenly over `visible`,
 /// so that a band between them is filled.
-pub fn together(curves: &[Vec<(f64, f64)>], visible: (f64, f64), extra: usize) -> Vec<Together> {
-    let finite = |curve: &Vec<(f64, f64)>| -> Vec<(f64, f64)> {
+pub fn together(curves: &[Points], visible: (f64, f64), extra: usize) -> Vec<Together> {
+    let finite = |curve: &Points| -> Vec<(f64, f64)> {
         curve.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
     };
     let curves: Vec<Vec<(f64, f64)>> = curves.iter().map(finite).collect();
@@ -64,9 +64,13 @@ mod tests {
 
     const ALL: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 
+    fn curves<const N: usize>(curves: [Vec<(f64, f64)>; N]) -> [Points; N] {
+        curves.map(Points::from)
+    }
+
     #[test]
     fn mean_spread_and_range_are_those_of_the_curves() {
-        let curves = [vec![(0.0, 0.2), (10.0, 0.4)], vec![(0.0, 0.4), (5.0, 0.4), (20.0, 0.7)]];
+        let curves = curves([vec![(0.0, 0.2), (10.0, 0.4)], vec![(0.0, 0.4), (5.0, 0.4), (20.0, 0.7)]]);
         let found = together(&curves, ALL, 0);
         assert_eq!(
             found.iter().map(|place| place.x).collect::<Vec<_>>(),
@@ -81,16 +85,16 @@ mod tests {
 
     #[test]
     fn where_one_has_no_value_there_is_no_mean() {
-        assert!(together(&[vec![(0.0, 1.0), (1.0, 1.0)], vec![(2.0, 1.0)]], ALL, 8).is_empty());
-        assert!(together(&[vec![(0.0, 1.0)], Vec::new()], ALL, 8).is_empty());
+        assert!(together(&curves([vec![(0.0, 1.0), (1.0, 1.0)], vec![(2.0, 1.0)]]), ALL, 8).is_empty());
+        assert!(together(&curves([vec![(0.0, 1.0)], Vec::new()]), ALL, 8).is_empty());
         assert!(together(&[], ALL, 8).is_empty());
-        let gap = [vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0)], vec![(0.0, 1.0), (2.0, 3.0)]];
+        let gap = curves([vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0)], vec![(0.0, 1.0), (2.0, 3.0)]]);
         assert_eq!(together(&gap, ALL, 0).len(), 2);
     }
 
     #[test]
     fn what_is_visible_is_filled() {
-        let curve = vec![(0.0, 0.0), (100.0, 1.0)];
+        let curve = Points::from(vec![(0.0, 0.0), (100.0, 1.0)]);
         let found = together(&[curve.clone(), curve], (40.0, 60.0), 20);
         assert_eq!(found.iter().filter(|place| (40.0..60.0).contains(&place.x)).count(), 20);
     }
@@ -100,7 +104,7 @@ mod tests {
         fn a_mean_lies_in_its_range(
             ys in prop::collection::vec(prop::collection::vec(-5.0f64..5.0, 1..40), 1..6), extra in 0usize..50
         ) {
-            let curves: Vec<Vec<(f64, f64)>> = ys
+            let curves: Vec<Points> = ys
                 .iter()
                 .enumerate()
                 .map(|(n, ys)| ys.iter().enumerate().map(|(i, y)| (i as f64 * (1.0 + n as f64 / 7.0), *y)).collect())

@@ -10,11 +10,11 @@ use crate::{
     store::RunRow,
     tui::{
         filter::is_pinned, keys::Action, known::Known, lens::Lens, look::Tone, model::Model, pen::Pen,
-        screens::charts::act_on_lens,
+        screens::charts::act_on_lens, series::Series,
     },
 };
 use gather::Gather;
-use overlay::Along;
+use overlay::{Along, Spreads};
 
 pub use table::{latex, markdown};
 
@@ -26,6 +26,7 @@ pub struct CompareScreen {
     lens: Lens,
     measure: Measure,
     gather: Gather,
+    spreads: Spreads,
 }
 
 /// What is compared.
@@ -40,6 +41,15 @@ enum Measure {
 
 impl Measure {
     const ALL: [Measure; 4] = [Measure::Certified, Measure::Clean, Measure::Surrogate, Measure::Loss];
+
+    fn series(self) -> Series {
+        match self {
+            Measure::Certified => Series::Certified,
+            Measure::Clean => Series::Clean,
+            Measure::Surrogate => Series::Surrogate,
+            Measure::Loss => Series::Loss,
+        }
+    }
 
     fn word(self) -> &'static str {
         match self {
@@ -57,7 +67,13 @@ impl CompareScreen {
 
     /// Of these runs.
     pub fn new(runs: Vec<RunId>) -> CompareScreen {
-        CompareScreen { runs, lens: Lens::default(), measure: Measure::default(), gather: Gather::default() }
+        CompareScreen {
+            runs,
+            lens: Lens::default(),
+            measure: Measure::default(),
+            gather: Gather::default(),
+            spreads: Spreads::default(),
+        }
     }
 
     /// Gives up the cursor, then the zoom; false where there is neither.

@@ -8,15 +8,15 @@ use super::{
     gather::{Bunch, bunches, name},
 };
 use crate::{
-    store::{EpochRow, RunRow},
+    store::RunRow,
     tui::{
-        chart::{Axis, Band, Chart, Curve, Figure, Line, Reference, Rule, Scale},
+        chart::{Axis, Band, Chart, Curve, Figure, Line, Points, Reference, Rule, Scale},
         course::Course,
-        curves,
         known::Known,
         lens::AxisX,
         look::{Look, Tone},
-        wording,
+        memo::Memo,
+        series, wording,
     },
 };
 
@@ -130,22 +130,14 @@ impl<'a> Along<'a> {
     }
 
     /// The points of a run's curve.
-    fn points(&self, screen: &CompareScreen, row: &RunRow, known: &Known) -> Vec<(f64, f64)> {
-        let Some((_, course)) = self.courses.iter().find(|(other, _)| other.id == row.id) else { return Vec::new() };
-        let data = known.data(row.id);
-        let x = |epoch: f64| course.x(self.axis, epoch);
-        let epochs = data.map_or(&[][..], |data| &data.epochs);
-        let evals = data.map_or(&[][..], |data| &data.evals);
-        let of_epochs = |value: fn(&EpochRow) -> f64| {
-            epochs.iter().map(|epoch| (x(f64::from(epoch.epoch) + 1.0), value(epoch))).collect::<Vec<_>>()
-        };
-        let points = match screen.measure {
-            Measure::Certified => crate::store::curve(evals).map(|eval| (x(eval.epoch), eval.certified)).collect(),
-            Measure::Clean => crate::store::curve(evals).map(|eval| (x(eval.epoch), eval.clean)).collect(),
-            Measure::Surrogate => of_epochs(|epoch| epoch.surrogate),
-            Measure::Loss => of_epochs(|epoch| epoch.loss),
-        };
-        if screen.lens.smooth > 0.0 { curves::smoothed(&points, screen.lens.smooth) } else { points }
+    fn points(&self, screen: &CompareScreen, row: &RunRow, known: &Known) -> Points {
+        let course = self.courses.iter().find(|(other, _)| other.id == row.id).map(|(_, course)| course);
+        match (course, known.data(row.id)) {
+            (Some(course), Some(data)) => {
+                series::points(screen.measure.series(), row, data, course, self.axis, screen.lens.smooth)
+            }
+            _ => Vec::new().into(),
+        }
     }
 }
 
@@ -154,23 +146,18 @@ pub fn overlay(screen: &CompareScreen, along: &Along<'_>, known: &Known, look: &
     let rows: Vec<&RunRow> = along.courses.iter().map(|(row, _)| *row).collect();
     let loss = screen.measure == Measure::Loss;
     let x = along.axis(screen);
+    let scale = if loss && screen.lens.log_y { Scale::Log } else { Scale::Linear };
     let drawn: Vec<Drawn> = bunches(&rows, screen.gather)
         .iter()
-        .map(|bunch| drawn(screen, along, bunch, (x.from, x.to), known, look))
+        .map(|bunch| drawn(screen, along, bunch, (x.from, x.to), scale, known, look))
         .collect();
-    let scale = if loss && screen.lens.log_y { Scale::Log } else { Scale::Linear };
     let y = if loss || screen.lens.fit {
-        let inside = |at: f64| (x.from..=x.to).contains(&at);
-        let places = drawn.iter().flat_map(|drawn| &drawn.range).filter(|place| inside(place.x));
-        let ranges = places.flat_map(|place| [place.low, place.high]);
-        let points = drawn.iter().flat_map(|drawn| &drawn.line.points).filter(|point| inside(point.0));
-        let lines = points.map(|point| point.1);
-        Axis::around(ranges.chain(lines), scale)
+        Axis::around(drawn.iter().flat_map(|drawn| &drawn.reach).copied(), scale)
     } else {
         Axis::linear(0.0, 1.0)
     };
     let (shades, lines): (Vec<Vec<Curve>>, Vec<Curve>) =
-        drawn.into_iter().map(|drawn| (drawn.shades(scale), drawn.line)).unzip();
+        drawn.into_iter().map(|drawn| (drawn.shades, drawn.line)).unzip();
     Chart {
         title: screen.measure.word().into(),
         focused: false,
@@ -186,34 +173,14 @@ pub fn overlay(screen: &CompareScreen, along: &Along<'_>, known: &Known, look: &
     }
 }
 
-/// The line of a run or of a mean, and what it is the mean of.
+/// What is drawn of a bunch.
 struct Drawn {
+    /// The run's curve, or the mean.
     line: Curve,
-    range: Vec<Together>,
-}
-
-impl Drawn {
-    /// The range of the runs and, denser, the mean's standard deviation to both sides.
-    fn shades(&self, scale: Scale) -> Vec<Curve> {
-        // Below every mean; on a logarithmic axis there is no lower place.
-        let lowest = if scale == Scale::Log { f64::MIN_POSITIVE } else { f64::NEG_INFINITY };
-        let shade = |line: Line, ends: fn(&Together) -> (f64, f64)| {
-            // To and fro, so that the line from one place to the next runs along the edge of the band.
-            let places = self.range.iter().enumerate().flat_map(|(index, place)| {
-                let (low, high) = ends(place);
-                let (first, second) = if index % 2 == 0 { (low, high) } else { (high, low) };
-                [(place.x, first.max(lowest)), (place.x, second.max(lowest))]
-            });
-            Curve { name: String::new(), points: places.collect(), style: self.line.style, line }
-        };
-        if self.range.is_empty() {
-            return Vec::new();
-        }
-        vec![
-            shade(Line::Haze, |place| (place.low, place.high)),
-            shade(Line::Shade, |place| (place.mean - place.deviation, place.mean + place.deviation)),
-        ]
-    }
+    /// What a mean is of: the range, and denser its standard deviation to both sides.
+    shades: Vec<Curve>,
+    /// Values that reach as far as all that an axis must have room for.
+    reach: Vec<f64>,
 }
 
 fn drawn(
@@ -221,6 +188,7 @@ fn drawn(
     along: &Along<'_>,
     bunch: &Bunch<'_>,
     visible: (f64, f64),
+    scale: Scale,
     known: &Known,
     look: &Look,
 ) -> Drawn {
@@ -228,18 +196,84 @@ fn drawn(
     let style = bunch.rows.first().map(|row| look.run_style(row.id)).unwrap_or_default();
     if let [row] = bunch.rows[..] {
         let points = along.points(screen, row, known);
-        return Drawn { line: Curve { name: name(row), points, style, line }, range: Vec::new() };
+        let reach = points.extremes(visible.0, visible.1).collect();
+        return Drawn { line: Curve { name: name(row), points, style, line }, shades: Vec::new(), reach };
     }
-    let mut all: Vec<Vec<(f64, f64)>> =
-        bunch.counted().into_iter().map(|row| along.points(screen, row, known)).collect();
+    let mut all: Vec<Points> = bunch.counted().into_iter().map(|row| along.points(screen, row, known)).collect();
     all.retain(|points| points.iter().any(|point| point.1.is_finite()));
-    let range = together(&all, visible, PLACES);
     let n = match (all.len(), bunch.rows.len()) {
         (n, all) if n == all => format!("{n} runs"),
         (n, all) => format!("{n} of {all} runs"),
     };
-    let points = range.iter().map(|place| (place.x, place.mean)).collect();
-    Drawn { line: Curve { name: format!("{}, {n}", bunch.name), points, style, line }, range }
+    let spread = screen.spreads.get(all, visible, scale);
+    let shade = |points, line| Curve { name: String::new(), points, style, line };
+    Drawn {
+        line: Curve { name: format!("{}, {n}", bunch.name), points: spread.mean, style, line },
+        shades: vec![shade(spread.range, Line::Haze), shade(spread.deviation, Line::Shade)],
+        reach: spread.reach,
+    }
+}
+
+/// What was made of curves taken together, as long as they, what is visible and the scale are the same.
+#[derive(Clone, Debug)]
+pub struct Spreads(Memo<Taken, Spread>);
+
+#[derive(Debug)]
+struct Taken {
+    curves: Vec<Points>,
+    visible: (f64, f64),
+    scale: Scale,
+}
+
+impl PartialEq for Taken {
+    fn eq(&self, other: &Taken) -> bool {
+        (self.visible, self.scale, self.curves.len()) == (other.visible, other.scale, other.curves.len())
+            && self.curves.iter().zip(&other.curves).all(|(one, other)| one.are(other))
+    }
+}
+
+/// A mean and the shades behind it.
+#[derive(Clone, Debug)]
+struct Spread {
+    mean: Points,
+    /// From the lowest to the highest.
+    range: Points,
+    /// The mean's standard deviation to both sides.
+    deviation: Points,
+    /// Values that reach as far as all of the range that is visible.
+    reach: Vec<f64>,
+}
+
+impl Default for Spreads {
+    fn default() -> Self {
+        Spreads(Memo::new(CompareScreen::MOST))
+    }
+}
+
+impl Spreads {
+    fn get(&self, curves: Vec<Points>, visible: (f64, f64), scale: Scale) -> Spread {
+        self.0.get(Taken { curves: curves.clone(), visible, scale }, || {
+            let places = together(&curves, visible, PLACES);
+            // Below every mean; on a logarithmic axis there is no lower place.
+            let lowest = if scale == Scale::Log { f64::MIN_POSITIVE } else { f64::NEG_INFINITY };
+            let shade = |ends: fn(&Together) -> (f64, f64)| {
+                // To and fro, so that the line from one place to the next runs along the edge of the band.
+                let to_and_fro = places.iter().enumerate().flat_map(|(index, place)| {
+                    let (low, high) = ends(place);
+                    let (first, second) = if index % 2 == 0 { (low, high) } else { (high, low) };
+                    [(place.x, first.max(lowest)), (place.x, second.max(lowest))]
+                });
+                to_and_fro.collect()
+            };
+            let ends: Points = places.iter().flat_map(|place| [(place.x, place.low), (place.x, place.high)]).collect();
+            Spread {
+                reach: ends.extremes(visible.0, visible.1).collect(),
+                mean: places.iter().map(|place| (place.x, place.mean)).collect(),
+                range: shade(|place| (place.low, place.high)),
+                deviation: shade(|place| (place.mean - place.deviation, place.mean + place.deviation)),
+            }
+        })
+    }
 }
 
 /// What was published of what the runs repeat.

@@ -11,10 +11,11 @@ use crate::{
         curves::{self, Kind},
         group::Group,
         known::Known,
-        lens::Lens,
+        lens::{AxisX, Lens},
         look::{Look, Tone},
         model::Model,
         pen::Pen,
+        series::{self, Series},
         wording,
     },
 };
@@ -48,9 +49,10 @@ pub fn draw(model: &Model, mut pen: Pen<'_>) {
 fn group_chart(rows: &[&RunRow], known: &Known, look: &Look) -> Chart {
     let curve = |row: &&RunRow| Curve {
         name: if row.variant.is_empty() { row.name.clone() } else { wording::variant(&row.variant) },
-        points: known.data(row.id).map_or(Vec::new(), |data| {
-            crate::store::curve(&data.evals).map(|eval| (eval.epoch, eval.certified)).collect()
-        }),
+        points: known.data(row.id).map_or_else(
+            || Vec::new().into(),
+            |data| series::points(Series::Certified, row, data, &Course::new(row, Some(data)), AxisX::Epoch, 0.0),
+        ),
         style: look.run_style(row.id),
         line: Line::Solid,
     };
