@@ -168,8 +168,9 @@ impl<'a> Dispatcher<'a> {
 
     /// Reads what has changed in the catalog.
     async fn refresh(&mut self) -> Result<(), DispatchError> {
-        let removed = self.store.catalog().removed_since(self.revision).await?;
         let (changed, revision) = self.store.catalog().changed_since(self.revision).await?;
+        // Asked last: what is removed between the two would be missed the other way round.
+        let removed = self.store.catalog().removed_since(self.revision).await?;
         self.groups = self.store.catalog().group_slots().await?;
         self.revision = revision;
         for row in changed {

@@ -175,8 +175,7 @@ impl Watcher {
         if rows.is_empty() {
             return self.look_at_catalog().await;
         }
-        self.remember(&rows);
-        self.say(Msg::Catalog { rows, now_ms: now_ms() });
+        self.tell(rows);
         Ok(())
     }
 
@@ -189,23 +188,39 @@ impl Watcher {
     }
 
     async fn look_at_catalog(&mut self) -> Result<(), StoreError> {
-        let catalog = self.store.catalog();
-        let first = self.revision == 0;
-        let removed = catalog.removed_since(self.revision).await?;
-        let (rows, revision) = catalog.changed_since(self.revision).await?;
-        self.revision = revision;
+        let catalog = self.store.catalog().clone();
+        let before = self.revision;
+        if before == 0 {
+            // What changes meanwhile is told again.
+            let revision = catalog.revision().await?;
+            catalog.runs_in_parts(|rows| self.tell(rows)).await?;
+            self.revision = revision;
+            if self.rows.is_empty() {
+                self.tell(Vec::new());
+            }
+        } else {
+            let (rows, revision) = catalog.changed_since(before).await?;
+            self.revision = revision;
+            let counts_down = self.rows.values().any(|(_, retries)| *retries);
+            if self.trouble || counts_down || !rows.is_empty() {
+                self.tell(rows);
+            }
+        }
+        // Asked last, so that no removal is missed between the two: a number is given once only.
+        let removed = catalog.removed_since(before).await?;
         for id in &removed {
             self.rows.remove(id);
         }
         if !removed.is_empty() {
             self.say(Msg::Removed(removed));
         }
-        self.remember(&rows);
-        let counts_down = self.rows.values().any(|(_, retries)| *retries);
-        if first || self.trouble || counts_down || !rows.is_empty() {
-            self.say(Msg::Catalog { rows, now_ms: now_ms() });
-        }
         Ok(())
+    }
+
+    /// Says what has become of these runs.
+    fn tell(&mut self, rows: Vec<RunRow>) {
+        self.remember(&rows);
+        self.say(Msg::Catalog { rows, now_ms: now_ms() });
     }
 
     fn remember(&mut self, rows: &[RunRow]) {

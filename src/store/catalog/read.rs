@@ -1,5 +1,7 @@
 //! Reading the catalog.
 
+use std::collections::VecDeque;
+
 use futures::TryStreamExt;
 
 use super::Catalog;
@@ -11,19 +13,30 @@ use crate::{
 impl Catalog {
     /// All runs, by number.
     pub async fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let mut runs = Vec::new();
+        self.runs_in_parts(|part| runs.extend(part)).await?;
+        Ok(runs)
+    }
+
+    /// All runs, by number, handed over as they are read: whoever keeps them in another form need not hold them twice. Parts
+    /// are read one moment apart.
+    pub async fn runs_in_parts(&self, mut take: impl FnMut(Vec<RunRow>)) -> Result<(), StoreError> {
         let newest: Option<i64> =
             sqlx::query_scalar("SELECT max(id) FROM run").fetch_one(&self.pool).await.map_err(self.error())?;
         let newest = newest.unwrap_or(0);
-        if newest < LARGE {
-            return self.runs_between(0, newest).await;
-        }
+        let read = |after: i64| {
+            let catalog = self.clone();
+            tokio::spawn(async move { catalog.runs_between(after, after + PART).await })
+        };
+        let mut starts = (0..newest).step_by(PART as usize);
         // Reading a row and making sense of it cost about the same: with two connections both cores have work.
-        let (first, second) = (self.clone(), self.clone());
-        let first = tokio::spawn(async move { first.runs_between(0, newest / 2).await });
-        let second = tokio::spawn(async move { second.runs_between(newest / 2, i64::MAX).await });
-        let mut runs = first.await.map_err(|error| self.unreadable("reading", &error))??;
-        runs.extend(second.await.map_err(|error| self.unreadable("reading", &error))??);
-        Ok(runs)
+        let mut under_way: VecDeque<_> = starts.by_ref().take(2).map(read).collect();
+        while let Some(part) = under_way.pop_front() {
+            let part = part.await.map_err(|error| self.unreadable("reading", &error))??;
+            under_way.extend(starts.next().map(read));
+            take(part);
+        }
+        Ok(())
     }
 
     /// The first `most` runs that are not over, and the newest `most`: what a list shows first, long before a large store
@@ -31,7 +44,9 @@ impl Catalog {
     pub async fn foremost(&self, most: u32) -> Result<Vec<RunRow>, StoreError> {
         let mut runs = Vec::new();
         for tail in [
-            "WHERE word NOT IN ('completed', 'cancelled', 'failed', 'lost') ORDER BY id LIMIT ?",
+            // By the index of the words: the rows of a large store take twenty times as long to go through.
+            "WHERE id IN (SELECT id FROM run WHERE word NOT IN ('completed', 'cancelled', 'failed', 'lost'))
+             ORDER BY id LIMIT ?",
             "ORDER BY id DESC LIMIT ?",
         ] {
             let rows = sqlx::query(self.select_runs(tail)).bind(most).fetch_all(&self.pool).await;
@@ -63,9 +78,8 @@ impl Catalog {
     /// 0, which gives all runs by number. Costs one look into an index where nothing changed.
     pub async fn changed_since(&self, revision: i64) -> Result<(Vec<RunRow>, i64), StoreError> {
         if revision == 0 {
-            // The two halves of a large store are read one moment apart. What changed in between is told again.
-            let newest: i64 =
-                sqlx::query_scalar("SELECT revision FROM counter").fetch_one(&self.pool).await.map_err(self.error())?;
+            // What changes while a large store is read is told again.
+            let newest = self.revision().await?;
             return Ok((self.runs().await?, newest));
         }
         let query = sqlx::query(self.select_runs("WHERE revision > ? ORDER BY revision, id")).bind(revision);
@@ -75,7 +89,13 @@ impl Catalog {
         Ok((runs, newest))
     }
 
-    /// The runs that were removed after `revision`: to be asked with the same number as [`Catalog::changed_since`].
+    /// The number of the last change, to ask [`Catalog::changed_since`] with once all runs have been read.
+    pub async fn revision(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar("SELECT revision FROM counter").fetch_one(&self.pool).await.map_err(self.error())
+    }
+
+    /// The runs that were removed after `revision`: to be asked with the same number as [`Catalog::changed_since`], and after it,
+    /// or what is removed between the two is missed.
     pub async fn removed_since(&self, revision: i64) -> Result<Vec<RunId>, StoreError> {
         let query = sqlx::query_scalar("SELECT id FROM removed WHERE revision > ? ORDER BY revision").bind(revision);
         let ids: Vec<i64> = query.fetch_all(&self.pool).await.map_err(self.error())?;
@@ -131,8 +151,8 @@ impl Catalog {
     }
 }
 
-/// From so many runs on, two connections share the work.
-const LARGE: i64 = 2000;
+/// Numbers of runs that are read in one piece.
+const PART: i64 = 1000;
 
 /// How many names an error lists.
 const CANDIDATES: usize = 8;
