@@ -21,7 +21,12 @@ const KEYS: &[KeyDoc] = &[
     key("run.title", "text", Some("empty"), "A line about the experiment, shown where configs are listed."),
     key("run.tags", "list of words", Some("none"), "Words to filter runs by."),
     key("run.published.source", "text", None, "Where the published result stands, e.g. \"ICLR 2022, 5×5120\"."),
-    key("run.published.certified", "0 to 1", None, "Published certified accuracy; drawn as a reference line."),
+    key(
+        "run.published.certified",
+        "0 to 1",
+        None,
+        "Published certified accuracy; drawn as a reference line. Overrides of data.dataset or eval.eps leave the published row out.",
+    ),
     key("run.published.clean", "0 to 1", Some("none"), "Published clean accuracy."),
     key(
         "data.dataset",

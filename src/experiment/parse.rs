@@ -25,7 +25,8 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     parse_with(text, "config", &[])
 }
 
-/// Reads a config called `name`, applies `key=value` overrides in order, and checks the whole.
+/// Reads a config called `name`, applies `key=value` overrides in order, and checks the whole. Where they change the data or the
+/// ε, its title and its published row are of another experiment, and are left out unless they are overridden too.
 pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config, ConfigError> {
     let source = Source { text, name };
     let spans = DeTable::parse(text).map_err(|error| source.syntax(&error))?;
@@ -34,6 +35,7 @@ pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config
     if overrides.is_empty() {
         return Ok(config);
     }
+    let written = config.clone();
     let mut table: toml::Table = toml::from_str(text).map_err(|error| source.syntax(&error))?;
     for (index, text) in overrides.iter().enumerate() {
         let place = format!("--set {text}");
@@ -65,6 +67,15 @@ pub fn parse_with(text: &str, name: &str, overrides: &[String]) -> Result<Config
                 key: Some(fault.key.into()),
                 message: fault.message(),
             })?;
+        }
+    }
+    if (config.data.dataset, config.eval.eps) != (written.data.dataset, written.eval.eps) {
+        let says = |key: &str| overrides.iter().any(|set| set.trim_start().starts_with(key));
+        if !says("run.title") {
+            config.run.title.clear();
+        }
+        if !says("run.published") {
+            config.run.published = None;
         }
     }
     Ok(config)
@@ -349,7 +360,7 @@ fn check_loss(loss: &Loss) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::config::Run, *};
 
     const GOOD: &str = "\
 [data]
@@ -476,6 +487,23 @@ eps = 0.3
         ] {
             let found = error(&with(bad));
             assert!(found.contains(message), "{bad}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_published_row_is_left_out_where_the_data_or_the_radius_are_others() {
+        let text = format!("{GOOD}\n[run]\ntitle = 'MNIST'\npublished = {{ source = 's', certified = 0.9 }}\n");
+        let with = |overrides: &[&str]| {
+            let overrides: Vec<String> = overrides.iter().map(|set| (*set).to_owned()).collect();
+            parse_with(&text, "c.toml", &overrides).unwrap().run
+        };
+        for kept in [&["train.lr=0.01"][..], &["data.dataset=mnist"], &["eval.eps=3/10"]] {
+            assert!(with(kept).published.is_some() && with(kept).title == "MNIST", "{kept:?}");
+        }
+        for dropped in ["data.dataset=fashion-mnist", "eval.eps=0.1"] {
+            assert_eq!(with(&[dropped]), Run::default(), "{dropped}");
+            let said = with(&[dropped, "run.title=mine", "run.published.certified=0.5"]);
+            assert_eq!((said.title.as_str(), said.published.map(|row| row.certified)), ("mine", Some(0.5)));
         }
     }
 
