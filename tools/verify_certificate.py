@@ -56,7 +56,8 @@ def need(condition: Any, reason: str) -> None:
 
 MOST_HEADER = 64 << 20
 MOST_SIZE = 1 << 24  # of anything a layer computes from one image: keeps the memory of a made-up net bounded
-TYPES: Dict[str, Any] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
+TYPES: Dict[str, Any] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1"),
+                          "U16": np.dtype("<u2")}
 
 
 def parse_json(text: bytes, what: str) -> Any:
@@ -251,10 +252,11 @@ def read_certificate(path: Path) -> Certificate:
             parts.append(Linear(weight, offset, positive(f"{key}.scale")))
             inputs = outputs
         head, classes = (parts[0], parts[1]), inputs
-    need(2 <= classes <= 256, f"{classes} classes: labels are bytes")
+    need(2 <= classes <= 1 << 16, f"{classes} classes: labels have 16 bits at most")
+    numbers = label_kind(classes)
     mean, scale = take("normalize.mean", "F32", length("normalize.mean")), positive("normalize.scale")
     claims = [take(f"claim.{key}", kind, samples)
-              for key, kind in (("label", "U8"), ("prediction", "U8"), ("certified", "U8"), ("radius", "I32"))]
+              for key, kind in (("label", numbers), ("prediction", numbers), ("certified", "U8"), ("radius", "I32"))]
     take("claim.margin", "F32", samples)
     need(not tensors, f"tensor {min(tensors, default='')!a} does not belong to this net")
     label, prediction, flags, radius = claims
@@ -267,6 +269,11 @@ def read_certificate(path: Path) -> Certificate:
         eps=Fraction(eps), denominator=denominator, counts=(whole(clean, "counts.clean", 0, samples),
         whole(certified, "counts.certified", 0, samples)), classes=classes, label=label, prediction=prediction,
         certified=flags, radius=radius, weights_sha256=(weights_sha256, weights.hexdigest()))
+
+
+def label_kind(classes: int) -> str:
+    """How labels are held, in the file and under their checksum: bytes, as long as a byte can number the classes."""
+    return "U8" if classes <= 256 else "U16"
 
 
 def read_layer(index: int, entry: Any, before: Optional[tuple], take: Any, length: Any, has_mean: bool) -> Layer:
@@ -325,6 +332,7 @@ KNOWN = {
                        "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"),
     "cifar100": DataSet((3, 32, 32), 100, (0.5071, 0.4867, 0.4408), 0.2667),
     "tiny-imagenet": DataSet((3, 64, 64), 200, (0.4802, 0.4481, 0.3975), 0.2276),
+    "imagenet64": DataSet((3, 64, 64), 1000, (0.4815, 0.4578, 0.4082), 0.2128),
     "synthetic": DataSet((1, 28, 28), 10, (0.1307,), 0.3081),
 }
 
@@ -341,7 +349,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def read_images(name: str, data: Path, npz: Optional[Path]) -> Tuple[np.ndarray, np.ndarray]:
-    """All test images [N, C, H, W] of a data set and their labels [N], raw bytes."""
+    """All test images [N, C, H, W] of a data set, raw bytes, and their labels [N]."""
     try:
         if npz is not None:
             with np.load(npz, allow_pickle=False) as arrays:
@@ -356,8 +364,9 @@ def read_images(name: str, data: Path, npz: Optional[Path]) -> Tuple[np.ndarray,
             raise Unusable(f"give the images of the data set {name!a} with --images")
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise Unusable(f"the images cannot be read: {error}") from None
-    if images.dtype != np.uint8 or labels.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
-        raise Unusable("the images must be bytes [N, C, H, W] and the labels bytes [N]")
+    if images.dtype != np.uint8 or labels.dtype not in (np.uint8, np.uint16) or images.ndim != 4 or \
+            labels.shape != images.shape[:1]:
+        raise Unusable("the images must be bytes [N, C, H, W] and the labels bytes or 16-bit numbers [N]")
     return images, labels
 
 

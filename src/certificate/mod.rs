@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     dataset::{Normalizer, Split},
     dist::{Planes, Window},
-    experiment::{DatasetId, Neighbourhood, Radius},
-    net::{Evaluation, LayerState, NetState},
+    experiment::{DatasetId, Label, LabelWidth, Neighbourhood, Radius},
+    net::{Evaluation, LayerState, NetState, SampleResult},
 };
 
 pub use read::{NotRead, Read, read};
@@ -158,6 +158,7 @@ impl Layer {
 enum Values<'a> {
     Floats(Cow<'a, [f32]>),
     Bytes(Vec<u8>),
+    Shorts(Vec<u16>),
     Integers(Vec<i32>),
 }
 
@@ -171,6 +172,7 @@ impl View for &Named<'_> {
         match self.values {
             Values::Floats(_) => Dtype::F32,
             Values::Bytes(_) => Dtype::U8,
+            Values::Shorts(_) => Dtype::U16,
             Values::Integers(_) => Dtype::I32,
         }
     }
@@ -183,6 +185,7 @@ impl View for &Named<'_> {
         match &self.values {
             Values::Floats(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Values::Bytes(values) => Cow::Borrowed(values),
+            Values::Shorts(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Values::Integers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         }
     }
@@ -191,6 +194,7 @@ impl View for &Named<'_> {
         match &self.values {
             Values::Floats(values) => 4 * values.len(),
             Values::Bytes(values) => values.len(),
+            Values::Shorts(values) => 2 * values.len(),
             Values::Integers(values) => 4 * values.len(),
         }
     }
@@ -238,7 +242,7 @@ impl Certificate<'_> {
                 split: "test",
                 samples,
                 images_sha256: format!("{:x}", Sha256::digest(&self.test.images[..samples * self.id.pixels()])),
-                labels_sha256: format!("{:x}", Sha256::digest(&self.test.labels[..samples])),
+                labels_sha256: format!("{:x}", Sha256::digest(self.width().pack(self.test.labels[..samples].to_vec()))),
             },
             net: Net::of(self.net),
             threat: self.around.threat.to_string(),
@@ -252,13 +256,21 @@ impl Certificate<'_> {
         }
     }
 
+    fn width(&self) -> LabelWidth {
+        LabelWidth::of_classes(self.id.classes())
+    }
+
     fn claims(&self) -> BTreeMap<String, Named<'static>> {
         let of = &self.evaluation.samples;
         // A radius is a whole number of at most 65536 steps.
         let steps = |radius: &Option<Radius>| radius.map_or(-1, |radius| radius.0.cast_signed());
+        let labels = |of_sample: &dyn Fn(&SampleResult) -> Label| match self.width() {
+            LabelWidth::One => Values::Bytes(LabelWidth::One.pack(of.iter().map(of_sample))),
+            LabelWidth::Two => Values::Shorts(of.iter().map(of_sample).collect()),
+        };
         let claims = [
-            ("claim.label", Values::Bytes(of.iter().map(|sample| sample.label).collect())),
-            ("claim.prediction", Values::Bytes(of.iter().map(|sample| sample.prediction).collect())),
+            ("claim.label", labels(&|sample| sample.label)),
+            ("claim.prediction", labels(&|sample| sample.prediction)),
             ("claim.certified", Values::Bytes(of.iter().map(|sample| sample.certified.into()).collect())),
             ("claim.radius", Values::Integers(self.radii.iter().map(steps).collect())),
             ("claim.margin", Values::Floats(of.iter().map(|sample| sample.margin).collect())),

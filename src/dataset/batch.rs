@@ -1,7 +1,7 @@
 //! The order of an epoch, and batches of augmented, normalised images.
 
 use super::random::{self, Purpose, stream};
-use super::{Augmentation, DatasetId, Normalizer, PadMode, Split};
+use super::{Augmentation, DatasetId, Label, Normalizer, PadMode, Split};
 
 /// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
@@ -45,7 +45,7 @@ pub fn fill_batch(
     indices: &[u32],
     augment: Option<(&Augmentation, u64, u64)>,
     out: &mut [f32],
-    labels: &mut Vec<u8>,
+    labels: &mut Vec<Label>,
 ) {
     let size = id.pixels();
     labels.clear();
@@ -165,7 +165,7 @@ mod tests {
     /// A split of `n` images with pixels that differ from place to place.
     fn split(id: DatasetId, n: usize) -> Split {
         let images = (0..n * id.pixels()).map(|i| (i * 89 % 251) as u8).collect();
-        Split { images, labels: (0..n).map(|i| (i % 10) as u8).collect() }
+        Split { images, labels: (0..n).map(|i| (i % 10) as Label).collect() }
     }
 
     fn filled(split: &Split, id: DatasetId, indices: &[u32], augment: Option<(&Augmentation, u64, u64)>) -> Vec<f32> {

@@ -24,7 +24,7 @@ pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
 
-pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
+pub use crate::experiment::{Augmentation, DatasetId, Label, LabelWidth, PadMode, UnknownDataset};
 
 /// Raw images and their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Split {
     /// Raw pixels `[N, C, H, W]`.
     pub images: Vec<u8>,
     /// One class per image, `[N]`, each below the data set's number of classes.
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
 }
 
 impl Split {
@@ -72,15 +72,19 @@ pub struct Dataset {
     pub train: Split,
     /// What they are judged by.
     pub test: Split,
-    /// BLAKE3 in hex over train pixels, train labels, test pixels, test labels, each behind its length as `u64` LE.
+    /// BLAKE3 in hex over train pixels, train labels, test pixels, test labels, each behind its length in bytes as `u64`
+    /// LE; labels as [`LabelWidth`] packs them.
     pub checksum: String,
 }
 
 impl Dataset {
     fn new(id: DatasetId, train: Split, test: Split) -> Self {
         let mut hasher = blake3::Hasher::new();
-        for part in [&train.images, &train.labels, &test.images, &test.labels] {
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        let width = LabelWidth::of_classes(id.classes());
+        for split in [&train, &test] {
+            for part in [&split.images, &width.pack(split.labels.iter().copied())] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
         }
         Self { id, train, test, checksum: hasher.finalize().to_hex().to_string() }
     }
@@ -118,7 +122,7 @@ pub fn load(id: DatasetId, dir: &Path) -> Result<Dataset, DataError> {
                 cifar::read_split_100(&folder, &cifar::TEST_100, 10_000)?,
             )
         }
-        DatasetId::TinyImagenet => {
+        DatasetId::TinyImagenet | DatasetId::Imagenet64 => {
             for part in PARTS {
                 find(id, dir, part)?;
             }
@@ -152,7 +156,7 @@ pub fn files(id: DatasetId) -> Vec<&'static str> {
         DatasetId::Mnist | DatasetId::FashionMnist => [idx::TRAIN, idx::TEST].concat(),
         DatasetId::Cifar10 => [&cifar::TRAIN[..], &cifar::TEST].concat(),
         DatasetId::Cifar100 => [cifar::TRAIN_100, cifar::TEST_100].concat(),
-        DatasetId::TinyImagenet => PARTS.to_vec(),
+        DatasetId::TinyImagenet | DatasetId::Imagenet64 => PARTS.to_vec(),
         DatasetId::Synthetic => Vec::new(),
     }
 }
@@ -162,7 +166,7 @@ fn find(id: DatasetId, root: &Path, name: &str) -> Result<PathBuf, DataError> {
     let folder = root.join(id.name());
     let found = match id {
         DatasetId::Cifar10 | DatasetId::Cifar100 => Some(folder.join(name)).filter(|path| path.is_file()),
-        DatasetId::TinyImagenet => Some(folder.join(name)).filter(|path| path.is_dir()),
+        DatasetId::TinyImagenet | DatasetId::Imagenet64 => Some(folder.join(name)).filter(|path| path.is_dir()),
         _ => idx::locate(&folder, name),
     };
     found.ok_or_else(|| DataError::Missing { id, file: folder.join(name), root: root.to_owned() })
@@ -207,7 +211,7 @@ mod tests {
     fn a_folder_of_idx_files_loads_raw_or_gzipped() {
         let root = small_mnist();
         let data = load(DatasetId::Mnist, root.path()).unwrap();
-        assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0u8, 1, 2][..], 2));
+        assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0, 1, 2][..], 2));
         assert_eq!(data.train.images, idx_images(3)[16..]);
 
         let raw = root.path().join("mnist").join(idx::TRAIN[0]);

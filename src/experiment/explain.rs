@@ -25,9 +25,9 @@ const KEYS: &[KeyDoc] = &[
     key("run.published.clean", "0 to 1", Some("none"), "Published clean accuracy."),
     key(
         "data.dataset",
-        "mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet or synthetic",
+        "mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet64 or synthetic",
         None,
-        "The images. The first three are fetched by `linf-tui data fetch`; cifar100 and tiny-imagenet are put there by hand.",
+        "The images. The first three are fetched by `linf-tui data fetch`; cifar100, tiny-imagenet and imagenet64 are put there by hand.",
     ),
     key(
         "data.augment.pad",

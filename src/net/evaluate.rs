@@ -6,7 +6,7 @@ use linf_cuda::{Gpu, GpuError};
 
 use crate::dataset::{DatasetId, Normalizer, Split, fill_batch};
 use crate::dist::{Pool, Simd};
-use crate::experiment::{Epsilon, Neighbourhood, PNorm};
+use crate::experiment::{Epsilon, Label, Neighbourhood, PNorm};
 
 use super::cuda::CudaLayers;
 use super::trunk::{add_bias, bound, evaluate, subtract, turn};
@@ -37,9 +37,9 @@ pub struct SampleResult {
     /// radius that intervals prove from the features, which move no more than the pixels.
     pub margin: f32,
     /// The true class.
-    pub label: u8,
+    pub label: Label,
     /// The class the program gives: the first of the smallest distances, or of the largest logits.
-    pub prediction: u8,
+    pub prediction: Label,
     /// Whether interval propagation proves the class for every float32 input of the box.
     pub certified: bool,
 }
@@ -227,12 +227,12 @@ impl Evaluator {
     }
 
     /// What the net answers for each image, in evaluation mode.
-    pub(super) fn answers(&self, net: &NetState, p: PNorm, images: Vec<f32>, labels: &[u8]) -> Vec<Answer> {
+    pub(super) fn answers(&self, net: &NetState, p: PNorm, images: Vec<f32>, labels: &[Label]) -> Vec<Answer> {
         let mut output = net.layers.iter().fold(images, |input, layer| self.layer(layer, p, &input));
         let Some((turned, head)) = &net.head else {
             add_bias(&mut output, &net.bias.value);
             let rows = output.chunks_exact(net.bias.value.len()).zip(labels);
-            let answer = |(row, &label): (&[f32], &u8)| Answer {
+            let answer = |(row, &label): (&[f32], &Label)| Answer {
                 prediction: first_smallest(row.iter().copied()),
                 margin: f64::from(margin(row, label)),
             };
@@ -247,7 +247,7 @@ impl Evaluator {
     }
 
     /// Whether each box is proved to have its label, at p = ∞ (arXiv 2102.05363 §4).
-    pub(super) fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[u8]) -> Vec<bool> {
+    pub(super) fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[Label]) -> Vec<bool> {
         let (low, high) = self.bounds(net, low, high);
         let Some((turned, head)) = &net.head else {
             let rows = low.chunks_exact(net.classes()).zip(high.chunks_exact(net.classes()));
@@ -293,32 +293,32 @@ pub(super) fn chunks(samples: usize) -> impl Iterator<Item = std::ops::Range<usi
 
 /// What a net says of one image.
 pub(super) struct Answer {
-    pub prediction: u8,
+    pub prediction: Label,
     /// In the units of the net.
     pub margin: f64,
 }
 
-pub(super) fn first_smallest(values: impl Iterator<Item = f32>) -> u8 {
+pub(super) fn first_smallest(values: impl Iterator<Item = f32>) -> Label {
     let mut best = (0, f32::INFINITY);
     for (class, value) in values.enumerate() {
         if value < best.1 {
             best = (class, value);
         }
     }
-    best.0 as u8
+    best.0 as Label
 }
 
-fn margin(distances: &[f32], label: u8) -> f32 {
+fn margin(distances: &[f32], label: Label) -> f32 {
     others(distances, label).fold(f32::INFINITY, f32::min) - distances[usize::from(label)]
 }
 
 /// Whether the true class is nearer than every other wherever the distances lie within their bounds. A NaN proves
 /// nothing.
-fn holds(low: &[f32], high: &[f32], label: u8) -> bool {
+fn holds(low: &[f32], high: &[f32], label: Label) -> bool {
     let own = high[usize::from(label)];
     others(low, label).all(|other| own < other)
 }
 
-fn others(values: &[f32], label: u8) -> impl Iterator<Item = f32> {
+fn others(values: &[f32], label: Label) -> impl Iterator<Item = f32> {
     values.iter().enumerate().filter(move |&(class, _)| class != usize::from(label)).map(|(_, &value)| value)
 }

@@ -1,7 +1,7 @@
 //! The largest radius that is proved of each sample.
 
 use crate::dataset::Split;
-use crate::experiment::{Neighbourhood, Radius, Threat};
+use crate::experiment::{Label, Neighbourhood, Radius, Threat};
 
 use super::evaluate::chunks;
 use super::{Evaluation, Evaluator, InputBox, NetState};
@@ -46,7 +46,7 @@ impl Evaluator {
                     let image = &split.images[sample * size..(sample + 1) * size];
                     InputBox::new(self.id, around).around(image, &mut low[at.clone()], &mut high[at]);
                 }
-                let labels: Vec<u8> = asked.iter().map(|&(sample, _)| split.labels[sample]).collect();
+                let labels: Vec<Label> = asked.iter().map(|&(sample, _)| split.labels[sample]).collect();
                 for (&(sample, radius), holds) in asked.iter().zip(self.proofs(net, low, high, &labels)) {
                     searches[sample].learn(radius, holds);
                 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use linf::dataset::{self, Augmentation, DatasetId, Normalizer, Split};
-use linf::experiment::Config;
+use linf::experiment::{Config, Label};
 use linf::store::EvalSplit;
 
 /// What a run trains on and is measured on.
@@ -31,7 +31,7 @@ pub struct Filled {
     /// `[B, C·H·W]`, augmented and normalised.
     pub images: Vec<f32>,
     /// `[B]`.
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
 }
 
 /// The order in which one epoch visits the training images.

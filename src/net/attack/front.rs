@@ -1,7 +1,7 @@
 //! The samples under attack, each with the box that it may not leave.
 
 use crate::dataset::Split;
-use crate::experiment::Epsilon;
+use crate::experiment::{Epsilon, Label};
 use crate::net::{Evaluator, InputBox};
 
 use super::ascent::Ball;
@@ -36,7 +36,7 @@ pub(super) struct Front {
     pub open: Vec<usize>,
     pub pixels: usize,
     pub images: Vec<f32>,
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
     /// In the units of the net.
     radii: Vec<f32>,
     low: Vec<f32>,

@@ -1,7 +1,7 @@
 //! How near to its image an adversarial one can be brought.
 
 use crate::dataset::Split;
-use crate::experiment::PNorm;
+use crate::experiment::{Label, PNorm};
 use crate::net::evaluate::chunks;
 use crate::net::{Evaluator, NetState};
 
@@ -17,7 +17,7 @@ impl Evaluator {
         let mut distances = Vec::with_capacity(examples.len());
         for chunk in chunks(examples.len()) {
             let examples = &examples[chunk];
-            let labels: Vec<u8> = examples.iter().map(|(sample, _)| split.labels[*sample as usize]).collect();
+            let labels: Vec<Label> = examples.iter().map(|(sample, _)| split.labels[*sample as usize]).collect();
             let from: Vec<Vec<f32>> = (examples.iter())
                 .map(|(sample, _)| self.images(split, *sample as usize..*sample as usize + 1))
                 .collect();

@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::dist::{Pool, Simd};
+use crate::experiment::Label;
 
 use super::{Head, Linear};
 use crate::net::tanh::tanh;
@@ -36,7 +37,7 @@ impl Head {
     /// that where the class is not `label`, for every row of `features` `[B, I]`: the margin of a net whose distance
     /// layers are 1-Lipschitz. For charts, not for claims: in double precision, by bisection to 2⁻²⁰ of `largest`,
     /// which bounds ε.
-    pub fn margins(&self, pool: &Pool, simd: Simd, features: &[f32], labels: &[u8], largest: f64) -> Vec<f64> {
+    pub fn margins(&self, pool: &Pool, simd: Simd, features: &[f32], labels: &[Label], largest: f64) -> Vec<f64> {
         let hidden = &self.hidden;
         let scale = f64::from(hidden.scale());
         let reach: Vec<f64> = hidden
@@ -123,7 +124,7 @@ impl HeadBounds<'_> {
     /// Whether the program gives `label` for every input of box `row`: the least exact lead over every other class is
     /// above what both logits can lose by rounding. All of that is summed in double precision, whose own errors are
     /// 2⁻²⁹ < 10⁻⁸ of float32's: so much is added.
-    pub fn proves(&self, row: usize, label: u8) -> bool {
+    pub fn proves(&self, row: usize, label: Label) -> bool {
         if !self.is_finite[row] {
             return false;
         }

@@ -1,7 +1,7 @@
 //! The test images with their margins: which are certified, which are nearly so, which are wrong.
 
 use crate::{
-    experiment::{Fate, RunId},
+    experiment::{Fate, Label, RunId},
     store::{EvalSplit, RunRow},
     tui::{
         images::Images,
@@ -182,7 +182,7 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
     let mut x = pen.text(1, 0, tab.which.word(), look.style(Tone::Key));
     x = pen.text(x, 0, &format!(": {} of {}, ", samples.len(), certificates.len()), faint);
     pen.text(x, 0, tab.order.word(), look.style(Tone::Key));
-    let name = |class: u8| row.config.data.dataset.class_name(class);
+    let name = |class: Label| row.config.data.dataset.class_name(class);
     let (width, height) = (pen.width(), pen.height());
     let list = LIST.min(width);
     pen.text(3, 1, "image", faint);
@@ -226,7 +226,7 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
     let look = &model.look;
     let (faint, at) = (look.style(Tone::Faint), sample as usize);
     let margins = &certificates.margins;
-    let name = |class: u8| row.config.data.dataset.class_name(class);
+    let name = |class: Label| row.config.data.dataset.class_name(class);
     let right = margins.label[at] == margins.prediction[at];
     let (verdict, tone) = match (right, margins.certified[at]) {
         (false, _) => (format!("taken for {}", name(margins.prediction[at])), Tone::Loss),
