@@ -203,10 +203,11 @@ fn the_published_recipes_are_the_published_ones() {
 }
 
 /// The published configs whose nets have more than plain distance layers.
-const BEYOND: [&str; 13] = [
+const BEYOND: [&str; 14] = [
     "icml2021-mnist-eps0.3-head",
     "icml2021-fashion-mnist-eps0.1-head",
     "icml2021-cifar10-eps8-255-head",
+    "icml2021-tiny-imagenet-eps1-255-head",
     "neurips2022-mnist-eps0.1",
     "neurips2022-mnist-eps0.3",
     "neurips2022-cifar10-eps2-255",
@@ -237,8 +238,8 @@ fn published_nets_beyond_the_plain_one_are_the_published_ones() {
     // ramp, end of the ε ramp,
     // decay of distance layers and of the rest.
     let none = (0.0, None);
-    let icml = |parameters: usize, epochs, ramp, hold| {
-        (parameters + 1, None, LossKind::CrossEntropy, none, (epochs, 0.02, 512), ramp, hold, (0.005, 0.005))
+    let icml = |parameters: usize, (epochs, lr), ramp, eps_end| {
+        (parameters + 1, None, LossKind::CrossEntropy, none, (epochs, lr, 512), ramp, eps_end, (0.005, 0.005))
     };
     let sort = |parameters, keep, lambda: (f64, f64), epochs, ramp| {
         let lambda = (lambda.0, Some(lambda.1));
@@ -254,9 +255,10 @@ fn published_nets_beyond_the_plain_one_are_the_published_ones() {
     };
     let (long, longer) = ((100.0, 1450.0), (200.0, 2950.0));
     let expected = [
-        icml(83_970_826, 400, (50.0, 350.0), 50.0),
-        icml(85_284_362, 400, (50.0, 350.0), 50.0),
-        icml(123_213_322, 800, (100.0, 750.0), 100.0),
+        icml(83_970_826, (400, 0.02), (50.0, 350.0), 50.0),
+        icml(85_284_362, (400, 0.02), (50.0, 350.0), 50.0),
+        icml(123_213_322, (800, 0.02), (100.0, 750.0), 100.0),
+        icml(155_751_112, (500, 0.04), (100.0, 450.0), 200.0),
         sort(82_708_491, 0.7, (0.1, 0.001), 1500, long),
         sort(82_708_491, 0.75, (0.02, 0.0002), 1500, long),
         sort(120_637_451, 0.75, (1.0, 0.01), 3000, longer),

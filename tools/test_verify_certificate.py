@@ -371,6 +371,24 @@ class True_(Case):
                                   f"float32 as executed ({certified} in real arithmetic); 8 of 8 radii hold", out)
                     self.assertEqual(out.splitlines()[-1], "the certificate holds")
 
+    def test_a_net_that_sees_a_window_is_given_the_middle_of_whole_images(self):
+        made = kind("dense")
+        made.stated["dataset"]["crop"] = 4
+        self.accepted(made)
+        whole = copy.deepcopy(made)
+        whole.images = np.full((len(made.images), 1, 7, 8), 99, np.uint8)
+        whole.images[:, :, 1:5, 2:6] = made.images
+        self.accepted(made, images=whole)
+        changed = copy.deepcopy(whole)
+        changed.images[3, 0, 2, 3] ^= 1
+        self.rejected("the images are not those of images_sha256", made, images=changed)
+        changed.images[:] = whole.images
+        changed.images[3, 0, 0, 0] ^= 1
+        self.accepted(made, images=copy.deepcopy(changed))
+        for side, why in ((0, "'crop' is 0"), ("4", "'crop' is not a whole number"), (3, "the images are not those")):
+            made.stated["dataset"]["crop"] = side
+            self.rejected(why, made, images=whole)
+
     def test_labels_of_more_classes_than_a_byte_numbers_have_two(self):
         made = Made(5, [layer((16, 1, 1), 8), layer((8, 1, 1), 300)])
         self.assertGreater(made.tensors["claim.prediction"].max(), 255, "take another seed")

@@ -167,6 +167,7 @@ class Certificate:
     samples: int
     images_sha256: str
     labels_sha256: str
+    crop: Optional[int]  # the side of the window that the net sees in the middle of each image
     layers: List[Layer]
     bias: Optional[np.ndarray]  # of a net without a head
     head: Optional[Tuple[Linear, Linear]]
@@ -201,6 +202,8 @@ def read_certificate(path: Path) -> Certificate:
         stated, "the certificate", "format", "program", "run", "step", "dataset", "net", "threat", "eps",
         "radius_denominator", "counts", "weights_sha256")
     need(type(program) is str and type(run) is str, "'program' or 'run' is not a text")
+    side = data.pop("crop", None) if type(data) is dict else None
+    need(side is None or whole(side, "'crop'", 1, MOST_SIZE), "'crop' is not a side in pixels")
     name, split, samples, *sums = fields(
         data, "'dataset'", "name", "split", "samples", "images_sha256", "labels_sha256")
     need(type(name) is str and split == "test", "'dataset' is not the test images of a named data set")
@@ -265,7 +268,7 @@ def read_certificate(path: Path) -> Certificate:
     need(((radius >= -1) & (radius <= denominator)).all(), f"a radius is not within -1 .. {denominator}")
     return Certificate(
         by=f"{program!a}, run {run!a}, step {step}", data=name, samples=samples, images_sha256=sums[0],
-        labels_sha256=sums[1], layers=layers, bias=bias, head=head, mean=mean, scale=scale, threat=threat,
+        labels_sha256=sums[1], crop=side, layers=layers, bias=bias, head=head, mean=mean, scale=scale, threat=threat,
         eps=Fraction(eps), denominator=denominator, counts=(whole(clean, "counts.clean", 0, samples),
         whole(certified, "counts.certified", 0, samples)), classes=classes, label=label, prediction=prediction,
         certified=flags, radius=radius, weights_sha256=(weights_sha256, weights.hexdigest()))
@@ -374,19 +377,32 @@ def sha256(array: np.ndarray) -> str:
     return hashlib.sha256(array.tobytes()).hexdigest()
 
 
-def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> None:
-    """That these are the images the certificate speaks of. With others no claim can be looked at."""
-    known = KNOWN.get(of.data)
-    if known and known.images:
-        need(sha256(images) == known.images, f"the images are not the public test images of {of.data}")
+def middle(images: np.ndarray, side: Optional[int]) -> np.ndarray:
+    """The window in the middle of each image; of an odd rest the smaller half lies before it."""
+    height, width = images.shape[2:]
+    if side is None or side > min(height, width):
+        return images
+    top, left = (height - side) // 2, (width - side) // 2
+    return np.ascontiguousarray(images[:, :, top:top + side, left:left + side])
+
+
+def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What the net sees of the images the certificate speaks of. With other images no claim can be looked at."""
+    known, whole_images = KNOWN.get(of.data), images
+    images = middle(images, of.crop)
+    if known and known.images and whole_images.shape[2:] != (of.crop, of.crop):
+        need(sha256(whole_images) == known.images, f"the images are not the public test images of {of.data}")
         need(sha256(labels) == known.labels, f"the labels are not the public test labels of {of.data}")
     need(len(images) >= of.samples, f"the certificate speaks of {of.samples} images, but there are {len(images)}")
     need(sha256(images[:of.samples]) == of.images_sha256, "the images are not those of images_sha256")
     need(sha256(labels[:of.samples]) == of.labels_sha256, "the labels are not those of labels_sha256")
     shape = images.shape[1:]
-    need(known is None or (shape, of.classes) == (known.shape, known.classes), f"the net is not one for {of.data}")
+    window = of.crop or (known.shape[1] if known else 0)
+    need(known is None or (shape, of.classes) == ((known.shape[0], window, window), known.classes),
+         f"the net is not one for {of.data}")
     need(of.layers[0].input in (shape, (math.prod(shape), 1, 1)), f"the net does not take images {list(shape)}")
     need(len(of.mean) == shape[0], f"normalize.mean has {len(of.mean)} channels, the images {shape[0]}")
+    return images
 
 
 # ------------------------------------------------------------------------------------------------------ the input boxes
@@ -736,7 +752,7 @@ def verify(args: argparse.Namespace) -> int:
     report.say("claims", f"eps = {of.eps}, threat {of.threat}; {of.counts[0]} right, {of.counts[1]} certified; "
                f"radii in steps of 1/{of.denominator}")
     images, labels = read_images(of.data, args.data, args.images)
-    check_images(of, images, labels)
+    images = check_images(of, images, labels)
     report.check("the images and labels are those of the checksums", "")
     check_claims(of, labels[:of.samples], report)
 

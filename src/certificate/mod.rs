@@ -10,14 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensorError, View};
+use safetensors::{Dtype, SafeTensorError, View as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
     dataset::{Normalizer, Split},
     dist::{Planes, Window},
-    experiment::{DatasetId, Label, LabelWidth, Neighbourhood, Radius},
+    experiment::{DatasetId, Label, LabelWidth, Neighbourhood, Radius, View},
     net::{Evaluation, LayerState, NetState, SampleResult},
 };
 
@@ -38,8 +38,8 @@ pub struct Certificate<'a> {
     pub step: u64,
     /// With its means at p = ∞.
     pub net: &'a NetState,
-    /// The data set.
-    pub id: DatasetId,
+    /// What the net sees of the data set.
+    pub view: View,
     /// Its test images; the claims are of the first of them.
     pub test: &'a Split,
     /// The inputs that `evaluation` speaks of.
@@ -94,6 +94,8 @@ struct Images {
     name: &'static str,
     split: &'static str,
     samples: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crop: Option<usize>,
     images_sha256: String,
     labels_sha256: String,
 }
@@ -167,7 +169,7 @@ struct Named<'a> {
     values: Values<'a>,
 }
 
-impl View for &Named<'_> {
+impl safetensors::View for &Named<'_> {
     fn dtype(&self) -> Dtype {
         match self.values {
             Values::Floats(_) => Dtype::F32,
@@ -210,7 +212,7 @@ impl Certificate<'_> {
             return Err(CertificateError::NotFinite(name));
         }
         let io = |source| CertificateError::Io { path: path.to_owned(), source };
-        let weights = weights(self.net, self.id);
+        let weights = weights(self.net, self.view.id);
         let header = serde_json::to_string(&self.header(&weights)).map_err(|error| io(error.into()))?;
         let metadata = HashMap::from([(ENTRY.to_owned(), header)]);
         let claims = self.claims();
@@ -238,10 +240,11 @@ impl Certificate<'_> {
             run: self.run,
             step: self.step,
             dataset: Images {
-                name: self.id.name(),
+                name: self.view.id.name(),
                 split: "test",
                 samples,
-                images_sha256: format!("{:x}", Sha256::digest(&self.test.images[..samples * self.id.pixels()])),
+                crop: self.view.crop(),
+                images_sha256: format!("{:x}", self.seen(samples).finalize()),
                 labels_sha256: format!("{:x}", Sha256::digest(self.width().pack(self.test.labels[..samples].to_vec()))),
             },
             net: Net::of(self.net),
@@ -256,8 +259,13 @@ impl Certificate<'_> {
         }
     }
 
+    /// Over what the net sees of the first `samples` images.
+    fn seen(&self, samples: usize) -> Sha256 {
+        (0..samples).fold(Sha256::new(), |hash, sample| hash.chain_update(self.test.image(self.view, sample)))
+    }
+
     fn width(&self) -> LabelWidth {
-        LabelWidth::of_classes(self.id.classes())
+        LabelWidth::of_classes(self.view.id.classes())
     }
 
     fn claims(&self) -> BTreeMap<String, Named<'static>> {

@@ -92,7 +92,8 @@ impl MeasureArgs {
         if samples == 0 {
             bail!("{id} has no test images to measure on");
         }
-        let evaluator = Evaluator::new(id, self.threads, Simd::detect().context("choosing the kernels")?);
+        let evaluator =
+            Evaluator::new(config.data.view(), self.threads, Simd::detect().context("choosing the kernels")?);
         let mut evaluator = match self.device {
             Device::Cpu => evaluator,
             Device::Cuda(index) => on_cuda(evaluator, index)?,

@@ -11,7 +11,7 @@ use npyz::{AutoSerialize, WriterBuilder, npz::NpzWriter};
 
 use crate::{
     dataset::Split,
-    experiment::{DatasetId, Epsilon, Label, LabelWidth, Radius, Threat},
+    experiment::{Epsilon, Label, LabelWidth, Radius, Threat, View},
     net::{Evaluation, SampleResult},
     store::Findings,
 };
@@ -47,13 +47,14 @@ pub fn is_npz(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes `images`, bytes [N, C, H, W], and `labels`, bytes or, of more than 256 classes, 16-bit numbers, as `tools/verify_certificate.py --images` reads them.
-pub fn save_images(path: &Path, id: DatasetId, split: &Split) -> Result<()> {
+/// Writes `images`, bytes [N, C, H, W], what a net sees of each, and `labels`, bytes or, of more than 256 classes, 16-bit numbers, as `tools/verify_certificate.py --images` reads them.
+pub fn save_images(path: &Path, view: View, split: &Split) -> Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     let mut archive = NpzWriter::new(&mut out);
-    let shape = [split.len(), id.channels(), id.height(), id.width()].map(|side| side as u64);
-    arrays(&mut archive, "images", &shape, split.images.iter().copied())?;
-    labels(&mut archive, "labels", id.classes(), split.labels.iter().copied())?;
+    let shape = [split.len(), view.channels(), view.height(), view.width()].map(|side| side as u64);
+    let images = (0..split.len()).flat_map(|sample| split.image(view, sample).into_owned());
+    arrays(&mut archive, "images", &shape, images)?;
+    labels(&mut archive, "labels", view.id.classes(), split.labels.iter().copied())?;
     drop(archive);
     Ok(out.flush()?)
 }

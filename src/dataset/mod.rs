@@ -16,6 +16,7 @@ pub mod picture;
 pub mod random;
 pub mod synthetic;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use batch::{epoch_order, fill_batch, mixed_order};
@@ -24,7 +25,7 @@ pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
 
-pub use crate::experiment::{Augmentation, DatasetId, Label, LabelWidth, PadMode, UnknownDataset};
+pub use crate::experiment::{Augmentation, DatasetId, Label, LabelWidth, PadMode, UnknownDataset, View};
 
 /// Raw images and their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +37,15 @@ pub struct Split {
 }
 
 impl Split {
+    /// What a net sees of one image when nothing is drawn at random, raw `[C, H, W]`: all of it, or the middle.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn image(&self, view: View, index: usize) -> Cow<'_, [u8]> {
+        let image = &self.images[index * view.id.pixels()..][..view.id.pixels()];
+        if view.crop().is_none() { Cow::Borrowed(image) } else { Cow::Owned(middle(image, view)) }
+    }
+
     /// Keeps the first `count` images.
     pub fn truncate(&mut self, count: usize) {
         let pixels = self.images.len() / self.len().max(1);
@@ -61,6 +71,15 @@ impl Split {
         }
         counts
     }
+}
+
+/// The middle of an image `[C, H, W]` of the data set.
+fn middle(image: &[u8], view: View) -> Vec<u8> {
+    let (rows, columns) = view.slack();
+    let (top, left) = (rows / 2, columns / 2);
+    let planes = image.chunks_exact(view.id.height() * view.id.width());
+    let lines = planes.flat_map(|plane| plane.chunks_exact(view.id.width()).skip(top).take(view.height()));
+    lines.flat_map(|line| &line[left..left + view.width()]).copied().collect()
 }
 
 /// A whole data set in memory.

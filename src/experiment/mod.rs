@@ -17,6 +17,7 @@ mod steering;
 mod sweep;
 mod threat;
 mod turn;
+mod view;
 
 pub use config::{
     Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps,
@@ -36,6 +37,7 @@ pub use steering::{Order, Steered, Steering};
 pub use sweep::{SweepError, expand};
 pub use threat::{Neighbourhood, Radius, Threat, UnknownThreat};
 pub use turn::{After, Need, Parent, Turn};
+pub use view::View;
 
 #[cfg(test)]
 mod schedule_tests;

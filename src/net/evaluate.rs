@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use linf_cuda::{Gpu, GpuError};
 
-use crate::dataset::{DatasetId, Normalizer, Split, fill_batch};
+use crate::dataset::{Normalizer, Split, View, fill_batch};
 use crate::dist::{Pool, Simd};
 use crate::experiment::{Epsilon, Label, Neighbourhood, PNorm};
 
@@ -23,7 +23,8 @@ const KEPT_FLOATS: usize = 1 << 29;
 pub struct Evaluator {
     pub(super) pool: Pool,
     pub(super) simd: Simd,
-    pub(super) id: DatasetId,
+    /// What the nets see.
+    pub(super) view: View,
     normalizer: Normalizer,
     /// Computes the dense layers where there is one.
     device: Option<CudaLayers>,
@@ -76,9 +77,10 @@ impl Evaluation {
 }
 
 impl Evaluator {
-    /// For images of this data set, on `threads` threads (0: all cores).
-    pub fn new(id: DatasetId, threads: usize, simd: Simd) -> Evaluator {
-        Evaluator { pool: Pool::new(threads), simd, id, normalizer: Normalizer::new(id), device: None }
+    /// For images of this data set, whole or what nets see of them, on `threads` threads (0: all cores).
+    pub fn new(view: impl Into<View>, threads: usize, simd: Simd) -> Evaluator {
+        let view = view.into();
+        Evaluator { pool: Pool::new(threads), simd, view, normalizer: Normalizer::new(view.id), device: None }
     }
 
     /// Has dense layers computed on a device, with the same bits at p = ∞. What fails there is computed here.
@@ -164,9 +166,9 @@ impl Evaluator {
         around: impl Into<Neighbourhood>,
     ) -> Evaluation {
         self.begin();
-        let input_box = InputBox::new(self.id, around);
-        let size = self.id.pixels();
-        let std = self.id.std();
+        let input_box = InputBox::new(self.view.id, around);
+        let size = self.view.pixels();
+        let std = self.view.id.std();
         let mut evaluation = Evaluation::default();
         for chunk in chunks(samples.min(split.len())) {
             let images = self.images(split, chunk.clone());
@@ -175,8 +177,8 @@ impl Evaluator {
             let (mut low, mut high) = (vec![0.0; chunk.len() * size], vec![0.0; chunk.len() * size]);
             for (row, sample) in chunk.clone().enumerate() {
                 let at = row * size..(row + 1) * size;
-                let image = &split.images[sample * size..(sample + 1) * size];
-                input_box.around(image, &mut low[at.clone()], &mut high[at]);
+                let image = split.image(self.view, sample);
+                input_box.around(&image, &mut low[at.clone()], &mut high[at]);
             }
             let certified = self.proofs(net, low, high, labels);
             for ((answer, certified), &label) in answers.into_iter().zip(certified).zip(labels) {
@@ -206,7 +208,7 @@ impl Evaluator {
         }
         self.begin();
         let samples = samples.min(split.len());
-        let threshold = 2.0 * eps.to_f64() / self.id.std();
+        let threshold = 2.0 * eps.to_f64() / self.view.id.std();
         let (mut correct, mut wide) = (0u32, 0u32);
         for chunk in chunks(samples) {
             let labels = &split.labels[chunk.clone()];
@@ -241,7 +243,7 @@ impl Evaluator {
         let mut scratch = Vec::new();
         let features = turn(&self.pool, *turned, &output, &mut scratch);
         let logits = head.logits(&self.pool, self.simd, features);
-        let margins = head.margins(&self.pool, self.simd, features, labels, 1.0 / self.id.std());
+        let margins = head.margins(&self.pool, self.simd, features, labels, 1.0 / self.view.id.std());
         let rows = logits.chunks_exact(net.classes()).zip(margins);
         rows.map(|(row, margin)| Answer { prediction: first_smallest(row.iter().map(|z| -z)), margin }).collect()
     }
@@ -281,8 +283,8 @@ impl Evaluator {
 
     pub(super) fn images(&self, split: &Split, samples: std::ops::Range<usize>) -> Vec<f32> {
         let indices: Vec<u32> = samples.map(|sample| sample as u32).collect();
-        let mut images = vec![0.0; indices.len() * self.id.pixels()];
-        fill_batch(split, self.id, &self.normalizer, &indices, None, &mut images, &mut Vec::new());
+        let mut images = vec![0.0; indices.len() * self.view.pixels()];
+        fill_batch(split, self.view, &self.normalizer, &indices, None, &mut images, &mut Vec::new());
         images
     }
 }

@@ -38,7 +38,7 @@ impl Evaluator {
                     if answer.prediction == *label { known.0 = middle } else { known.1 = middle }
                 }
             }
-            distances.extend(known.into_iter().map(|(_, wrong)| f64::from(wrong) * self.id.std()));
+            distances.extend(known.into_iter().map(|(_, wrong)| f64::from(wrong) * self.view.id.std()));
         }
         distances
     }
