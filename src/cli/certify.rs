@@ -90,7 +90,7 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
     let kind = args.save.as_deref().map(Kind::of).transpose()?;
     let mut measured = args.net.prepare(place).await?;
     let others = together::read(&args.others, &mut measured, place).await?;
-    let (net, test, threat) = (&measured.net, &measured.data.test, args.threat);
+    let (net, test, threat) = (&measured.net, &measured.test, args.threat);
     let nets: Vec<&NetState> = std::iter::once(net).chain(others.iter().map(|other| &other.net)).collect();
     // The rule margin > 2ε is of nets that end in distances.
     let has_margin = nets.len() == 1 || nets.iter().all(|net| net.head.is_none());

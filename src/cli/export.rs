@@ -51,7 +51,7 @@ pub async fn run(args: ExportArgs, place: &Place) -> Result<Exit> {
     let &[eps] = measured.radii.as_slice() else { bail!("a certificate is of one ε: give --eps once") };
     let view = measured.config.data.view();
     let around = Neighbourhood { eps, threat: args.threat };
-    let (net, test) = (&measured.net, &measured.data.test);
+    let (net, test) = (&measured.net, &measured.test);
     let evaluation = measured.evaluator.certify(net, test, measured.samples, around);
     let radii = measured.evaluator.radii(net, test, &evaluation, args.threat, &mut radius_found(measured.samples));
     let radii = radii.context("the search for radii was stopped")?;

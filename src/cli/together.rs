@@ -25,8 +25,8 @@ pub async fn read(words: &[String], first: &mut Measured, place: &Place) -> Resu
         let mut net = weights.net;
         if !weights.is_settled {
             same_training((&first.name, &first.config), (word, &weights.config))?;
-            let train = &first.data.train;
-            net = first.evaluator.with_means_at_infinity(&net, train, train.len());
+            first.load_train()?;
+            net = first.evaluator.with_means_at_infinity(&net, &first.train, first.train.len());
         }
         members.push(Member { name: weights.name, net });
     }

@@ -114,51 +114,71 @@ pub fn default_root() -> PathBuf {
     std::env::var_os("LINF_DATA").filter(|dir| !dir.is_empty()).map_or_else(|| PathBuf::from("data"), PathBuf::from)
 }
 
+/// One of the two halves of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What nets are trained on.
+    Train,
+    /// What they are judged by.
+    Test,
+}
+
 /// Reads a data set from its folder under the data root `dir`; draws the synthetic one.
 ///
 /// # Errors
 /// [`DataError::Missing`] names the command that fetches it; a file that is not what it should be is named.
 pub fn load(id: DatasetId, dir: &Path) -> Result<Dataset, DataError> {
-    let folder = dir.join(id.name());
     let (train, test) = match id {
+        DatasetId::Synthetic => synthetic::draw(synthetic::SEED),
+        _ => (load_part(id, dir, Part::Train)?, load_part(id, dir, Part::Test)?),
+    };
+    Ok(Dataset::new(id, train, test))
+}
+
+/// Reads one half of it alone: of large data sets that is much less to decode and to hold.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_part(id: DatasetId, dir: &Path, part: Part) -> Result<Split, DataError> {
+    let folder = dir.join(id.name());
+    match id {
         DatasetId::Mnist | DatasetId::FashionMnist => {
-            let read =
-                |[images, labels]: [&str; 2]| idx::read_split(id, &find(id, dir, images)?, &find(id, dir, labels)?);
-            (read(idx::TRAIN)?, read(idx::TEST)?)
+            let [images, labels] = if part == Part::Train { idx::TRAIN } else { idx::TEST };
+            idx::read_split(id, &find(id, dir, images)?, &find(id, dir, labels)?)
         }
         DatasetId::Cifar10 => {
-            for file in cifar::TRAIN.iter().chain(&cifar::TEST) {
-                find(id, dir, file)?;
-            }
-            (cifar::read_split(&folder, &cifar::TRAIN)?, cifar::read_split(&folder, &cifar::TEST)?)
+            let files = if part == Part::Train { &cifar::TRAIN[..] } else { &cifar::TEST };
+            files.iter().try_for_each(|file| find(id, dir, file).map(drop))?;
+            cifar::read_split(&folder, files)
         }
         DatasetId::Cifar100 => {
-            for file in cifar::TRAIN_100.iter().chain(&cifar::TEST_100) {
-                find(id, dir, file)?;
-            }
-            (
-                cifar::read_split_100(&folder, &cifar::TRAIN_100, id.train_images())?,
-                cifar::read_split_100(&folder, &cifar::TEST_100, 10_000)?,
-            )
+            let (files, records) = match part {
+                Part::Train => (cifar::TRAIN_100, id.train_images()),
+                Part::Test => (cifar::TEST_100, 10_000),
+            };
+            files.iter().try_for_each(|file| find(id, dir, file).map(drop))?;
+            cifar::read_split_100(&folder, &files, records)
         }
         DatasetId::TinyImagenet | DatasetId::Imagenet64 => {
             for part in PARTS {
                 find(id, dir, part)?;
             }
             let [train, test] = PARTS.map(|part| folder.join(part));
+            // The training images say which classes there are.
             let classes = folder::classes(&train)?;
             // As published, all validation images lie together beside a table; rearranged, they lie by class.
             let annotations = test.join("val_annotations.txt");
-            let test = if annotations.is_file() {
-                folder::read_annotated(id, &test, &annotations, &classes)?
-            } else {
-                folder::read_split(id, &test, &classes)?
-            };
-            (folder::read_split(id, &train, &classes)?, test)
+            match part {
+                Part::Train => folder::read_split(id, &train, &classes),
+                Part::Test if annotations.is_file() => folder::read_annotated(id, &test, &annotations, &classes),
+                Part::Test => folder::read_split(id, &test, &classes),
+            }
         }
-        DatasetId::Synthetic => synthetic::draw(synthetic::SEED),
-    };
-    Ok(Dataset::new(id, train, test))
+        DatasetId::Synthetic => {
+            let (train, test) = synthetic::draw(synthetic::SEED);
+            Ok(if part == Part::Train { train } else { test })
+        }
+    }
 }
 
 /// The folders of an image folder set.
@@ -232,6 +252,8 @@ mod tests {
         let data = load(DatasetId::Mnist, root.path()).unwrap();
         assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0, 1, 2][..], 2));
         assert_eq!(data.train.images, idx_images(3)[16..]);
+        let part = |part| load_part(DatasetId::Mnist, root.path(), part).unwrap();
+        assert_eq!((part(Part::Train), part(Part::Test)), (data.train, data.test));
 
         let raw = root.path().join("mnist").join(idx::TRAIN[0]);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -240,6 +262,24 @@ mod tests {
         fs::remove_file(&raw).unwrap();
         assert!(is_present(DatasetId::Mnist, root.path()));
         assert_eq!(load(DatasetId::Mnist, root.path()).unwrap().checksum, data.checksum);
+    }
+
+    #[test]
+    fn the_test_images_of_a_folder_are_read_without_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let (id, folder) = (DatasetId::Imagenet64, root.path().join("imagenet64"));
+        for (name, grey) in [("train/n01/a.png", 1), ("train/n02/a.png", 2), ("val/n02/b.png", 3), ("val/n01/c.png", 4)]
+        {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::RgbImage::from_pixel(64, 64, image::Rgb([grey; 3])).save(path).unwrap();
+        }
+        let data = load(id, root.path()).unwrap();
+        assert_eq!((data.train.labels, data.test.labels.clone()), (vec![0, 1], vec![0, 1]));
+        assert_eq!([data.test.images[0], data.test.images[id.pixels()]], [4, 3]);
+        write(&folder.join("train/n01/a.png"), b"no picture");
+        assert!(load(id, root.path()).is_err());
+        assert_eq!(load_part(id, root.path(), Part::Test).unwrap(), data.test);
     }
 
     #[test]
