@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use linf::dataset::{Augmentation, DatasetId, Normalizer, PadMode, Split, epoch_order, fill_batch, random};
 use linf::dist::Simd;
-use linf::experiment::{Adam, PNorm, parse};
+use linf::experiment::{Adam, Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 
 fn main() {
@@ -60,7 +60,7 @@ fn batch_maker(id: DatasetId, batch: usize, augment: Augmentation) -> impl FnMut
     let images = 4 * batch;
     let split = Split {
         images: (0..images * id.pixels()).map(|i| (i * 89 % 251) as u8).collect(),
-        labels: (0..images).map(|i| (i % id.classes()) as u8).collect(),
+        labels: (0..images).map(|i| (i % id.classes()) as Label).collect(),
     };
     let normalizer = Normalizer::new(id);
     let order = epoch_order(1, 0, images);
@@ -85,7 +85,7 @@ fn stepper(id: DatasetId, batch: usize, depth: usize, width: usize) -> impl FnMu
     let mut engine = CpuEngine::new(NetState::init(&shape, 1, None), Adam::default(), 0, simd);
     let mut images = vec![0.0; batch * shape.inputs()];
     random::fill_normal(1, 0, &mut images);
-    let labels: Vec<u8> = (0..batch).map(|i| (i % shape.classes()) as u8).collect();
+    let labels: Vec<Label> = (0..batch).map(|i| (i % shape.classes()) as Label).collect();
     let objective = Objective::Mixture { lambda: 0.1 };
     let point = StepPoint { p, lr: 0.03, scalar_lr: 0.006, objective, eps: 0.3 };
     move || {

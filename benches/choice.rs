@@ -9,7 +9,7 @@
 
 use linf::dataset::{self, Dataset, DatasetId, Normalizer};
 use linf::dist::{DistOp, Kernels, Pool, Precision, Shape, Simd, mean_shift_forward};
-use linf::experiment::{Config, Schedules, parse_with};
+use linf::experiment::{Config, Label, Schedules, parse_with};
 use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 use std::hint::black_box;
 use std::time::Instant;
@@ -95,7 +95,7 @@ impl<'a> Batches<'a> {
         (self.images.train.len() / BATCH) as u64
     }
 
-    fn batch(&self, step: u64) -> (Vec<f32>, Vec<u8>) {
+    fn batch(&self, step: u64) -> (Vec<f32>, Vec<Label>) {
         let epoch = step / self.steps();
         let order = dataset::epoch_order(0, epoch, self.images.train.len());
         let mut indices = order[(step % self.steps()) as usize * BATCH..][..BATCH].to_vec();

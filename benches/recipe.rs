@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use linf::dataset::{self, Augmentation, Normalizer};
+use linf::dataset::{self, Normalizer};
 use linf::dist::Simd;
 use linf::experiment::{Config, Schedules, parse};
 use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
@@ -79,20 +79,19 @@ impl Run {
 
     /// The time of the first so many steps of an epoch, batches included, and how many samples were right.
     fn epoch(&mut self, epoch: u64, taken: u64) -> Result<(Duration, u64)> {
-        let id = self.config.data.dataset;
-        let (seed, augmentation) = (self.config.train.seed, self.config.data.augment);
-        let augment = (augmentation != Augmentation::default()).then_some((&augmentation, seed, epoch));
+        let (view, seed) = (self.config.data.view(), self.config.train.seed);
+        let augment = self.config.data.variation().map(|augmentation| (augmentation, seed, epoch));
         let start = Instant::now();
         let order = dataset::epoch_order(seed, epoch, self.data.train.len());
         let (mut images, mut labels, mut correct) = (Vec::new(), Vec::new(), 0);
         for (step, samples) in (0..taken).zip(order.chunks(self.config.train.batch_size)) {
             let mut indices = samples.to_vec();
             indices.sort_by_key(|&index| self.data.train.labels[index as usize]);
-            images.resize(indices.len() * id.pixels(), 0.0);
+            images.resize(indices.len() * view.pixels(), 0.0);
             dataset::fill_batch(
                 &self.data.train,
-                id,
-                &Normalizer::new(id),
+                view,
+                &Normalizer::new(view.id),
                 &indices,
                 augment,
                 &mut images,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use linf::dataset::{self, Augmentation, DatasetId, Normalizer, PadMode, Split};
 use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward};
-use linf::experiment::{PNorm, parse};
+use linf::experiment::{Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, Engine, LayerState, NetShape, NetState, Objective, StepPoint};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -81,7 +81,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn fill(data: &Split, step: usize, images: &mut [f32], labels: &mut Vec<u8>) {
+fn fill(data: &Split, step: usize, images: &mut [f32], labels: &mut Vec<Label>) {
     let augment = Augmentation { pad: 1, pad_mode: PadMode::Edge, flip: false };
     let start = step * BATCH % (data.len() - BATCH);
     let mut indices: Vec<u32> = (start..start + BATCH).map(|index| index as u32).collect();

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use host::Host;
 use linf::dataset::{DatasetId, Split, random};
 use linf::dist::Simd;
-use linf::experiment::{Adam, Epsilon, PNorm, parse};
+use linf::experiment::{Adam, Epsilon, Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, CudaEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint, Trained};
 use linf_cuda::{Cache, Device, Gpu};
 
@@ -36,15 +36,15 @@ fn net() -> NetState {
 
 fn split(samples: usize) -> Split {
     let images = (0..samples * 784).map(|k| (random::block(5, 0, k as u64)[0] >> 24) as u8).collect();
-    Split { images, labels: (0..samples).map(|k| (k % 10) as u8).collect() }
+    Split { images, labels: (0..samples).map(|k| (k % 10) as Label).collect() }
 }
 
 /// Step `step` of a training: other images each time, the last batch shorter.
-fn batch(step: usize) -> (Vec<f32>, Vec<u8>) {
+fn batch(step: usize) -> (Vec<f32>, Vec<Label>) {
     let size = if step % 4 == 3 { 23 } else { BATCH };
     let mut images = vec![0.0; size * 784];
     random::fill_normal(7, step as u64, &mut images);
-    (images, (0..size).map(|k| ((k * 7 + step) % 10) as u8).collect())
+    (images, (0..size).map(|k| ((k * 7 + step) % 10) as Label).collect())
 }
 
 fn point(p: f64) -> StepPoint {

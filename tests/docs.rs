@@ -203,10 +203,11 @@ fn the_published_recipes_are_the_published_ones() {
 }
 
 /// The published configs whose nets have more than plain distance layers.
-const BEYOND: [&str; 11] = [
+const BEYOND: [&str; 14] = [
     "icml2021-mnist-eps0.3-head",
     "icml2021-fashion-mnist-eps0.1-head",
     "icml2021-cifar10-eps8-255-head",
+    "icml2021-tiny-imagenet-eps1-255-head",
     "neurips2022-mnist-eps0.1",
     "neurips2022-mnist-eps0.3",
     "neurips2022-cifar10-eps2-255",
@@ -215,6 +216,8 @@ const BEYOND: [&str; 11] = [
     "neurips2022-cifar10-eps8-255-head",
     "neurips2022-tiny-imagenet-eps1-255-head",
     "neurips2022-tiny-imagenet-eps1-255-2x",
+    "neurips2022-imagenet64-eps1-255-head",
+    "neurips2022-imagenet64-eps1-255-2x",
 ];
 
 #[test]
@@ -231,25 +234,31 @@ fn every_published_config_is_held_against_its_script() {
 
 #[test]
 fn published_nets_beyond_the_plain_one_are_the_published_ones() {
-    // In the order of BEYOND: parameters with the scalar, share kept by dropout, loss, λ at both ends, epochs, p ramp, end of the ε ramp,
+    // In the order of BEYOND: parameters with the scalar, share kept by dropout, loss, λ at both ends, epochs with rate and batch, p
+    // ramp, end of the ε ramp,
     // decay of distance layers and of the rest.
     let none = (0.0, None);
-    let icml = |parameters: usize, epochs, ramp, hold| {
-        (parameters + 1, None, LossKind::CrossEntropy, none, epochs, ramp, hold, (0.005, 0.005))
+    let icml = |parameters: usize, (epochs, lr), ramp, eps_end| {
+        (parameters + 1, None, LossKind::CrossEntropy, none, (epochs, lr, 512), ramp, eps_end, (0.005, 0.005))
     };
     let sort = |parameters, keep, lambda: (f64, f64), epochs, ramp| {
         let lambda = (lambda.0, Some(lambda.1));
-        (parameters, Some(keep), LossKind::Mixture, lambda, epochs, ramp, 0.0, (0.0, 0.02))
+        (parameters, Some(keep), LossKind::Mixture, lambda, (epochs, 0.02, 512), ramp, 0.0, (0.0, 0.02))
     };
     let head = |parameters, keep, epochs, ramp| {
         let lambda = (1.0, Some(0.01));
-        (parameters, Some(keep), LossKind::CeHinge, lambda, epochs, ramp, 500.0, (0.0, 0.02))
+        (parameters, Some(keep), LossKind::CeHinge, lambda, (epochs, 0.02, 512), ramp, 500.0, (0.0, 0.02))
+    };
+    let of_1000_classes = |parameters, ramp| {
+        let lambda = (1.0, Some(0.01));
+        (parameters, Some(0.7), LossKind::CeHinge, lambda, (300, 0.01, 1024), ramp, 200.0, (0.0, 0.02))
     };
     let (long, longer) = ((100.0, 1450.0), (200.0, 2950.0));
     let expected = [
-        icml(83_970_826, 400, (50.0, 350.0), 50.0),
-        icml(85_284_362, 400, (50.0, 350.0), 50.0),
-        icml(123_213_322, 800, (100.0, 750.0), 100.0),
+        icml(83_970_826, (400, 0.02), (50.0, 350.0), 50.0),
+        icml(85_284_362, (400, 0.02), (50.0, 350.0), 50.0),
+        icml(123_213_322, (800, 0.02), (100.0, 750.0), 100.0),
+        icml(155_751_112, (500, 0.04), (100.0, 450.0), 200.0),
         sort(82_708_491, 0.7, (0.1, 0.001), 1500, long),
         sort(82_708_491, 0.75, (0.02, 0.0002), 1500, long),
         sort(120_637_451, 0.75, (1.0, 0.01), 3000, longer),
@@ -258,14 +267,16 @@ fn published_nets_beyond_the_plain_one_are_the_published_ones() {
         head(123_213_323, 0.6, 3000, longer),
         head(170_496_713, 0.7, 1000, (100.0, 980.0)),
         head(170_742_473, 0.7, 1000, (100.0, 980.0)),
+        of_1000_classes(180_308_969, (30.0, 290.0)),
+        of_1000_classes(204_147_689, (50.0, 290.0)),
     ];
-    for (name, (parameters, keep, kind, lambda, epochs, ramp, eps_end, decay)) in BEYOND.into_iter().zip(expected) {
+    for (name, (parameters, keep, kind, lambda, pace, ramp, eps_end, decay)) in BEYOND.into_iter().zip(expected) {
         let text = std::fs::read_to_string(root().join(format!("configs/{name}.toml"))).unwrap();
         let config = parse_with(&text, name, &[]).unwrap();
         assert_eq!(NetShape::new(&config).parameters(), parameters, "{name}");
         assert_eq!(config.model.keep, keep, "{name}");
         assert_eq!((config.loss.kind, (config.loss.lambda, config.loss.lambda_end)), (kind, lambda), "{name}");
-        assert_eq!((config.train.epochs, config.train.lr, config.train.batch_size), (epochs, 0.02, 512), "{name}");
+        assert_eq!((config.train.epochs, config.train.lr, config.train.batch_size), pace, "{name}");
         assert_eq!((config.schedule.ramp_start, config.schedule.ramp_end), ramp, "{name}");
         assert_eq!((config.schedule.eps_start, config.schedule.eps_end), (0.0, eps_end), "{name}");
         assert_eq!((config.train.adam.dist_decay, config.train.adam.head_decay), decay, "{name}");

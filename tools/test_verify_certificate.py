@@ -219,7 +219,7 @@ class Made:
             if n in sort:
                 q = 0.6
                 self.tensors[f"layer.{n}.profile"] = F([q * (1 - q) ** k for k in range(min(4, patch))])
-        classes = layers[-1]["outputs"] if not head else 3
+        classes = self.classes = layers[-1]["outputs"] if not head else 3
         if head:
             sides = [(layers[-1]["input"][1 + i] + 2 * layers[-1]["pad"] - layers[-1]["dilation"] *
                       (layers[-1]["kernel"] - 1) - 1) // layers[-1]["stride"] + 1 for i in (0, 1)]
@@ -239,7 +239,8 @@ class Made:
     def claim(self, eps=None):
         """Labels, of which the net gets two wrong, and all that is true of them; eps in the middle of the radii."""
         count, grid = len(self.images), self.stated["radius_denominator"]
-        prediction = np.array([predicted(self, sample) for sample in range(count)], np.uint8)
+        numbers = np.uint8 if self.classes <= 256 else np.uint16
+        prediction = np.array([predicted(self, sample) for sample in range(count)], numbers)
         label = prediction.copy()
         label[[2, 7]] = (label[[2, 7]] + 1) % 3
         self.tensors.update({"claim.label": label, "claim.prediction": prediction})
@@ -269,7 +270,7 @@ class Made:
         self.stated["weights_sha256"] = hashlib.sha256(b"".join(self.tensors[n].tobytes() for n in names)).hexdigest()
 
     def header(self):
-        dtypes = {"float32": "F32", "int32": "I32", "uint8": "U8", "float64": "F64"}
+        dtypes = {"float32": "F32", "int32": "I32", "uint8": "U8", "uint16": "U16", "float64": "F64"}
         entries, at = {"__metadata__": {"certificate": json.dumps(self.stated)}}, 0
         for name in sorted(self.tensors, key=lambda name: (-self.tensors[name].itemsize, name)):
             value = self.tensors[name]
@@ -369,6 +370,33 @@ class True_(Case):
                     self.assertIn(f"{certified} of {certified} certified claims hold at eps = {made.stated['eps']} in "
                                   f"float32 as executed ({certified} in real arithmetic); 8 of 8 radii hold", out)
                     self.assertEqual(out.splitlines()[-1], "the certificate holds")
+
+    def test_a_net_that_sees_a_window_is_given_the_middle_of_whole_images(self):
+        made = kind("dense")
+        made.stated["dataset"]["crop"] = 4
+        self.accepted(made)
+        whole = copy.deepcopy(made)
+        whole.images = np.full((len(made.images), 1, 7, 8), 99, np.uint8)
+        whole.images[:, :, 1:5, 2:6] = made.images
+        self.accepted(made, images=whole)
+        changed = copy.deepcopy(whole)
+        changed.images[3, 0, 2, 3] ^= 1
+        self.rejected("the images are not those of images_sha256", made, images=changed)
+        changed.images[:] = whole.images
+        changed.images[3, 0, 0, 0] ^= 1
+        self.accepted(made, images=copy.deepcopy(changed))
+        for side, why in ((0, "'crop' is 0"), ("4", "'crop' is not a whole number"), (3, "the images are not those")):
+            made.stated["dataset"]["crop"] = side
+            self.rejected(why, made, images=whole)
+
+    def test_labels_of_more_classes_than_a_byte_numbers_have_two(self):
+        made = Made(5, [layer((16, 1, 1), 8), layer((8, 1, 1), 300)])
+        self.assertGreater(made.tensors["claim.prediction"].max(), 255, "take another seed")
+        self.accepted(made)
+        for name in ("claim.label", "claim.prediction"):
+            narrow = copy.deepcopy(made)
+            narrow.tensors[name] = narrow.tensors[name].astype(np.uint8)
+            self.assertIn(f"tensor '{name}' is uint8", self.verify(narrow)[1])
 
     def test_one_step_more_than_the_largest_radius_is_rejected_of_every_sample(self):
         for name in ("dense", "grouped", "conv", "conv to flat", "sort", "8-bit"):

@@ -56,7 +56,8 @@ def need(condition: Any, reason: str) -> None:
 
 MOST_HEADER = 64 << 20
 MOST_SIZE = 1 << 24  # of anything a layer computes from one image: keeps the memory of a made-up net bounded
-TYPES: Dict[str, Any] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
+TYPES: Dict[str, Any] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1"),
+                          "U16": np.dtype("<u2")}
 
 
 def parse_json(text: bytes, what: str) -> Any:
@@ -166,6 +167,7 @@ class Certificate:
     samples: int
     images_sha256: str
     labels_sha256: str
+    crop: Optional[int]  # the side of the window that the net sees in the middle of each image
     layers: List[Layer]
     bias: Optional[np.ndarray]  # of a net without a head
     head: Optional[Tuple[Linear, Linear]]
@@ -200,6 +202,8 @@ def read_certificate(path: Path) -> Certificate:
         stated, "the certificate", "format", "program", "run", "step", "dataset", "net", "threat", "eps",
         "radius_denominator", "counts", "weights_sha256")
     need(type(program) is str and type(run) is str, "'program' or 'run' is not a text")
+    side = data.pop("crop", None) if type(data) is dict else None
+    need(side is None or whole(side, "'crop'", 1, MOST_SIZE), "'crop' is not a side in pixels")
     name, split, samples, *sums = fields(
         data, "'dataset'", "name", "split", "samples", "images_sha256", "labels_sha256")
     need(type(name) is str and split == "test", "'dataset' is not the test images of a named data set")
@@ -251,10 +255,11 @@ def read_certificate(path: Path) -> Certificate:
             parts.append(Linear(weight, offset, positive(f"{key}.scale")))
             inputs = outputs
         head, classes = (parts[0], parts[1]), inputs
-    need(2 <= classes <= 256, f"{classes} classes: labels are bytes")
+    need(2 <= classes <= 1 << 16, f"{classes} classes: labels have 16 bits at most")
+    numbers = label_kind(classes)
     mean, scale = take("normalize.mean", "F32", length("normalize.mean")), positive("normalize.scale")
     claims = [take(f"claim.{key}", kind, samples)
-              for key, kind in (("label", "U8"), ("prediction", "U8"), ("certified", "U8"), ("radius", "I32"))]
+              for key, kind in (("label", numbers), ("prediction", numbers), ("certified", "U8"), ("radius", "I32"))]
     take("claim.margin", "F32", samples)
     need(not tensors, f"tensor {min(tensors, default='')!a} does not belong to this net")
     label, prediction, flags, radius = claims
@@ -263,10 +268,15 @@ def read_certificate(path: Path) -> Certificate:
     need(((radius >= -1) & (radius <= denominator)).all(), f"a radius is not within -1 .. {denominator}")
     return Certificate(
         by=f"{program!a}, run {run!a}, step {step}", data=name, samples=samples, images_sha256=sums[0],
-        labels_sha256=sums[1], layers=layers, bias=bias, head=head, mean=mean, scale=scale, threat=threat,
+        labels_sha256=sums[1], crop=side, layers=layers, bias=bias, head=head, mean=mean, scale=scale, threat=threat,
         eps=Fraction(eps), denominator=denominator, counts=(whole(clean, "counts.clean", 0, samples),
         whole(certified, "counts.certified", 0, samples)), classes=classes, label=label, prediction=prediction,
         certified=flags, radius=radius, weights_sha256=(weights_sha256, weights.hexdigest()))
+
+
+def label_kind(classes: int) -> str:
+    """How labels are held, in the file and under their checksum: bytes, as long as a byte can number the classes."""
+    return "U8" if classes <= 256 else "U16"
 
 
 def read_layer(index: int, entry: Any, before: Optional[tuple], take: Any, length: Any, has_mean: bool) -> Layer:
@@ -325,6 +335,7 @@ KNOWN = {
                        "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"),
     "cifar100": DataSet((3, 32, 32), 100, (0.5071, 0.4867, 0.4408), 0.2667),
     "tiny-imagenet": DataSet((3, 64, 64), 200, (0.4802, 0.4481, 0.3975), 0.2276),
+    "imagenet64": DataSet((3, 64, 64), 1000, (0.4815, 0.4578, 0.4082), 0.2128),
     "synthetic": DataSet((1, 28, 28), 10, (0.1307,), 0.3081),
 }
 
@@ -341,7 +352,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def read_images(name: str, data: Path, npz: Optional[Path]) -> Tuple[np.ndarray, np.ndarray]:
-    """All test images [N, C, H, W] of a data set and their labels [N], raw bytes."""
+    """All test images [N, C, H, W] of a data set, raw bytes, and their labels [N]."""
     try:
         if npz is not None:
             with np.load(npz, allow_pickle=False) as arrays:
@@ -356,8 +367,9 @@ def read_images(name: str, data: Path, npz: Optional[Path]) -> Tuple[np.ndarray,
             raise Unusable(f"give the images of the data set {name!a} with --images")
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise Unusable(f"the images cannot be read: {error}") from None
-    if images.dtype != np.uint8 or labels.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
-        raise Unusable("the images must be bytes [N, C, H, W] and the labels bytes [N]")
+    if images.dtype != np.uint8 or labels.dtype not in (np.uint8, np.uint16) or images.ndim != 4 or \
+            labels.shape != images.shape[:1]:
+        raise Unusable("the images must be bytes [N, C, H, W] and the labels bytes or 16-bit numbers [N]")
     return images, labels
 
 
@@ -365,19 +377,32 @@ def sha256(array: np.ndarray) -> str:
     return hashlib.sha256(array.tobytes()).hexdigest()
 
 
-def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> None:
-    """That these are the images the certificate speaks of. With others no claim can be looked at."""
-    known = KNOWN.get(of.data)
-    if known and known.images:
-        need(sha256(images) == known.images, f"the images are not the public test images of {of.data}")
+def middle(images: np.ndarray, side: Optional[int]) -> np.ndarray:
+    """The window in the middle of each image; of an odd rest the smaller half lies before it."""
+    height, width = images.shape[2:]
+    if side is None or side > min(height, width):
+        return images
+    top, left = (height - side) // 2, (width - side) // 2
+    return np.ascontiguousarray(images[:, :, top:top + side, left:left + side])
+
+
+def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What the net sees of the images the certificate speaks of. With other images no claim can be looked at."""
+    known, whole_images = KNOWN.get(of.data), images
+    images = middle(images, of.crop)
+    if known and known.images and whole_images.shape[2:] != (of.crop, of.crop):
+        need(sha256(whole_images) == known.images, f"the images are not the public test images of {of.data}")
         need(sha256(labels) == known.labels, f"the labels are not the public test labels of {of.data}")
     need(len(images) >= of.samples, f"the certificate speaks of {of.samples} images, but there are {len(images)}")
     need(sha256(images[:of.samples]) == of.images_sha256, "the images are not those of images_sha256")
     need(sha256(labels[:of.samples]) == of.labels_sha256, "the labels are not those of labels_sha256")
     shape = images.shape[1:]
-    need(known is None or (shape, of.classes) == (known.shape, known.classes), f"the net is not one for {of.data}")
+    window = of.crop or (known.shape[1] if known else 0)
+    need(known is None or (shape, of.classes) == ((known.shape[0], window, window), known.classes),
+         f"the net is not one for {of.data}")
     need(of.layers[0].input in (shape, (math.prod(shape), 1, 1)), f"the net does not take images {list(shape)}")
     need(len(of.mean) == shape[0], f"normalize.mean has {len(of.mean)} channels, the images {shape[0]}")
+    return images
 
 
 # ------------------------------------------------------------------------------------------------------ the input boxes
@@ -727,7 +752,7 @@ def verify(args: argparse.Namespace) -> int:
     report.say("claims", f"eps = {of.eps}, threat {of.threat}; {of.counts[0]} right, {of.counts[1]} certified; "
                f"radii in steps of 1/{of.denominator}")
     images, labels = read_images(of.data, args.data, args.images)
-    check_images(of, images, labels)
+    images = check_images(of, images, labels)
     report.check("the images and labels are those of the checksums", "")
     check_claims(of, labels[:of.samples], report)
 

@@ -156,7 +156,7 @@ impl Story {
         let mut margins = Margins::default();
         for sample in 0..self.samples {
             let draw = (noise(self.seed ^ 5, u64::from(sample)) + 1.0) / 2.0;
-            let label = ((noise(self.seed ^ 6, u64::from(sample)) + 1.0) * 4.999) as u8;
+            let label = ((noise(self.seed ^ 6, u64::from(sample)) + 1.0) * 4.999) as u16;
             let wrong = 1.0 - eval.clean;
             let near = 1.0 - eval.certified_margin;
             let radius = if draw < wrong {

@@ -10,15 +10,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensorError, View};
+use safetensors::{Dtype, SafeTensorError, View as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
     dataset::{Normalizer, Split},
     dist::{Planes, Window},
-    experiment::{DatasetId, Neighbourhood, Radius},
-    net::{Evaluation, LayerState, NetState},
+    experiment::{DatasetId, Label, LabelWidth, Neighbourhood, Radius, View},
+    net::{Evaluation, LayerState, NetState, SampleResult},
 };
 
 pub use read::{NotRead, Read, read};
@@ -38,8 +38,8 @@ pub struct Certificate<'a> {
     pub step: u64,
     /// With its means at p = ∞.
     pub net: &'a NetState,
-    /// The data set.
-    pub id: DatasetId,
+    /// What the net sees of the data set.
+    pub view: View,
     /// Its test images; the claims are of the first of them.
     pub test: &'a Split,
     /// The inputs that `evaluation` speaks of.
@@ -94,6 +94,8 @@ struct Images {
     name: &'static str,
     split: &'static str,
     samples: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crop: Option<usize>,
     images_sha256: String,
     labels_sha256: String,
 }
@@ -158,6 +160,7 @@ impl Layer {
 enum Values<'a> {
     Floats(Cow<'a, [f32]>),
     Bytes(Vec<u8>),
+    Shorts(Vec<u16>),
     Integers(Vec<i32>),
 }
 
@@ -166,11 +169,12 @@ struct Named<'a> {
     values: Values<'a>,
 }
 
-impl View for &Named<'_> {
+impl safetensors::View for &Named<'_> {
     fn dtype(&self) -> Dtype {
         match self.values {
             Values::Floats(_) => Dtype::F32,
             Values::Bytes(_) => Dtype::U8,
+            Values::Shorts(_) => Dtype::U16,
             Values::Integers(_) => Dtype::I32,
         }
     }
@@ -183,6 +187,7 @@ impl View for &Named<'_> {
         match &self.values {
             Values::Floats(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Values::Bytes(values) => Cow::Borrowed(values),
+            Values::Shorts(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Values::Integers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         }
     }
@@ -191,6 +196,7 @@ impl View for &Named<'_> {
         match &self.values {
             Values::Floats(values) => 4 * values.len(),
             Values::Bytes(values) => values.len(),
+            Values::Shorts(values) => 2 * values.len(),
             Values::Integers(values) => 4 * values.len(),
         }
     }
@@ -206,7 +212,7 @@ impl Certificate<'_> {
             return Err(CertificateError::NotFinite(name));
         }
         let io = |source| CertificateError::Io { path: path.to_owned(), source };
-        let weights = weights(self.net, self.id);
+        let weights = weights(self.net, self.view.id);
         let header = serde_json::to_string(&self.header(&weights)).map_err(|error| io(error.into()))?;
         let metadata = HashMap::from([(ENTRY.to_owned(), header)]);
         let claims = self.claims();
@@ -234,11 +240,12 @@ impl Certificate<'_> {
             run: self.run,
             step: self.step,
             dataset: Images {
-                name: self.id.name(),
+                name: self.view.id.name(),
                 split: "test",
                 samples,
-                images_sha256: format!("{:x}", Sha256::digest(&self.test.images[..samples * self.id.pixels()])),
-                labels_sha256: format!("{:x}", Sha256::digest(&self.test.labels[..samples])),
+                crop: self.view.crop(),
+                images_sha256: format!("{:x}", self.seen(samples).finalize()),
+                labels_sha256: format!("{:x}", Sha256::digest(self.width().pack(self.test.labels[..samples].to_vec()))),
             },
             net: Net::of(self.net),
             threat: self.around.threat.to_string(),
@@ -252,13 +259,26 @@ impl Certificate<'_> {
         }
     }
 
+    /// Over what the net sees of the first `samples` images.
+    fn seen(&self, samples: usize) -> Sha256 {
+        (0..samples).fold(Sha256::new(), |hash, sample| hash.chain_update(self.test.image(self.view, sample)))
+    }
+
+    fn width(&self) -> LabelWidth {
+        LabelWidth::of_classes(self.view.id.classes())
+    }
+
     fn claims(&self) -> BTreeMap<String, Named<'static>> {
         let of = &self.evaluation.samples;
         // A radius is a whole number of at most 65536 steps.
         let steps = |radius: &Option<Radius>| radius.map_or(-1, |radius| radius.0.cast_signed());
+        let labels = |of_sample: &dyn Fn(&SampleResult) -> Label| match self.width() {
+            LabelWidth::One => Values::Bytes(LabelWidth::One.pack(of.iter().map(of_sample))),
+            LabelWidth::Two => Values::Shorts(of.iter().map(of_sample).collect()),
+        };
         let claims = [
-            ("claim.label", Values::Bytes(of.iter().map(|sample| sample.label).collect())),
-            ("claim.prediction", Values::Bytes(of.iter().map(|sample| sample.prediction).collect())),
+            ("claim.label", labels(&|sample| sample.label)),
+            ("claim.prediction", labels(&|sample| sample.prediction)),
             ("claim.certified", Values::Bytes(of.iter().map(|sample| sample.certified.into()).collect())),
             ("claim.radius", Values::Integers(self.radii.iter().map(steps).collect())),
             ("claim.margin", Values::Floats(of.iter().map(|sample| sample.margin).collect())),

@@ -231,7 +231,7 @@ mod tests {
             run: "calm-heron",
             step: net.step,
             net,
-            id,
+            view: id.into(),
             test: &test,
             around,
             evaluation: &evaluation,
@@ -352,5 +352,36 @@ mod tests {
         fn anything_else_gives_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(of_bytes(&bytes, &config("depth = 2, width = 5")).is_err());
         }
+    }
+
+    #[test]
+    fn labels_beyond_a_byte_are_16_bit_numbers() {
+        let text = "data.dataset = 'imagenet64'\nmodel = { depth = 2, width = 4 }\n\
+             train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
+             loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = '1/255'";
+        let (config, id) = (parse(text).unwrap(), DatasetId::Imagenet64);
+        let net = net(&config);
+        let test = Split { images: vec![9; 2 * id.pixels()], labels: vec![1, 999] };
+        let around = Neighbourhood { eps: config.eval.eps, threat: Threat::Real };
+        let evaluation = Evaluator::new(id, 1, Simd::detect().unwrap()).certify(&net, &test, 2, around);
+        let certificate = Certificate {
+            run: "calm-heron",
+            step: net.step,
+            net: &net,
+            view: id.into(),
+            test: &test,
+            around,
+            evaluation: &evaluation,
+            radii: &[None, None],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c");
+        certificate.write(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let label = file.tensor("claim.label").unwrap();
+        assert_eq!((label.dtype(), label.data()), (Dtype::U16, &[1, 0, 0xe7, 3][..]));
+        assert_eq!(file.tensor("claim.prediction").unwrap().dtype(), Dtype::U16);
+        assert_eq!(read(&path, &config).unwrap().net.layers, net.layers);
     }
 }

@@ -79,6 +79,7 @@ struct Attacked {
 pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
     let save = args.save.as_deref().map(|path| Ok::<_, anyhow::Error>((path, Kind::of(path)?))).transpose()?;
     let mut measured = args.net.prepare(place).await?;
+    measured.load_train()?;
     let default = measured.config.eval.attack.unwrap_or_default();
     let plan = Attack {
         pgd_steps: args.pgd_steps.unwrap_or(default.pgd_steps),
@@ -134,7 +135,7 @@ fn at_each_radius(
     for &eps in &measured.radii {
         let (started, samples) = (Instant::now(), measured.samples);
         let plan = Attack { samples: Some(samples), ..*plan };
-        let (train, test) = (&measured.data.train, &measured.data.test);
+        let (train, test) = (&measured.train, &measured.test);
         let mut progress = |done: usize| {
             passing(&format!("ε = {eps}: attacked {done} of {samples}"));
             true

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 
@@ -11,10 +11,11 @@ use super::{
     measure::{MeasureArgs, radius_found},
     place::{json, line},
     samples::{Claims, Kind},
+    together,
 };
 use crate::{
     experiment::{Epsilon, Neighbourhood, Radius, Threat},
-    net::Evaluation,
+    net::{Evaluation, NetState},
     report::{
         figures::accuracy,
         table::{Side, Table},
@@ -26,10 +27,17 @@ use crate::{
 /// "certified" propagates intervals through the net with the very float32 operations of its forward pass, so that
 /// rounding is counted in (docs/soundness.md has the proof); "by margin" is the share with margin > 2ε, the papers' rule,
 /// which holds in real arithmetic and not always of a program.
+///
+/// With --with several nets answer as one, by the mean of their logits (of a distance net its distances with their sign
+/// turned), and that is what is certified.
 #[derive(Debug, Args)]
 pub struct CertifyArgs {
     #[command(flatten)]
     net: MeasureArgs,
+    /// Further nets that answer together with it, by commas: the class of the mean of all their logits. The net of each
+    /// run's last figure, or of the step behind an @: RUN2,RUN3@28080.
+    #[arg(long = "with", value_delimiter = ',', value_name = "RUN[@STEP]", conflicts_with = "radius")]
+    others: Vec<String>,
     /// What ε means: real, any change of a pixel; or 8-bit, whole steps of 1/255.
     #[arg(long, default_value_t, value_name = "READING")]
     threat: Threat,
@@ -52,6 +60,9 @@ pub struct CertifyArgs {
 
 #[derive(Serialize)]
 struct Certified {
+    /// The nets that answer together, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nets: Vec<String>,
     eps: Epsilon,
     threat: Threat,
     samples: usize,
@@ -78,29 +89,48 @@ struct Quantiles {
 pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
     let kind = args.save.as_deref().map(Kind::of).transpose()?;
     let mut measured = args.net.prepare(place).await?;
-    let (net, test, threat) = (&measured.net, &measured.data.test, args.threat);
+    let others = together::read(&args.others, &mut measured, place).await?;
+    let (net, test, threat) = (&measured.net, &measured.test, args.threat);
+    let nets: Vec<&NetState> = std::iter::once(net).chain(others.iter().map(|other| &other.net)).collect();
+    // The rule margin > 2ε is of nets that end in distances.
+    let has_margin = nets.len() == 1 || nets.iter().all(|net| net.head.is_none());
+    if args.plain && !has_margin {
+        bail!("--plain: margin > 2ε is a rule of nets that end in distances, and one of these has a head");
+    }
     let mut evaluations: Vec<(Epsilon, Evaluation)> = Vec::new();
     for &eps in &measured.radii {
         let around = Neighbourhood { eps, threat };
-        evaluations.push((eps, measured.evaluator.certify(net, test, measured.samples, around)));
+        let evaluation = match nets.as_slice() {
+            [net] => measured.evaluator.certify(net, test, measured.samples, around),
+            nets => measured.evaluator.certify_together(nets, test, measured.samples, around),
+        };
+        evaluations.push((eps, evaluation));
     }
     let radii = evaluations.first().filter(|_| args.radius).and_then(|(_, evaluation)| {
         measured.evaluator.radii(net, test, evaluation, threat, &mut radius_found(measured.samples))
     });
     if let (Some(path), Some(kind)) = (&args.save, kind) {
-        let attacks: Vec<_> = measured.attacked.iter().map(|(eps, found)| (*eps, found)).collect();
+        // A run's own attack was on its net alone.
+        let attacked = measured.attacked.as_ref().filter(|_| others.is_empty());
+        let attacks: Vec<_> = attacked.iter().map(|(eps, found)| (*eps, found)).collect();
         let claims = Claims { evaluations: &evaluations, radii: radii.as_deref(), threat, attacks: &attacks };
         claims.save(path, kind).with_context(|| format!("writing {}", path.display()))?;
     }
     let radius = radii.as_deref().and_then(|radii| quantiles(radii, threat));
+    let others_named = others.iter().map(|other| (other.name.as_str(), other.net.step));
+    let names: Vec<String> = std::iter::once((measured.name.as_str(), measured.step))
+        .chain(others_named)
+        .map(|(name, step)| format!("{name}, step {step}"))
+        .collect();
     let rows: Vec<Certified> = (evaluations.iter())
         .map(|(eps, evaluation)| Certified {
+            nets: if others.is_empty() { Vec::new() } else { names.clone() },
             eps: *eps,
             threat,
             samples: evaluation.samples.len(),
             clean: evaluation.clean(),
             certified: (!args.plain).then(|| evaluation.certified()),
-            by_margin: (!args.sound).then(|| evaluation.certified_by_margin(*eps)),
+            by_margin: (!args.sound && has_margin).then(|| evaluation.certified_by_margin(*eps)),
             radius,
         })
         .collect();
@@ -115,7 +145,7 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
         let [clean, certified, by_margin] = shares;
         table.row([row.eps.to_string(), row.samples.to_string(), clean, certified, by_margin]);
     }
-    line(&format!("{}, step {}{}", measured.name, measured.step, reading(threat)))?;
+    line(&format!("{}{}", names.join(" + "), reading(threat)))?;
     line(table.to_string().trim_end())?;
     if let Some(radius) = radius {
         let headings = ["certified radius", "p10", "p25", "median", "p75", "p90"];

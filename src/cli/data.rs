@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::dataset::fetch::{self, FileState};
 use crate::dataset::picture::{self, Ink};
-use crate::dataset::{self, DataError, DatasetId, Origin, Progress};
+use crate::dataset::{self, DataError, DatasetId, Origin, Part, Progress};
 
 /// Arguments of `linf-tui data`.
 #[derive(Debug, Args)]
@@ -238,11 +238,11 @@ fn size_of_files(folder: &Path) -> u64 {
 }
 
 fn show(id: DatasetId, index: usize, which: Which, root: &Path) -> anyhow::Result<()> {
-    let data = dataset::load(id, root)?;
-    let (split, name) = match which {
-        Which::Train => (&data.train, "training"),
-        Which::Test => (&data.test, "test"),
+    let (part, name) = match which {
+        Which::Train => (Part::Train, "training"),
+        Which::Test => (Part::Test, "test"),
     };
+    let split = dataset::load_part(id, root, part)?;
     let Some(&label) = split.labels.get(index) else {
         bail!("{} has {} {name} images, so --index goes from 0 to {}", id.title(), split.len(), split.len() - 1);
     };

@@ -49,9 +49,9 @@ pub async fn run(args: ExportArgs, place: &Place) -> Result<Exit> {
     }
     let mut measured = args.net.prepare(place).await?;
     let &[eps] = measured.radii.as_slice() else { bail!("a certificate is of one ε: give --eps once") };
-    let id = measured.config.data.dataset;
+    let view = measured.config.data.view();
     let around = Neighbourhood { eps, threat: args.threat };
-    let (net, test) = (&measured.net, &measured.data.test);
+    let (net, test) = (&measured.net, &measured.test);
     let evaluation = measured.evaluator.certify(net, test, measured.samples, around);
     let radii = measured.evaluator.radii(net, test, &evaluation, args.threat, &mut radius_found(measured.samples));
     let radii = radii.context("the search for radii was stopped")?;
@@ -59,7 +59,7 @@ pub async fn run(args: ExportArgs, place: &Place) -> Result<Exit> {
         run: &measured.name,
         step: measured.step,
         net,
-        id,
+        view,
         test,
         around,
         evaluation: &evaluation,
@@ -67,7 +67,7 @@ pub async fn run(args: ExportArgs, place: &Place) -> Result<Exit> {
     };
     certificate.write(&path)?;
     if let Some(images) = &args.images {
-        samples::save_images(images, id, test).with_context(|| format!("writing {}", images.display()))?;
+        samples::save_images(images, view, test).with_context(|| format!("writing {}", images.display()))?;
     }
     line(&format!(
         "{}: {} at step {}, {} test images, clean {}, certified {} at ε = {eps} ({})",

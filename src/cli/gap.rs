@@ -68,9 +68,9 @@ struct Figures<'a> {
 
 /// Bounds the robust radius of each of the first images that are classified right.
 pub fn measure(measured: &mut Measured, plan: &Attack) -> Gaps {
-    let Measured { net, data, evaluator, samples, .. } = measured;
-    let evaluation = evaluator.certify(net, &data.test, *samples, Threat::Real.eps(Radius(0)));
-    let found = evaluator.radii(net, &data.test, &evaluation, Threat::Real, &mut radius_found(*samples));
+    let Measured { net, train, test, evaluator, samples, .. } = measured;
+    let evaluation = evaluator.certify(net, test, *samples, Threat::Real.eps(Radius(0)));
+    let found = evaluator.radii(net, test, &evaluation, Threat::Real, &mut radius_found(*samples));
     let radii = found.unwrap_or_default();
     let right: Vec<(u32, Radius)> =
         (0u32..).zip(&radii).filter_map(|(sample, radius)| Some((sample, (*radius)?))).collect();
@@ -78,14 +78,14 @@ pub fn measure(measured: &mut Measured, plan: &Attack) -> Gaps {
     let mut false_certificates = Vec::new();
     for round in ROUNDS {
         let open: Vec<usize> = (0..known.len()).filter(|&place| known[place].broken.is_none()).collect();
-        let part = subset(&data.test, open.iter().map(|&place| right[place].0 as usize));
+        let part = subset(test, open.iter().map(|&place| right[place].0 as usize));
         let reach: Vec<Epsilon> =
             open.iter().map(|&place| Threat::Real.eps(round.radius(known[place].certified))).collect();
         let mut progress = |done: usize| {
             passing(&format!("{round:?}: attacked {done} of {}", open.len()));
             true
         };
-        let found = evaluator.attack(net, &data.train, &part, plan, Reach::Each(&reach), &mut progress);
+        let found = evaluator.attack(net, train, &part, plan, Reach::Each(&reach), &mut progress);
         let Some(found) = found else { continue };
         let distances = evaluator.nearer(net, &part, &found.examples);
         for ((index, image), distance) in found.examples.into_iter().zip(distances) {

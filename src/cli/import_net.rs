@@ -76,7 +76,8 @@ pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
     let samples = config.data.test_limit.unwrap_or(data.test.len()).min(data.test.len());
     passing(&format!("measuring it on {samples} test images"));
     let started = Instant::now();
-    let mut evaluator = Evaluator::new(id, args.threads, Simd::detect().context("choosing the kernels")?);
+    let mut evaluator =
+        Evaluator::new(config.data.view(), args.threads, Simd::detect().context("choosing the kernels")?);
     let evaluation = evaluator.certify(&net, &data.test, samples, config.eval.eps);
     let found = evaluator.radii(&net, &data.test, &evaluation, Threat::Real, &mut radius_found(samples));
     let (radii, took) = (found.unwrap_or_default(), started.elapsed());

@@ -11,7 +11,7 @@ use super::{
     weights::{Stored, WeightsArgs},
 };
 use crate::{
-    dataset::{self, Dataset},
+    dataset::{self, Part, Split},
     dist::Simd,
     experiment::{Config, Device, Epsilon},
     net::{Evaluator, NetState},
@@ -46,7 +46,9 @@ pub struct Measured {
     pub step: u64,
     /// With its means at p = ∞.
     pub net: NetState,
-    pub data: Dataset,
+    pub test: Split,
+    /// Empty before [`Measured::load_train`].
+    pub train: Split,
     pub evaluator: Evaluator,
     pub radii: Vec<Epsilon>,
     /// Of the test set.
@@ -79,30 +81,45 @@ fn on_cuda(evaluator: Evaluator, index: usize) -> Result<Evaluator> {
     evaluator.on_device(&gpu).with_context(opening)
 }
 
+impl Measured {
+    /// Reads the images that the net was trained on, unless they are there.
+    pub fn load_train(&mut self) -> Result<()> {
+        if self.train.is_empty() {
+            let train = dataset::load_part(self.config.data.dataset, &dataset::default_root(), Part::Train);
+            (self.train, _) = train.context("loading the training images")?.for_training(&self.config.data);
+        }
+        Ok(())
+    }
+}
+
 impl MeasureArgs {
-    /// Reads the net and the images. A checkpoint that was written between evaluations has no means at p = ∞: they are
+    /// Reads the net and the test images. A checkpoint that was written between evaluations has no means at p = ∞: they are
     /// computed from the training images, as at a run's end.
     pub async fn prepare(self, place: &Place) -> Result<Measured> {
         let weights = self.weights.read(place).await?;
-        let (config, mut net) = (weights.config, weights.net);
+        let (config, net) = (weights.config, weights.net);
         let id = config.data.dataset;
-        let mut data = dataset::load(id, &dataset::default_root()).context("loading the images")?;
-        (data.train, _) = data.train.for_training(&config.data);
-        let samples = self.samples.or(config.data.test_limit).unwrap_or(data.test.len()).min(data.test.len());
+        let test = dataset::load_part(id, &dataset::default_root(), Part::Test).context("loading the images")?;
+        let samples = self.samples.or(config.data.test_limit).unwrap_or(test.len()).min(test.len());
         if samples == 0 {
             bail!("{id} has no test images to measure on");
         }
-        let evaluator = Evaluator::new(id, self.threads, Simd::detect().context("choosing the kernels")?);
-        let mut evaluator = match self.device {
+        let evaluator =
+            Evaluator::new(config.data.view(), self.threads, Simd::detect().context("choosing the kernels")?);
+        let evaluator = match self.device {
             Device::Cpu => evaluator,
             Device::Cuda(index) => on_cuda(evaluator, index)?,
             other => bail!("--device takes cpu or cuda:N, not {other}"),
         };
-        if !weights.is_settled {
-            net = evaluator.with_means_at_infinity(&net, &data.train, data.train.len());
-        }
         let radii = if self.eps.is_empty() { vec![config.eval.eps] } else { self.eps };
         let (name, step, run, attacked) = (weights.name, net.step, weights.run, weights.attacked);
-        Ok(Measured { name, config, step, net, data, evaluator, radii, samples, run, attacked })
+        let train = Split::default();
+        let mut measured = Measured { name, config, step, net, test, train, evaluator, radii, samples, run, attacked };
+        if !weights.is_settled {
+            measured.load_train()?;
+            let Measured { net, train, evaluator, .. } = &mut measured;
+            *net = evaluator.with_means_at_infinity(net, train, train.len());
+        }
+        Ok(measured)
     }
 }

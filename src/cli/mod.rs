@@ -35,6 +35,7 @@ mod samples;
 mod settings;
 mod show;
 mod steer;
+mod together;
 mod turn;
 mod wait;
 mod watch;

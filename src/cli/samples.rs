@@ -11,7 +11,7 @@ use npyz::{AutoSerialize, WriterBuilder, npz::NpzWriter};
 
 use crate::{
     dataset::Split,
-    experiment::{DatasetId, Epsilon, Radius, Threat},
+    experiment::{Epsilon, Label, LabelWidth, Radius, Threat, View},
     net::{Evaluation, SampleResult},
     store::Findings,
 };
@@ -47,13 +47,14 @@ pub fn is_npz(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes `images`, bytes [N, C, H, W], and `labels`, as `tools/verify_certificate.py --images` reads them.
-pub fn save_images(path: &Path, id: DatasetId, split: &Split) -> Result<()> {
+/// Writes `images`, bytes [N, C, H, W], what a net sees of each, and `labels`, bytes or, of more than 256 classes, 16-bit numbers, as `tools/verify_certificate.py --images` reads them.
+pub fn save_images(path: &Path, view: View, split: &Split) -> Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     let mut archive = NpzWriter::new(&mut out);
-    let shape = [split.len(), id.channels(), id.height(), id.width()].map(|side| side as u64);
-    arrays(&mut archive, "images", &shape, split.images.iter().copied())?;
-    array(&mut archive, "labels", split.labels.iter().copied())?;
+    let shape = [split.len(), view.channels(), view.height(), view.width()].map(|side| side as u64);
+    let images = (0..split.len()).flat_map(|sample| split.image(view, sample).into_owned());
+    arrays(&mut archive, "images", &shape, images)?;
+    labels(&mut archive, "labels", view.id.classes(), split.labels.iter().copied())?;
     drop(archive);
     Ok(out.flush()?)
 }
@@ -146,8 +147,10 @@ impl Claims<'_> {
     fn npz(&self, first: &Evaluation, mut out: impl Write + io::Seek) -> io::Result<()> {
         let mut archive = NpzWriter::new(&mut out);
         let of = &first.samples;
-        array(&mut archive, "label", of.iter().map(|sample| sample.label))?;
-        array(&mut archive, "prediction", of.iter().map(|sample| sample.prediction))?;
+        let highest = of.iter().map(|sample| sample.label.max(sample.prediction)).max();
+        let classes = highest.map_or(0, |class| usize::from(class) + 1);
+        labels(&mut archive, "label", classes, of.iter().map(|sample| sample.label))?;
+        labels(&mut archive, "prediction", classes, of.iter().map(|sample| sample.prediction))?;
         array(&mut archive, "margin", of.iter().map(|sample| sample.margin))?;
         let radii = of.iter().enumerate().filter_map(|(number, sample)| self.radius(sample, number));
         let radii: Vec<[f64; 2]> = radii.collect();
@@ -190,6 +193,19 @@ fn examples(
     let pixels = found.first().map_or(0, |(_, image)| image.len());
     let shape = [found.len() as u64, pixels as u64];
     arrays(archive, images, &shape, found.iter().flat_map(|(_, image)| image.iter().copied()))
+}
+
+/// Adds the classes of samples to an archive, in as many bytes each as so many classes take.
+fn labels(
+    archive: &mut NpzWriter<impl Write + io::Seek>,
+    name: &str,
+    classes: usize,
+    values: impl Iterator<Item = Label>,
+) -> io::Result<()> {
+    match LabelWidth::of_classes(classes) {
+        LabelWidth::One => array(archive, name, LabelWidth::One.pack(values).into_iter()),
+        LabelWidth::Two => array(archive, name, values),
+    }
 }
 
 /// Adds a vector to an archive.

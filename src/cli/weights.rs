@@ -61,6 +61,13 @@ pub struct Stored {
 }
 
 impl WeightsArgs {
+    /// The net of RUN, or of RUN@STEP, as one word names it.
+    pub fn of(word: &str) -> WeightsArgs {
+        let at = word.rsplit_once('@').and_then(|(run, step)| Some((run, step.parse().ok()?)));
+        let (run, checkpoint) = at.map_or((word, None), |(run, step)| (run, Some(step)));
+        WeightsArgs { run: run.to_owned(), config: None, overrides: Vec::new(), checkpoint }
+    }
+
     /// Reads it.
     pub async fn read(&self, place: &Place) -> Result<Weights> {
         let path = Path::new(&self.run);

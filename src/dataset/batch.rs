@@ -1,7 +1,7 @@
 //! The order of an epoch, and batches of augmented, normalised images.
 
 use super::random::{self, Purpose, stream};
-use super::{Augmentation, DatasetId, Normalizer, PadMode, Split};
+use super::{Augmentation, Label, Normalizer, PadMode, Split, View};
 
 /// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
@@ -33,27 +33,28 @@ pub(super) fn permutation(seed: u64, stream: u64, n: usize) -> Vec<u32> {
 
 /// Writes the images `indices` of `split`, normalised, to `out` `[B, C·H·W]` and their labels to `labels` `[B]`.
 ///
-/// With `augment` = (how, seed, epoch), the crop and flip of each image are pure functions of (seed, epoch, index). An
-/// image takes its crop's rows by table, so a batch costs about as much as copying it.
+/// With `augment` = (how, seed, epoch), the crop and flip of each image are pure functions of (seed, epoch, index);
+/// without it the net sees the middle. An image takes its crop's rows by table, so a batch costs about as much as copying it.
 ///
 /// # Panics
 /// If an index is not of this split, or `out` is shorter than the batch.
 pub fn fill_batch(
     split: &Split,
-    id: DatasetId,
+    view: impl Into<View>,
     normalizer: &Normalizer,
     indices: &[u32],
     augment: Option<(&Augmentation, u64, u64)>,
     out: &mut [f32],
-    labels: &mut Vec<u8>,
+    labels: &mut Vec<Label>,
 ) {
-    let size = id.pixels();
+    let view = view.into();
+    let (size, whole) = (view.pixels(), view.id.pixels());
     labels.clear();
     labels.extend(indices.iter().map(|&index| split.labels[index as usize]));
     for (&index, out) in indices.iter().zip(out[..indices.len() * size].chunks_exact_mut(size)) {
-        let image = &split.images[index as usize * size..][..size];
-        let crop = augment.map_or(Crop::NONE, |(augment, seed, epoch)| Crop::draw(augment, seed, epoch, index));
-        crop.copy(image, id, normalizer, out);
+        let image = &split.images[index as usize * whole..][..whole];
+        let drawn = augment.map(|(augment, seed, epoch)| Crop::draw(augment, view, seed, epoch, index));
+        drawn.unwrap_or_else(|| Crop::middle(view)).copy(image, view, normalizer, out);
     }
 }
 
@@ -68,26 +69,33 @@ struct Crop {
 }
 
 impl Crop {
-    const NONE: Self = Self { top: 0, left: 0, mode: PadMode::Edge, flip: false };
+    fn middle(view: View) -> Self {
+        let (rows, columns) = view.slack();
+        Self { top: (rows / 2) as isize, left: (columns / 2) as isize, mode: PadMode::Edge, flip: false }
+    }
 
-    fn draw(augment: &Augmentation, seed: u64, epoch: u64, index: u32) -> Self {
+    fn draw(augment: &Augmentation, view: View, seed: u64, epoch: u64, index: u32) -> Self {
         let [vertical, horizontal, flip, _] = random::block(seed, stream(Purpose::Augment, epoch), u64::from(index));
-        let offsets = 2 * augment.pad as u64 + 1;
-        let offset = |bits: u32| ((u64::from(bits) * offsets) >> 32) as isize - augment.pad as isize;
+        let (rows, columns) = view.slack();
+        let offset = |bits: u32, slack: usize| {
+            let offsets = (2 * augment.pad + slack) as u64 + 1;
+            ((u64::from(bits) * offsets) >> 32) as isize - augment.pad as isize
+        };
         Self {
-            top: offset(vertical),
-            left: offset(horizontal),
+            top: offset(vertical, rows),
+            left: offset(horizontal, columns),
             mode: augment.pad_mode,
             flip: augment.flip && flip & 1 == 1,
         }
     }
 
-    fn copy(self, image: &[u8], id: DatasetId, normalizer: &Normalizer, out: &mut [f32]) {
-        let (height, width) = (id.height(), id.width());
-        let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
+    fn copy(self, image: &[u8], view: View, normalizer: &Normalizer, out: &mut [f32]) {
+        let (height, width) = (view.id.height(), view.id.width());
+        let seen = view.height() * view.width();
+        let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(seen));
         for (channel, (plane, out)) in planes.enumerate() {
             let table = normalizer.table(channel);
-            for (y, out) in out.chunks_exact_mut(width).enumerate() {
+            for (y, out) in out.chunks_exact_mut(view.width()).enumerate() {
                 let row = y as isize + self.top;
                 let inside = row.clamp(0, height as isize - 1);
                 if row != inside && self.mode == PadMode::Zero {
@@ -100,9 +108,9 @@ impl Crop {
     }
 
     fn copy_row(self, row: &[u8], table: &[f32; 256], out: &mut [f32]) {
-        let width = row.len() as isize;
-        let start = (-self.left).clamp(0, width) as usize;
-        let end = (width - self.left).clamp(start as isize, width) as usize;
+        let (width, seen) = (row.len() as isize, out.len() as isize);
+        let start = (-self.left).clamp(0, seen) as usize;
+        let end = (width - self.left).clamp(start as isize, seen) as usize;
         let (before, after) = match self.mode {
             PadMode::Edge => (table[usize::from(row[0])], table[usize::from(row[row.len() - 1])]),
             PadMode::Zero => (table[0], table[0]),
@@ -123,6 +131,7 @@ impl Crop {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::DatasetId;
     use super::*;
 
     #[test]
@@ -165,7 +174,7 @@ mod tests {
     /// A split of `n` images with pixels that differ from place to place.
     fn split(id: DatasetId, n: usize) -> Split {
         let images = (0..n * id.pixels()).map(|i| (i * 89 % 251) as u8).collect();
-        Split { images, labels: (0..n).map(|i| (i % 10) as u8).collect() }
+        Split { images, labels: (0..n).map(|i| (i % 10) as Label).collect() }
     }
 
     fn filled(split: &Split, id: DatasetId, indices: &[u32], augment: Option<(&Augmentation, u64, u64)>) -> Vec<f32> {
@@ -193,14 +202,15 @@ mod tests {
     }
 
     /// The definition, pixel by pixel, against the copying of rows.
-    fn by_definition(image: &[u8], id: DatasetId, crop: Crop) -> Vec<f32> {
-        let (height, width) = (id.height() as isize, id.width() as isize);
-        let normalizer = Normalizer::new(id);
+    fn by_definition(image: &[u8], view: View, crop: Crop) -> Vec<f32> {
+        let (height, width) = (view.id.height() as isize, view.id.width() as isize);
+        let (rows, columns) = (view.height() as isize, view.width() as isize);
+        let normalizer = Normalizer::new(view.id);
         let mut out = Vec::new();
-        for channel in 0..id.channels() {
-            for y in 0..height {
-                for x in 0..width {
-                    let (row, column) = (y + crop.top, if crop.flip { width - 1 - x } else { x } + crop.left);
+        for channel in 0..view.channels() {
+            for y in 0..rows {
+                for x in 0..columns {
+                    let (row, column) = (y + crop.top, if crop.flip { columns - 1 - x } else { x } + crop.left);
                     let (near_row, near_column) = (row.clamp(0, height - 1), column.clamp(0, width - 1));
                     let outside = (row, column) != (near_row, near_column);
                     let at = (channel as isize * height + near_row) * width + near_column;
@@ -216,15 +226,53 @@ mod tests {
         #[test]
         fn crops_are_what_they_are_defined_to_be(
             top in -40isize..=40, left in -40isize..=40, flip: bool, zero: bool, colour: bool,
+            side in prop::option::of(1usize..=28),
         ) {
             let id = if colour { DatasetId::Cifar10 } else { DatasetId::Mnist };
             let mode = if zero { PadMode::Zero } else { PadMode::Edge };
             let crop = Crop { top, left, mode, flip };
-            let image = split(id, 1).images;
-            let mut out = vec![f32::NAN; id.pixels()];
-            crop.copy(&image, id, &Normalizer::new(id), &mut out);
-            prop_assert_eq!(out, by_definition(&image, id, crop));
+            let (image, view) = (split(id, 1).images, View::new(id, side));
+            let mut out = vec![f32::NAN; view.pixels()];
+            crop.copy(&image, view, &Normalizer::new(id), &mut out);
+            prop_assert_eq!(out, by_definition(&image, view, crop));
         }
+    }
+
+    #[test]
+    fn a_window_is_drawn_from_everywhere_in_training_and_is_the_middle_elsewhere() {
+        let (split, view) = (split(DatasetId::Cifar10, 3), View::new(DatasetId::Cifar10, Some(28)));
+        let normalizer = Normalizer::new(view.id);
+        let fill = |augment| {
+            let mut out = vec![f32::NAN; 2 * view.pixels()];
+            fill_batch(&split, view, &normalizer, &[2, 0], augment, &mut out, &mut Vec::new());
+            out
+        };
+        // The middle, by counting: row 5 and column 9 of it are row 7 and column 11 of the image.
+        let middle = fill(None);
+        let raw = |image: usize, channel: usize| split.images[(image * 3 + channel) * 1024 + 7 * 32 + 11];
+        for (place, image) in [2, 0].into_iter().enumerate() {
+            for channel in 0..3 {
+                let at = (place * 3 + channel) * 28 * 28 + 5 * 28 + 9;
+                let value = normalizer.table(channel)[usize::from(raw(image, channel))];
+                assert_eq!(middle[at].to_bits(), value.to_bits());
+            }
+            let seen = split.image(view, image);
+            let normalized = |(at, &raw): (usize, &u8)| normalizer.table(at / (28 * 28))[usize::from(raw)];
+            let seen: Vec<f32> = seen.iter().enumerate().map(normalized).collect();
+            assert_eq!(seen, middle[place * view.pixels()..][..view.pixels()], "both ways to the middle are one");
+        }
+
+        let none = Augmentation::default();
+        let mut seen = std::collections::BTreeMap::new();
+        for index in 0..25_000 {
+            let crop = Crop::draw(&none, view, 1, 0, index);
+            *seen.entry((crop.top, crop.left)).or_insert(0) += 1;
+        }
+        assert_eq!(seen.len(), 25, "four pixels both ways");
+        assert!(seen.iter().all(|((top, left), count)| {
+            (0..=4).contains(top) && (0..=4).contains(left) && (800..1200).contains(count)
+        }));
+        assert!((0..8).any(|epoch| fill(Some((&none, 5, epoch))) != middle));
     }
 
     #[test]
@@ -238,7 +286,7 @@ mod tests {
 
         let mut seen = std::collections::BTreeMap::new();
         for index in 0..18_000 {
-            let crop = Crop::draw(&augment, 1, 0, index);
+            let crop = Crop::draw(&augment, DatasetId::Mnist.into(), 1, 0, index);
             *seen.entry((crop.top, crop.left, crop.flip)).or_insert(0) += 1;
         }
         assert_eq!(seen.len(), 18);

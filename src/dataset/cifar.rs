@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::error::{DataError, Fault};
-use super::{DatasetId, Split, idx};
+use super::{DatasetId, Label, Split, idx};
 
 /// The files of the training split, in order.
 pub(super) const TRAIN: [&str; 5] =
@@ -51,7 +51,7 @@ fn append(split: &mut Split, id: DatasetId, bytes: &[u8], records: usize) -> Res
     let record = labels + id.pixels();
     Fault::check_length(bytes.len() as u64, (record * records) as u64, records as u64, "records")?;
     let first = split.labels.len();
-    split.labels.extend(bytes[labels - 1..].iter().step_by(record));
+    split.labels.extend(bytes[labels - 1..].iter().step_by(record).map(|&label| Label::from(label)));
     Fault::check_labels(&split.labels[first..], id.classes())?;
     for record in bytes.chunks_exact(record) {
         split.images.extend_from_slice(&record[labels..]);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DatasetId, default_root};
+use super::{DatasetId, Label, default_root};
 
 /// Why a data set could not be read or fetched.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +153,7 @@ pub enum Fault {
         /// Position in the file.
         sample: usize,
         /// The label read.
-        label: u8,
+        label: Label,
         /// Number of classes.
         classes: usize,
     },
@@ -170,6 +170,19 @@ pub enum Fault {
     Annotation {
         /// From 1.
         line: usize,
+    },
+    /// The images are more than the memory that is free.
+    #[error(
+        "its {images} images take {} GB of memory, and {} GB are free: they are held in memory whole, so take a machine that has more",
+        gigabytes(*needed), gigabytes(*free)
+    )]
+    Memory {
+        /// How many there are.
+        images: usize,
+        /// Bytes they take.
+        needed: u64,
+        /// Bytes that the system has left.
+        free: u64,
     },
     /// A picture is broken.
     #[error("it cannot be decoded ({0})")]
@@ -201,12 +214,17 @@ impl Fault {
     }
 
     /// Finds the first of the `labels` that names none of the `classes`.
-    pub(super) fn check_labels(labels: &[u8], classes: usize) -> Result<(), Self> {
-        match labels.iter().position(|&label| usize::from(label) >= classes) {
-            Some(sample) => Err(Self::Label { sample, label: labels[sample], classes }),
+    pub(super) fn check_labels<T: Copy + Into<Label>>(labels: &[T], classes: usize) -> Result<(), Self> {
+        let mut labels = labels.iter().map(|&label| label.into()).enumerate();
+        match labels.find(|&(_, label)| usize::from(label) >= classes) {
+            Some((sample, label)) => Err(Self::Label { sample, label, classes }),
             None => Ok(()),
         }
     }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e9)
 }
 
 /// How a missing data set is brought.
@@ -216,6 +234,11 @@ fn remedy(id: DatasetId, root: &Path) -> String {
         DatasetId::Cifar100 => {
             format!("unpack cifar-100-binary.tar.gz, which is not fetched by this program, into {}", folder.display())
         }
+        DatasetId::Imagenet64 => format!(
+            "put its images, which are not fetched by this program, as folders train and val of one folder a class into \
+             {}",
+            folder.display()
+        ),
         DatasetId::TinyImagenet => format!(
             "unpack tiny-imagenet-200.zip, which is not fetched by this program, so that its folders train and val lie \
              in {}",

@@ -8,7 +8,7 @@ use npyz::npz::NpzArchive;
 use npyz::{DType, NpyFile, Order};
 
 use super::error::{DataError, Fault};
-use super::{DatasetId, Split, folder};
+use super::{DatasetId, Label, Split, folder};
 
 /// Reads the images of `path` in the shape of the data set. A folder's classes are in alphabetical order; an `.npz`
 /// holds `image` `[N, H, W, C]` of bytes and `label` `[N]` of integers.
@@ -56,13 +56,15 @@ fn by_name<'a, R: Read + std::io::Seek>(
     arrays.by_name(name).map_err(Fault::Npz)?.ok_or(Fault::Array { name, expected: "there".into() })
 }
 
-fn labels(array: NpyFile<impl Read>) -> Result<Vec<u8>, Fault> {
+fn labels(array: NpyFile<impl Read>) -> Result<Vec<Label>, Fault> {
     let DType::Plain(kind) = array.dtype() else {
         return Err(Fault::Array { name: "label", expected: INTEGERS.into() });
     };
-    let narrow = |labels: Vec<i64>| labels.into_iter().map(|label| u8::try_from(label).unwrap_or(u8::MAX)).collect();
+    let narrow =
+        |labels: Vec<i64>| labels.into_iter().map(|label| Label::try_from(label).unwrap_or(Label::MAX)).collect();
     match kind.to_string().trim_start_matches(['<', '>', '=', '|', '\'']).trim_end_matches('\'') {
-        "u1" => whole(array, "label", INTEGERS),
+        "u1" => whole::<u8>(array, "label", INTEGERS).map(|labels| labels.into_iter().map(Label::from).collect()),
+        "u2" => whole(array, "label", INTEGERS),
         "i4" => {
             whole::<i32>(array, "label", INTEGERS).map(|labels| narrow(labels.into_iter().map(i64::from).collect()))
         }
@@ -112,6 +114,7 @@ mod tests {
         assert_eq!(split.images[3072 + 1024 + 7], pixels[3072 + 7 * 3 + 1]);
         for other in [
             read_arrays(DatasetId::Cifar10, npz(&shape, &pixels, &[3u8, 9])),
+            read_arrays(DatasetId::Cifar10, npz(&shape, &pixels, &[3u16, 9])),
             read_arrays(DatasetId::Cifar10, npz(&shape, &pixels, &[3i32, 9])),
         ] {
             assert_eq!(other.unwrap(), split);
@@ -125,7 +128,7 @@ mod tests {
             read_arrays(DatasetId::Cifar10, npz(shape, &pixels, &[label])).unwrap_err().to_string()
         };
         assert!(fault(&[1, 32, 32, 3], 10).contains("label of sample 0 is 10"));
-        assert!(fault(&[1, 32, 32, 3], -1).contains("label of sample 0 is 255"));
+        assert!(fault(&[1, 32, 32, 3], -1).contains("label of sample 0 is 65535"));
         assert!(fault(&[1, 3, 32, 32], 1).contains("image"));
         assert!(read_arrays(DatasetId::Cifar10, Cursor::new(b"PK no archive".to_vec())).is_err());
     }

@@ -11,7 +11,7 @@ use std::thread;
 use image::ImageReader;
 
 use super::error::{DataError, Fault};
-use super::{DatasetId, Split};
+use super::{DatasetId, Label, Split};
 
 /// The names of the classes: the folders in `folder`, in alphabetical order. Label `i` is the `i`-th.
 pub(super) fn classes(folder: &Path) -> Result<Vec<String>, DataError> {
@@ -35,10 +35,10 @@ pub(super) fn read_split(id: DatasetId, folder: &Path, classes: &[String]) -> Re
     }
     let most = by_class.iter().map(Vec::len).max().unwrap_or(0);
     let in_turn = (0..most).flat_map(|turn| {
-        let of_turn = move |(label, files): (usize, &Vec<PathBuf>)| Some((files.get(turn)?.clone(), label as u8));
+        let of_turn = move |(label, files): (usize, &Vec<PathBuf>)| Some((files.get(turn)?.clone(), label as Label));
         by_class.iter().enumerate().filter_map(of_turn)
     });
-    decode_all(id, in_turn.collect())
+    decode_all(id, folder, in_turn.collect())
 }
 
 /// Reads images whose classes a table gives: lines of file name, class name and more, parted by tabs.
@@ -54,14 +54,14 @@ pub(super) fn read_annotated(
         let mut words = line.split('\t');
         let label = |class: &str| classes.iter().position(|name| name == class);
         match (words.next(), words.next().and_then(label)) {
-            (Some(file), Some(label)) => files.push((folder.join("images").join(file), label as u8)),
+            (Some(file), Some(label)) => files.push((folder.join("images").join(file), label as Label)),
             _ => {
                 let fault = Fault::Annotation { line: index + 1 };
                 return Err(DataError::Unusable { path: annotations.to_owned(), fault });
             }
         }
     }
-    decode_all(id, files)
+    decode_all(id, folder, files)
 }
 
 fn is_image(path: &Path) -> bool {
@@ -82,8 +82,10 @@ fn list(folder: &Path, passes: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, D
 }
 
 /// Decodes all images on all cores, in their order.
-fn decode_all(id: DatasetId, files: Vec<(PathBuf, u8)>) -> Result<Split, DataError> {
-    let mut images = vec![0; files.len() * id.pixels()];
+fn decode_all(id: DatasetId, folder: &Path, files: Vec<(PathBuf, Label)>) -> Result<Split, DataError> {
+    let needed = files.len() * id.pixels();
+    check_memory(files.len(), needed as u64).map_err(DataError::unusable(folder))?;
+    let mut images = vec![0; needed];
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let each = files.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
@@ -103,6 +105,16 @@ fn decode_all(id: DatasetId, files: Vec<(PathBuf, u8)>) -> Result<Split, DataErr
         })
     })?;
     Ok(Split { images, labels: files.into_iter().map(|(_, label)| label).collect() })
+}
+
+/// Whether the system has so many bytes left. ImageNet64 is the first data set that many machines cannot hold, and a
+/// process that takes more than there is is killed without a word.
+fn check_memory(images: usize, needed: u64) -> Result<(), Fault> {
+    // What the system does not tell cannot be checked.
+    let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
+    system.refresh_memory();
+    let free = system.available_memory();
+    if needed > free { Err(Fault::Memory { images, needed, free }) } else { Ok(()) }
 }
 
 fn decode(id: DatasetId, path: &Path, out: &mut [u8]) -> Result<(), DataError> {
@@ -194,6 +206,30 @@ mod tests {
         let off = red.iter().map(|&value| f64::from(value.abs_diff(100))).sum::<f64>() / 1024.0;
         assert!(off < 8.0, "the red plane is off by {off} on average");
         assert!(split.images[3072..].iter().all(|&value| value.abs_diff(77) <= 1));
+    }
+
+    #[test]
+    fn more_images_than_memory_are_refused_before_any_is_read() {
+        check_memory(1, 12_288).unwrap();
+        let error = check_memory(1_281_167, u64::MAX).unwrap_err().to_string();
+        assert!(error.contains("1281167 images take") && error.contains("are free"), "{error}");
+    }
+
+    #[test]
+    fn labels_go_beyond_a_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let classes: Vec<String> = (0..=300).map(|class| format!("n{class:08}")).collect();
+        for class in [0, 255, 256, 300] {
+            let path = dir.path().join(&classes[class]).join("1.png");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            RgbImage::from_pixel(64, 64, Rgb([class as u8; 3])).save(path).unwrap();
+        }
+        for class in classes.iter() {
+            fs::create_dir_all(dir.path().join(class)).unwrap();
+        }
+        let split = read_split(DatasetId::Imagenet64, dir.path(), &classes).unwrap();
+        assert_eq!(split.labels, [0, 255, 256, 300]);
+        assert_eq!(split.class_counts(1000).iter().sum::<usize>(), 4);
     }
 
     #[test]

@@ -51,7 +51,12 @@ mod tests {
         assert_eq!((rest.len(), held_out.len()), (70, 30));
         for side in [&rest, &held_out] {
             assert!(side.labels.is_sorted());
-            assert!(side.images.chunks(2).zip(&side.labels).all(|(image, &label)| image == [label, label + 100]));
+            assert!(
+                side.images
+                    .chunks(2)
+                    .zip(&side.labels)
+                    .all(|(image, &label)| image.iter().map(|&pixel| u16::from(pixel)).eq([label, label + 100]))
+            );
         }
         let mut labels = [rest.labels.clone(), held_out.labels.clone()].concat();
         labels.sort_unstable();

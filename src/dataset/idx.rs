@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::error::{DataError, Fault};
 use super::{DatasetId, Split};
+use crate::experiment::LabelWidth;
 
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
@@ -47,7 +48,7 @@ pub(super) fn read_split(id: DatasetId, image_file: &Path, label_file: &Path) ->
             labels: labels.len(),
         });
     }
-    Ok(Split { images, labels })
+    Ok(Split { images, labels: LabelWidth::One.unpack(&labels) })
 }
 
 /// The bytes of a file, unpacked where its name ends in `.gz`.

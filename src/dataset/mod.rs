@@ -16,6 +16,7 @@ pub mod picture;
 pub mod random;
 pub mod synthetic;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use batch::{epoch_order, fill_batch, mixed_order};
@@ -24,7 +25,7 @@ pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
 
-pub use crate::experiment::{Augmentation, DatasetId, PadMode, UnknownDataset};
+pub use crate::experiment::{Augmentation, DatasetId, Label, LabelWidth, PadMode, UnknownDataset, View};
 
 /// Raw images and their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,10 +33,19 @@ pub struct Split {
     /// Raw pixels `[N, C, H, W]`.
     pub images: Vec<u8>,
     /// One class per image, `[N]`, each below the data set's number of classes.
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
 }
 
 impl Split {
+    /// What a net sees of one image when nothing is drawn at random, raw `[C, H, W]`: all of it, or the middle.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn image(&self, view: View, index: usize) -> Cow<'_, [u8]> {
+        let image = &self.images[index * view.id.pixels()..][..view.id.pixels()];
+        if view.crop().is_none() { Cow::Borrowed(image) } else { Cow::Owned(middle(image, view)) }
+    }
+
     /// Keeps the first `count` images.
     pub fn truncate(&mut self, count: usize) {
         let pixels = self.images.len() / self.len().max(1);
@@ -63,6 +73,15 @@ impl Split {
     }
 }
 
+/// The middle of an image `[C, H, W]` of the data set.
+fn middle(image: &[u8], view: View) -> Vec<u8> {
+    let (rows, columns) = view.slack();
+    let (top, left) = (rows / 2, columns / 2);
+    let planes = image.chunks_exact(view.id.height() * view.id.width());
+    let lines = planes.flat_map(|plane| plane.chunks_exact(view.id.width()).skip(top).take(view.height()));
+    lines.flat_map(|line| &line[left..left + view.width()]).copied().collect()
+}
+
 /// A whole data set in memory.
 #[derive(Debug, Clone)]
 pub struct Dataset {
@@ -72,15 +91,19 @@ pub struct Dataset {
     pub train: Split,
     /// What they are judged by.
     pub test: Split,
-    /// BLAKE3 in hex over train pixels, train labels, test pixels, test labels, each behind its length as `u64` LE.
+    /// BLAKE3 in hex over train pixels, train labels, test pixels, test labels, each behind its length in bytes as `u64`
+    /// LE; labels as [`LabelWidth`] packs them.
     pub checksum: String,
 }
 
 impl Dataset {
     fn new(id: DatasetId, train: Split, test: Split) -> Self {
         let mut hasher = blake3::Hasher::new();
-        for part in [&train.images, &train.labels, &test.images, &test.labels] {
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        let width = LabelWidth::of_classes(id.classes());
+        for split in [&train, &test] {
+            for part in [&split.images, &width.pack(split.labels.iter().copied())] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
         }
         Self { id, train, test, checksum: hasher.finalize().to_hex().to_string() }
     }
@@ -91,51 +114,71 @@ pub fn default_root() -> PathBuf {
     std::env::var_os("LINF_DATA").filter(|dir| !dir.is_empty()).map_or_else(|| PathBuf::from("data"), PathBuf::from)
 }
 
+/// One of the two halves of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What nets are trained on.
+    Train,
+    /// What they are judged by.
+    Test,
+}
+
 /// Reads a data set from its folder under the data root `dir`; draws the synthetic one.
 ///
 /// # Errors
 /// [`DataError::Missing`] names the command that fetches it; a file that is not what it should be is named.
 pub fn load(id: DatasetId, dir: &Path) -> Result<Dataset, DataError> {
-    let folder = dir.join(id.name());
     let (train, test) = match id {
+        DatasetId::Synthetic => synthetic::draw(synthetic::SEED),
+        _ => (load_part(id, dir, Part::Train)?, load_part(id, dir, Part::Test)?),
+    };
+    Ok(Dataset::new(id, train, test))
+}
+
+/// Reads one half of it alone: of large data sets that is much less to decode and to hold.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_part(id: DatasetId, dir: &Path, part: Part) -> Result<Split, DataError> {
+    let folder = dir.join(id.name());
+    match id {
         DatasetId::Mnist | DatasetId::FashionMnist => {
-            let read =
-                |[images, labels]: [&str; 2]| idx::read_split(id, &find(id, dir, images)?, &find(id, dir, labels)?);
-            (read(idx::TRAIN)?, read(idx::TEST)?)
+            let [images, labels] = if part == Part::Train { idx::TRAIN } else { idx::TEST };
+            idx::read_split(id, &find(id, dir, images)?, &find(id, dir, labels)?)
         }
         DatasetId::Cifar10 => {
-            for file in cifar::TRAIN.iter().chain(&cifar::TEST) {
-                find(id, dir, file)?;
-            }
-            (cifar::read_split(&folder, &cifar::TRAIN)?, cifar::read_split(&folder, &cifar::TEST)?)
+            let files = if part == Part::Train { &cifar::TRAIN[..] } else { &cifar::TEST };
+            files.iter().try_for_each(|file| find(id, dir, file).map(drop))?;
+            cifar::read_split(&folder, files)
         }
         DatasetId::Cifar100 => {
-            for file in cifar::TRAIN_100.iter().chain(&cifar::TEST_100) {
-                find(id, dir, file)?;
-            }
-            (
-                cifar::read_split_100(&folder, &cifar::TRAIN_100, id.train_images())?,
-                cifar::read_split_100(&folder, &cifar::TEST_100, 10_000)?,
-            )
+            let (files, records) = match part {
+                Part::Train => (cifar::TRAIN_100, id.train_images()),
+                Part::Test => (cifar::TEST_100, 10_000),
+            };
+            files.iter().try_for_each(|file| find(id, dir, file).map(drop))?;
+            cifar::read_split_100(&folder, &files, records)
         }
-        DatasetId::TinyImagenet => {
+        DatasetId::TinyImagenet | DatasetId::Imagenet64 => {
             for part in PARTS {
                 find(id, dir, part)?;
             }
             let [train, test] = PARTS.map(|part| folder.join(part));
+            // The training images say which classes there are.
             let classes = folder::classes(&train)?;
             // As published, all validation images lie together beside a table; rearranged, they lie by class.
             let annotations = test.join("val_annotations.txt");
-            let test = if annotations.is_file() {
-                folder::read_annotated(id, &test, &annotations, &classes)?
-            } else {
-                folder::read_split(id, &test, &classes)?
-            };
-            (folder::read_split(id, &train, &classes)?, test)
+            match part {
+                Part::Train => folder::read_split(id, &train, &classes),
+                Part::Test if annotations.is_file() => folder::read_annotated(id, &test, &annotations, &classes),
+                Part::Test => folder::read_split(id, &test, &classes),
+            }
         }
-        DatasetId::Synthetic => synthetic::draw(synthetic::SEED),
-    };
-    Ok(Dataset::new(id, train, test))
+        DatasetId::Synthetic => {
+            let (train, test) = synthetic::draw(synthetic::SEED);
+            Ok(if part == Part::Train { train } else { test })
+        }
+    }
 }
 
 /// The folders of an image folder set.
@@ -152,7 +195,7 @@ pub fn files(id: DatasetId) -> Vec<&'static str> {
         DatasetId::Mnist | DatasetId::FashionMnist => [idx::TRAIN, idx::TEST].concat(),
         DatasetId::Cifar10 => [&cifar::TRAIN[..], &cifar::TEST].concat(),
         DatasetId::Cifar100 => [cifar::TRAIN_100, cifar::TEST_100].concat(),
-        DatasetId::TinyImagenet => PARTS.to_vec(),
+        DatasetId::TinyImagenet | DatasetId::Imagenet64 => PARTS.to_vec(),
         DatasetId::Synthetic => Vec::new(),
     }
 }
@@ -162,7 +205,7 @@ fn find(id: DatasetId, root: &Path, name: &str) -> Result<PathBuf, DataError> {
     let folder = root.join(id.name());
     let found = match id {
         DatasetId::Cifar10 | DatasetId::Cifar100 => Some(folder.join(name)).filter(|path| path.is_file()),
-        DatasetId::TinyImagenet => Some(folder.join(name)).filter(|path| path.is_dir()),
+        DatasetId::TinyImagenet | DatasetId::Imagenet64 => Some(folder.join(name)).filter(|path| path.is_dir()),
         _ => idx::locate(&folder, name),
     };
     found.ok_or_else(|| DataError::Missing { id, file: folder.join(name), root: root.to_owned() })
@@ -207,8 +250,10 @@ mod tests {
     fn a_folder_of_idx_files_loads_raw_or_gzipped() {
         let root = small_mnist();
         let data = load(DatasetId::Mnist, root.path()).unwrap();
-        assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0u8, 1, 2][..], 2));
+        assert_eq!((data.train.labels.as_slice(), data.test.len()), (&[0, 1, 2][..], 2));
         assert_eq!(data.train.images, idx_images(3)[16..]);
+        let part = |part| load_part(DatasetId::Mnist, root.path(), part).unwrap();
+        assert_eq!((part(Part::Train), part(Part::Test)), (data.train, data.test));
 
         let raw = root.path().join("mnist").join(idx::TRAIN[0]);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -217,6 +262,24 @@ mod tests {
         fs::remove_file(&raw).unwrap();
         assert!(is_present(DatasetId::Mnist, root.path()));
         assert_eq!(load(DatasetId::Mnist, root.path()).unwrap().checksum, data.checksum);
+    }
+
+    #[test]
+    fn the_test_images_of_a_folder_are_read_without_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let (id, folder) = (DatasetId::Imagenet64, root.path().join("imagenet64"));
+        for (name, grey) in [("train/n01/a.png", 1), ("train/n02/a.png", 2), ("val/n02/b.png", 3), ("val/n01/c.png", 4)]
+        {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::RgbImage::from_pixel(64, 64, image::Rgb([grey; 3])).save(path).unwrap();
+        }
+        let data = load(id, root.path()).unwrap();
+        assert_eq!((data.train.labels, data.test.labels.clone()), (vec![0, 1], vec![0, 1]));
+        assert_eq!([data.test.images[0], data.test.images[id.pixels()]], [4, 3]);
+        write(&folder.join("train/n01/a.png"), b"no picture");
+        assert!(load(id, root.path()).is_err());
+        assert_eq!(load_part(id, root.path(), Part::Test).unwrap(), data.test);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use super::random::{self, Purpose, stream};
 use super::{DatasetId, Split};
+use crate::experiment::Label;
 
 /// The seed of the set that [`super::load`] gives.
 pub const SEED: u64 = 1;
@@ -35,9 +36,9 @@ const STROKES: [&[Point]; 10] = [
 pub fn draw(seed: u64) -> (Split, Split) {
     let split = |number, count| {
         let mut images = vec![0; count * SIDE * SIDE];
-        let labels: Vec<u8> = super::batch::permutation(seed, stream(Purpose::Synthetic, number), count)
+        let labels: Vec<Label> = super::batch::permutation(seed, stream(Purpose::Synthetic, number), count)
             .into_iter()
-            .map(|rank| (rank as usize % DatasetId::Synthetic.classes()) as u8)
+            .map(|rank| (rank as usize % DatasetId::Synthetic.classes()) as Label)
             .collect();
         for (index, (image, &label)) in images.chunks_exact_mut(SIDE * SIDE).zip(&labels).enumerate() {
             // Streams 0 and 1 are the orders; from there on even ones are training images, odd ones test images.
@@ -64,7 +65,7 @@ impl Draws {
 }
 
 /// Draws one digit on a black `image`.
-fn draw_digit(draws: &mut Draws, label: u8, image: &mut [u8]) {
+fn draw_digit(draws: &mut Draws, label: Label, image: &mut [u8]) {
     // Digit space to pixels: scale, slant, a little turn (a shear the other way), then the place.
     let width = draws.between(8.0, 16.0);
     let height = draws.between(14.0, 21.0);
@@ -150,7 +151,7 @@ mod tests {
         let (mut by_mean, mut by_neighbour) = (0, 0);
         let judged = 200;
         for (image, &label) in test.images.chunks_exact(784).zip(&test.labels).take(judged) {
-            let nearest = (0..10u8).min_by_key(|&class| distance(image, &means[usize::from(class)]));
+            let nearest = (0..10u16).min_by_key(|&class| distance(image, &means[usize::from(class)]));
             by_mean += usize::from(nearest == Some(label));
             let neighbour = (0..2000).min_by_key(|&i| distance(image, &train.images[i * 784..][..784]));
             by_neighbour += usize::from(neighbour.map(|i| train.labels[i]) == Some(label));

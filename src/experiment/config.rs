@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DatasetId, Epsilon};
+use super::{DatasetId, Epsilon, View};
 
 /// One experiment: everything that decides the bits of the trained net.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +60,10 @@ pub struct Published {
 pub struct Data {
     /// Which images.
     pub dataset: DatasetId,
+    /// The side of the square window that a net sees of each image, in pixels: a random one of a training image, the
+    /// middle of any other; `None`: the whole image.
+    #[serde(default)]
+    pub crop: Option<usize>,
     /// Random crop and flip of training images; tests are never augmented.
     #[serde(default)]
     pub augment: Augmentation,
@@ -78,6 +82,21 @@ pub struct Data {
     pub extra: Option<Extra>,
 }
 
+impl Data {
+    /// What the net sees of the images.
+    ///
+    /// # Panics
+    /// If the config was not checked: parsing refuses windows that do not fit.
+    pub fn view(&self) -> View {
+        View::new(self.dataset, self.crop)
+    }
+
+    /// How training images are varied; `None` where they are taken as they are.
+    pub fn variation(&self) -> Option<&Augmentation> {
+        (self.augment != Augmentation::default() || self.view().crop().is_some()).then_some(&self.augment)
+    }
+}
+
 /// `[data.extra]`: images beside the data set's own, such as generated ones. They are neither tested on nor held out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,12 +108,12 @@ pub struct Extra {
     pub share: f64,
 }
 
-/// How training images are varied: a random crop of the original size after padding every side, then a mirror image
-/// for every second one. The crop works on raw pixels, before normalisation.
+/// How training images are varied: a random crop of the size that the net sees after padding every side, then a mirror
+/// image for every second one. The crop works on raw pixels, before normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
-    /// Pixels added on every side; the crop's offset is uniform in `0..=2·pad` both ways.
+    /// Pixels added on every side; the crop's offset is uniform both ways: in `0..=2·pad` where the net sees whole images.
     pub pad: usize,
     /// What the padding holds.
     pub pad_mode: PadMode,

@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A data set that the program can read; written `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `tiny-imagenet` or
-/// `synthetic` everywhere.
+use super::Label;
+
+/// A data set that the program can read; written `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `tiny-imagenet`,
+/// `imagenet64` or `synthetic` everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatasetId {
@@ -21,14 +23,24 @@ pub enum DatasetId {
     Cifar100,
     /// 200 classes of ImageNet, 100 000 + 10 000 colour images of 64×64; the validation images serve as test images.
     TinyImagenet,
+    /// ImageNet at 64×64 (arXiv 1707.08819): 1 281 167 + 50 000 colour images of 1000 classes; the validation images serve
+    /// as test images.
+    Imagenet64,
     /// Digits drawn by the program itself (see [`crate::dataset::synthetic`]): for tests and machines with no network.
     Synthetic,
 }
 
 impl DatasetId {
     /// Every data set, in the order in which they are listed.
-    pub const ALL: [Self; 6] =
-        [Self::Mnist, Self::FashionMnist, Self::Cifar10, Self::Cifar100, Self::TinyImagenet, Self::Synthetic];
+    pub const ALL: [Self; 7] = [
+        Self::Mnist,
+        Self::FashionMnist,
+        Self::Cifar10,
+        Self::Cifar100,
+        Self::TinyImagenet,
+        Self::Imagenet64,
+        Self::Synthetic,
+    ];
 
     /// The name in configs, on the command line and of the folder on disk.
     pub fn name(self) -> &'static str {
@@ -38,6 +50,7 @@ impl DatasetId {
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
             Self::TinyImagenet => "tiny-imagenet",
+            Self::Imagenet64 => "imagenet64",
             Self::Synthetic => "synthetic",
         }
     }
@@ -50,6 +63,7 @@ impl DatasetId {
             Self::Cifar10 => "CIFAR-10",
             Self::Cifar100 => "CIFAR-100",
             Self::TinyImagenet => "TinyImageNet",
+            Self::Imagenet64 => "ImageNet64",
             Self::Synthetic => "synthetic digits",
         }
     }
@@ -64,7 +78,7 @@ impl DatasetId {
         match self {
             Self::Mnist | Self::FashionMnist | Self::Synthetic => 28,
             Self::Cifar10 | Self::Cifar100 => 32,
-            Self::TinyImagenet => 64,
+            Self::TinyImagenet | Self::Imagenet64 => 64,
         }
     }
 
@@ -84,6 +98,7 @@ impl DatasetId {
             Self::Mnist | Self::FashionMnist => 60_000,
             Self::Cifar10 | Self::Cifar100 => 50_000,
             Self::TinyImagenet => 100_000,
+            Self::Imagenet64 => 1_281_167,
             Self::Synthetic => 6_000,
         }
     }
@@ -93,6 +108,7 @@ impl DatasetId {
         match self {
             Self::Cifar100 => 100,
             Self::TinyImagenet => 200,
+            Self::Imagenet64 => 1000,
             _ => 10,
         }
     }
@@ -105,6 +121,7 @@ impl DatasetId {
             Self::Cifar10 => &[0.4914, 0.4822, 0.4465],
             Self::Cifar100 => &[0.5071, 0.4867, 0.4408],
             Self::TinyImagenet => &[0.4802, 0.4481, 0.3975],
+            Self::Imagenet64 => &[0.4815, 0.4578, 0.4082],
         }
     }
 
@@ -116,13 +133,14 @@ impl DatasetId {
             Self::Cifar10 => 0.2009,
             Self::Cifar100 => 0.2667,
             Self::TinyImagenet => 0.2276,
+            Self::Imagenet64 => 0.2128,
         }
     }
 
     /// What a label stands for; the label itself where the names are not known to the program.
-    pub fn class_name(self, label: u8) -> Cow<'static, str> {
+    pub fn class_name(self, label: Label) -> Cow<'static, str> {
         let names: &[&str] = match self {
-            Self::Mnist | Self::Synthetic | Self::TinyImagenet => &[],
+            Self::Mnist | Self::Synthetic | Self::TinyImagenet | Self::Imagenet64 => &[],
             Self::FashionMnist => &FASHION,
             Self::Cifar10 => &CIFAR_10,
             Self::Cifar100 => &CIFAR_100,
@@ -158,7 +176,9 @@ impl fmt::Display for DatasetId {
 
 /// A name that is no data set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no data set is called {0:?}; there are mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet and synthetic")]
+#[error(
+    "no data set is called {0:?}; there are mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet64 and synthetic"
+)]
 pub struct UnknownDataset(pub String);
 
 impl FromStr for DatasetId {
@@ -193,6 +213,6 @@ mod tests {
 
     #[test]
     fn images_have_the_published_sizes() {
-        assert_eq!(DatasetId::ALL.map(DatasetId::pixels), [784, 784, 3072, 3072, 12288, 784]);
+        assert_eq!(DatasetId::ALL.map(DatasetId::pixels), [784, 784, 3072, 3072, 12288, 12288, 784]);
     }
 }

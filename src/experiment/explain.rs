@@ -30,15 +30,21 @@ const KEYS: &[KeyDoc] = &[
     key("run.published.clean", "0 to 1", Some("none"), "Published clean accuracy."),
     key(
         "data.dataset",
-        "mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet or synthetic",
+        "mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet64 or synthetic",
         None,
-        "The images. The first three are fetched by `linf-tui data fetch`; cifar100 and tiny-imagenet are put there by hand.",
+        "The images. The first three are fetched by `linf-tui data fetch`; cifar100, tiny-imagenet and imagenet64 are put there by hand.",
+    ),
+    key(
+        "data.crop",
+        "1 to the side of the images, in pixels",
+        Some("whole images"),
+        "The net sees a square of so many pixels a side: a random one of a training image, the middle of every other.",
     ),
     key(
         "data.augment.pad",
         "0 to 16 pixels",
         Some("0"),
-        "Training images are padded so much on every side, then cropped at random to their size; 0 turns it off.",
+        "Training images are padded so much on every side, then cropped at random to the size that the net sees; 0 turns it off.",
     ),
     key(
         "data.augment.pad_mode",
@@ -394,6 +400,7 @@ mod tests {
         published = { source = "s", certified = 0.9, clean = 0.9 }
         [data]
         dataset = "mnist"
+        crop = 24
         augment = { pad = 1, pad_mode = "zero", flip = true }
         train_limit = 1
         test_limit = 1

@@ -7,6 +7,7 @@ mod dataset_id;
 mod epsilon;
 mod explain;
 mod fate;
+mod label;
 mod parse;
 mod pnorm;
 mod run_id;
@@ -16,6 +17,7 @@ mod steering;
 mod sweep;
 mod threat;
 mod turn;
+mod view;
 
 pub use config::{
     Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps,
@@ -25,6 +27,7 @@ pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
 pub use explain::{KeyDoc, explain, keys, nearest_of};
 pub use fate::Fate;
+pub use label::{Label, LabelWidth};
 pub use parse::{ConfigError, parse, parse_with, resolved};
 pub use pnorm::PNorm;
 pub use run_id::{RunId, run_name};
@@ -34,6 +37,7 @@ pub use steering::{Order, Steered, Steering};
 pub use sweep::{SweepError, expand};
 pub use threat::{Neighbourhood, Radius, Threat, UnknownThreat};
 pub use turn::{After, Need, Parent, Turn};
+pub use view::View;
 
 #[cfg(test)]
 mod schedule_tests;

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::explain::{explain, nearest};
-use super::{Config, DatasetId, Epsilon, Loss, LossKind, Model, ModelKind};
+use super::{Config, Epsilon, Loss, LossKind, Model, ModelKind, View};
 
 /// Why a config cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -235,12 +235,14 @@ fn check(config: &Config) -> Result<(), Fault> {
         within("run.published.certified", published.certified, 0.0, 1.0)?;
         within("run.published.clean", published.clean.unwrap_or(0.0), 0.0, 1.0)?;
     }
+    let side = data.dataset.height().min(data.dataset.width()) as f64;
+    within("data.crop", data.crop.map_or(side, |crop| crop as f64), 1.0, side)?;
     within("data.augment.pad", data.augment.pad as f64, 0.0, 16.0)?;
     within("data.train_limit", data.train_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.test_limit", data.test_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.validation", data.validation as f64, 0.0, 1e12)?;
     above("data.extra.share", data.extra.as_ref().map_or(1.0, |extra| extra.share), 0.0, 1.0)?;
-    check_model(model, data.dataset)?;
+    check_model(model, data.view())?;
     within("train.epochs", f64::from(train.epochs), 1.0, 100_000.0)?;
     within("train.batch_size", train.batch_size as f64, 1.0, 65536.0)?;
     above("train.lr", train.lr, 0.0, 10.0)?;
@@ -281,7 +283,7 @@ fn check(config: &Config) -> Result<(), Fault> {
 }
 
 /// Whether the sizes are some, the keys go together, and each layer fits on the one before.
-fn check_model(model: &Model, data: DatasetId) -> Result<(), Fault> {
+fn check_model(model: &Model, data: View) -> Result<(), Fault> {
     let within = |key, found: f64, low: f64, high: f64| {
         if found >= low && found <= high { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
     };
@@ -319,7 +321,7 @@ fn check_model(model: &Model, data: DatasetId) -> Result<(), Fault> {
 }
 
 /// Whether windows fit the planes they look at, and groups divide channels.
-fn check_fit(model: &Model, data: DatasetId) -> Result<(), Fault> {
+fn check_fit(model: &Model, data: View) -> Result<(), Fault> {
     let (mut channels, mut height, mut width) = (data.channels(), data.height(), data.width());
     for conv in model.conv.iter().flat_map(|conv| std::iter::repeat_n(conv, conv.repeat)) {
         let found = |what: &str| Fault {
@@ -428,6 +430,10 @@ eps = 0.3
         assert!(message.starts_with("c.toml:17: eval.eps: \"300/255\" is not a radius"), "{message}");
         let message = error(&GOOD.replace("lr = 0.045", "lr = nan"));
         assert!(message.starts_with("c.toml:9: train.lr: NaN"), "{message}");
+        for (side, good) in [(0, false), (1, true), (28, true), (29, false)] {
+            let text = GOOD.replace("dataset = \"mnist\"", &format!("dataset = \"mnist\"\ncrop = {side}"));
+            assert!(text != GOOD && parse(&text).is_ok() == good, "a window of {side} pixels");
+        }
     }
 
     #[test]

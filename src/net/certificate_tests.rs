@@ -1,8 +1,8 @@
 //! What an evaluation claims, checked against samples of the box it speaks of.
 
-use crate::dataset::{DatasetId, Normalizer, Split, random};
+use crate::dataset::{DatasetId, Normalizer, Split, View, random};
 use crate::dist::Simd;
-use crate::experiment::{Adam, Epsilon, Neighbourhood, PNorm, Radius, Threat, parse};
+use crate::experiment::{Adam, Attack, Epsilon, Neighbourhood, PNorm, Radius, Threat, parse};
 
 use super::{Batch, CpuEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint};
 
@@ -191,6 +191,32 @@ fn radii_are_the_largest_at_which_the_certificate_holds() {
         }
         assert!(positive > 10, "{positive}: the test shows nothing");
     }
+}
+
+#[test]
+fn what_lies_outside_the_window_changes_nothing() {
+    let view = View::new(ID, Some(20));
+    let mut split = crate::dataset::load(ID, &crate::dataset::default_root()).unwrap().test;
+    split.truncate(40);
+    let net = NetState::init(&NetShape::dense(&[view.pixels(), 24, 10]).unwrap(), 1, None);
+    let found = |split: &Split| {
+        let mut evaluator = Evaluator::new(view, 2, Simd::detect().unwrap());
+        let net = evaluator.with_means_at_infinity(&net, split, 40);
+        let evaluation = evaluator.certify(&net, split, 40, eps("0.01"));
+        let radii = evaluator.radii(&net, split, &evaluation, Threat::Real, &mut |_| true);
+        let plan = Attack { steps: 5, restarts: 1, targets: 1, ..Attack::default() };
+        let attacked = evaluator.attack(&net, split, split, &plan, eps("0.05").into(), &mut |_| true);
+        (net.layers, evaluation, radii, attacked)
+    };
+    let before = found(&split);
+    assert!(before.3.as_ref().is_some_and(|attacked| attacked.examples.iter().all(|(_, image)| image.len() == 400)));
+    let outside = |at: usize| !(4..24).contains(&(at / 28 % 28)) || !(4..24).contains(&(at % 28));
+    let mut other = split.clone();
+    other.images.iter_mut().enumerate().filter(|(at, _)| outside(*at)).for_each(|(_, pixel)| *pixel = 255 - *pixel);
+    assert_ne!(other, split);
+    assert!(found(&other) == before, "something outside the window is seen");
+    other.images.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
+    assert!(found(&other) != before, "what is inside is seen");
 }
 
 #[test]

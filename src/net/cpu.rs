@@ -1,7 +1,7 @@
 //! Training on our own kernels.
 
 use crate::dist::{self, OpStats, Pool, Simd};
-use crate::experiment::Adam;
+use crate::experiment::{Adam, Label};
 
 use super::head::column_sums;
 use super::trunk::{Trunk, turn, turn_back};
@@ -63,7 +63,7 @@ impl CpuEngine {
     }
 
     /// The loss of the last forward pass through the layers, and its gradients.
-    fn measure(&mut self, labels: &[u8], point: &StepPoint) {
+    fn measure(&mut self, labels: &[Label], point: &StepPoint) {
         let scalar = self.state.scalar.value[0];
         let Some((turned, head)) = &self.state.head else {
             self.loss.of_distances(point.objective, self.trunk.output(), labels, scalar, point.eps);

@@ -1,7 +1,7 @@
 //! What trains: one interface for our CPU kernels and for libtorch.
 
 use crate::dist::OpStats;
-use crate::experiment::PNorm;
+use crate::experiment::{Label, PNorm};
 
 use super::{NetState, Objective};
 
@@ -11,7 +11,7 @@ pub struct Batch<'a> {
     /// `[B, inputs]`, augmented and normalised.
     pub images: &'a [f32],
     /// `[B]`, each below the number of classes.
-    pub labels: &'a [u8],
+    pub labels: &'a [Label],
 }
 
 /// What is in force at one step, in the units of the net.

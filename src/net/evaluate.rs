@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use linf_cuda::{Gpu, GpuError};
 
-use crate::dataset::{DatasetId, Normalizer, Split, fill_batch};
+use crate::dataset::{Normalizer, Split, View, fill_batch};
 use crate::dist::{Pool, Simd};
-use crate::experiment::{Epsilon, Neighbourhood, PNorm};
+use crate::experiment::{Epsilon, Label, Neighbourhood, PNorm};
 
 use super::cuda::CudaLayers;
 use super::trunk::{add_bias, bound, evaluate, subtract, turn};
@@ -23,7 +23,8 @@ const KEPT_FLOATS: usize = 1 << 29;
 pub struct Evaluator {
     pub(super) pool: Pool,
     pub(super) simd: Simd,
-    pub(super) id: DatasetId,
+    /// What the nets see.
+    pub(super) view: View,
     normalizer: Normalizer,
     /// Computes the dense layers where there is one.
     device: Option<CudaLayers>,
@@ -37,9 +38,9 @@ pub struct SampleResult {
     /// radius that intervals prove from the features, which move no more than the pixels.
     pub margin: f32,
     /// The true class.
-    pub label: u8,
+    pub label: Label,
     /// The class the program gives: the first of the smallest distances, or of the largest logits.
-    pub prediction: u8,
+    pub prediction: Label,
     /// Whether interval propagation proves the class for every float32 input of the box.
     pub certified: bool,
 }
@@ -76,9 +77,10 @@ impl Evaluation {
 }
 
 impl Evaluator {
-    /// For images of this data set, on `threads` threads (0: all cores).
-    pub fn new(id: DatasetId, threads: usize, simd: Simd) -> Evaluator {
-        Evaluator { pool: Pool::new(threads), simd, id, normalizer: Normalizer::new(id), device: None }
+    /// For images of this data set, whole or what nets see of them, on `threads` threads (0: all cores).
+    pub fn new(view: impl Into<View>, threads: usize, simd: Simd) -> Evaluator {
+        let view = view.into();
+        Evaluator { pool: Pool::new(threads), simd, view, normalizer: Normalizer::new(view.id), device: None }
     }
 
     /// Has dense layers computed on a device, with the same bits at p = ∞. What fails there is computed here.
@@ -164,9 +166,9 @@ impl Evaluator {
         around: impl Into<Neighbourhood>,
     ) -> Evaluation {
         self.begin();
-        let input_box = InputBox::new(self.id, around);
-        let size = self.id.pixels();
-        let std = self.id.std();
+        let input_box = InputBox::new(self.view.id, around);
+        let size = self.view.pixels();
+        let std = self.view.id.std();
         let mut evaluation = Evaluation::default();
         for chunk in chunks(samples.min(split.len())) {
             let images = self.images(split, chunk.clone());
@@ -175,8 +177,8 @@ impl Evaluator {
             let (mut low, mut high) = (vec![0.0; chunk.len() * size], vec![0.0; chunk.len() * size]);
             for (row, sample) in chunk.clone().enumerate() {
                 let at = row * size..(row + 1) * size;
-                let image = &split.images[sample * size..(sample + 1) * size];
-                input_box.around(image, &mut low[at.clone()], &mut high[at]);
+                let image = split.image(self.view, sample);
+                input_box.around(&image, &mut low[at.clone()], &mut high[at]);
             }
             let certified = self.proofs(net, low, high, labels);
             for ((answer, certified), &label) in answers.into_iter().zip(certified).zip(labels) {
@@ -206,7 +208,7 @@ impl Evaluator {
         }
         self.begin();
         let samples = samples.min(split.len());
-        let threshold = 2.0 * eps.to_f64() / self.id.std();
+        let threshold = 2.0 * eps.to_f64() / self.view.id.std();
         let (mut correct, mut wide) = (0u32, 0u32);
         for chunk in chunks(samples) {
             let labels = &split.labels[chunk.clone()];
@@ -227,12 +229,12 @@ impl Evaluator {
     }
 
     /// What the net answers for each image, in evaluation mode.
-    pub(super) fn answers(&self, net: &NetState, p: PNorm, images: Vec<f32>, labels: &[u8]) -> Vec<Answer> {
+    pub(super) fn answers(&self, net: &NetState, p: PNorm, images: Vec<f32>, labels: &[Label]) -> Vec<Answer> {
         let mut output = net.layers.iter().fold(images, |input, layer| self.layer(layer, p, &input));
         let Some((turned, head)) = &net.head else {
             add_bias(&mut output, &net.bias.value);
             let rows = output.chunks_exact(net.bias.value.len()).zip(labels);
-            let answer = |(row, &label): (&[f32], &u8)| Answer {
+            let answer = |(row, &label): (&[f32], &Label)| Answer {
                 prediction: first_smallest(row.iter().copied()),
                 margin: f64::from(margin(row, label)),
             };
@@ -241,13 +243,13 @@ impl Evaluator {
         let mut scratch = Vec::new();
         let features = turn(&self.pool, *turned, &output, &mut scratch);
         let logits = head.logits(&self.pool, self.simd, features);
-        let margins = head.margins(&self.pool, self.simd, features, labels, 1.0 / self.id.std());
+        let margins = head.margins(&self.pool, self.simd, features, labels, 1.0 / self.view.id.std());
         let rows = logits.chunks_exact(net.classes()).zip(margins);
         rows.map(|(row, margin)| Answer { prediction: first_smallest(row.iter().map(|z| -z)), margin }).collect()
     }
 
     /// Whether each box is proved to have its label, at p = ∞ (arXiv 2102.05363 §4).
-    pub(super) fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[u8]) -> Vec<bool> {
+    pub(super) fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[Label]) -> Vec<bool> {
         let (low, high) = self.bounds(net, low, high);
         let Some((turned, head)) = &net.head else {
             let rows = low.chunks_exact(net.classes()).zip(high.chunks_exact(net.classes()));
@@ -281,8 +283,8 @@ impl Evaluator {
 
     pub(super) fn images(&self, split: &Split, samples: std::ops::Range<usize>) -> Vec<f32> {
         let indices: Vec<u32> = samples.map(|sample| sample as u32).collect();
-        let mut images = vec![0.0; indices.len() * self.id.pixels()];
-        fill_batch(split, self.id, &self.normalizer, &indices, None, &mut images, &mut Vec::new());
+        let mut images = vec![0.0; indices.len() * self.view.pixels()];
+        fill_batch(split, self.view, &self.normalizer, &indices, None, &mut images, &mut Vec::new());
         images
     }
 }
@@ -293,32 +295,32 @@ pub(super) fn chunks(samples: usize) -> impl Iterator<Item = std::ops::Range<usi
 
 /// What a net says of one image.
 pub(super) struct Answer {
-    pub prediction: u8,
+    pub prediction: Label,
     /// In the units of the net.
     pub margin: f64,
 }
 
-pub(super) fn first_smallest(values: impl Iterator<Item = f32>) -> u8 {
+pub(super) fn first_smallest(values: impl Iterator<Item = f32>) -> Label {
     let mut best = (0, f32::INFINITY);
     for (class, value) in values.enumerate() {
         if value < best.1 {
             best = (class, value);
         }
     }
-    best.0 as u8
+    best.0 as Label
 }
 
-fn margin(distances: &[f32], label: u8) -> f32 {
+fn margin(distances: &[f32], label: Label) -> f32 {
     others(distances, label).fold(f32::INFINITY, f32::min) - distances[usize::from(label)]
 }
 
 /// Whether the true class is nearer than every other wherever the distances lie within their bounds. A NaN proves
 /// nothing.
-fn holds(low: &[f32], high: &[f32], label: u8) -> bool {
+fn holds(low: &[f32], high: &[f32], label: Label) -> bool {
     let own = high[usize::from(label)];
     others(low, label).all(|other| own < other)
 }
 
-fn others(values: &[f32], label: u8) -> impl Iterator<Item = f32> {
+fn others(values: &[f32], label: Label) -> impl Iterator<Item = f32> {
     values.iter().enumerate().filter(move |&(class, _)| class != usize::from(label)).map(|(_, &value)| value)
 }

@@ -2,6 +2,7 @@
 //! rounded to the nearest float32. Here both are done in integers, so that no floating-point unit is believed.
 
 use crate::dist::SortProfile;
+use crate::experiment::Label;
 
 use super::NetState;
 use super::evaluate::first_smallest;
@@ -124,14 +125,14 @@ fn outputs(net: &NetState, image: &[f32], fl: fn(Exact) -> Exact) -> Vec<Exact> 
 }
 
 /// The class: the first of the smallest.
-fn class(outputs: &[Exact]) -> u8 {
+fn class(outputs: &[Exact]) -> Label {
     let mut best = 0;
     for (index, value) in outputs.iter().enumerate() {
         if value.cmp(outputs[best]).is_lt() {
             best = index;
         }
     }
-    best as u8
+    best as Label
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::dataset::{DatasetId, Normalizer, Split, random};
 use crate::dist::{MASK_SAMPLES, Mask, Planes, Simd};
-use crate::experiment::{Adam, Epsilon, PNorm, parse};
+use crate::experiment::{Adam, Epsilon, Label, PNorm, parse};
 
 use super::{Batch, CpuEngine, Engine, Evaluator, LayerShape, NetShape, NetState, Objective, StepPoint, Turn, dropout};
 
@@ -83,7 +83,7 @@ impl Plain {
     }
 
     /// clamp(max W/(2ε), 0, 1) + λ·CE(s·z, y) with λ = ½ and s = 1; of a distance net z = −d and W_j = d_y − d_j + 2ε.
-    fn loss(&self, images: &[f32], labels: &[u8]) -> f64 {
+    fn loss(&self, images: &[f32], labels: &[Label]) -> f64 {
         let size = images.len() / labels.len();
         let mut values: Vec<Vec<Option<f64>>> =
             images.chunks(size).map(|image| image.iter().map(|&x| Some(f64::from(x))).collect()).collect();
@@ -170,10 +170,10 @@ const KINDS: [&str; 4] = [
     "depth = 2, width = 5, kind = 'sort-net', keep = 0.6, hidden = 4, conv = [{ outputs = 4, kernel = 20, stride = 6 }, { outputs = 5, kernel = 1 }]",
 ];
 
-fn batch(size: usize) -> (Vec<f32>, Vec<u8>) {
+fn batch(size: usize) -> (Vec<f32>, Vec<Label>) {
     let mut images = vec![0.0; size * 784];
     random::fill_normal(9, 0, &mut images);
-    (images, (0..size).map(|i| (i * 7 % 10) as u8).collect())
+    (images, (0..size).map(|i| (i * 7 % 10) as Label).collect())
 }
 
 #[test]

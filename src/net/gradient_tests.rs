@@ -2,7 +2,7 @@
 
 use crate::dataset::random;
 use crate::dist::Simd;
-use crate::experiment::{Adam, PNorm};
+use crate::experiment::{Adam, Label, PNorm};
 
 use super::{Batch, CpuEngine, Engine, LayerShape, LayerState, NetState, Objective, StepPoint, Trained};
 
@@ -38,14 +38,14 @@ fn net() -> NetState {
     }
 }
 
-fn batch() -> (Vec<f32>, Vec<u8>) {
+fn batch() -> (Vec<f32>, Vec<Label>) {
     let mut images = vec![0.0; BATCH * WIDTHS[0]];
     random::fill_normal(9, 0, &mut images);
-    (images, (0..BATCH).map(|i| (i % 3) as u8).collect())
+    (images, (0..BATCH).map(|i| (i % 3) as Label).collect())
 }
 
 /// Layer by layer as arXiv 2102.05363 and 2110.06850 define it.
-fn loss(net: &[Vec<f64>], bias: &[f64], scalar: f64, images: &[f32], labels: &[u8], p: f64) -> f64 {
+fn loss(net: &[Vec<f64>], bias: &[f64], scalar: f64, images: &[f32], labels: &[Label], p: f64) -> f64 {
     let mut rows: Vec<Vec<f64>> =
         images.chunks(WIDTHS[0]).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect();
     for (index, weight) in net.iter().enumerate() {

@@ -9,6 +9,7 @@ mod cpu;
 mod cuda;
 mod dropout;
 mod engine;
+mod ensemble;
 mod evaluate;
 mod head;
 mod input_box;
@@ -35,6 +36,8 @@ pub use state::{LayerState, NetState, StateError, Trained};
 
 #[cfg(test)]
 mod certificate_tests;
+#[cfg(test)]
+mod ensemble_tests;
 #[cfg(test)]
 mod exact_tests;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The largest radius that is proved of each sample.
 
 use crate::dataset::Split;
-use crate::experiment::{Neighbourhood, Radius, Threat};
+use crate::experiment::{Label, Neighbourhood, Radius, Threat};
 
 use super::evaluate::chunks;
 use super::{Evaluation, Evaluator, InputBox, NetState};
@@ -25,7 +25,7 @@ impl Evaluator {
         let mut searches: Vec<Search> = (evaluation.samples.iter())
             .map(|sample| Search::new((f64::from(sample.margin) / 2.0 * f64::from(steps)) as u32, steps))
             .collect();
-        let size = self.id.pixels();
+        let size = self.view.pixels();
         loop {
             let open: Vec<(usize, u32)> = (searches.iter().enumerate())
                 .filter_map(|(sample, search)| search.question().map(|radius| (sample, radius)))
@@ -43,10 +43,10 @@ impl Evaluator {
                 for (row, &(sample, radius)) in asked.iter().enumerate() {
                     let around = Neighbourhood { eps: threat.eps(Radius(radius)), threat };
                     let at = row * size..(row + 1) * size;
-                    let image = &split.images[sample * size..(sample + 1) * size];
-                    InputBox::new(self.id, around).around(image, &mut low[at.clone()], &mut high[at]);
+                    let image = split.image(self.view, sample);
+                    InputBox::new(self.view.id, around).around(&image, &mut low[at.clone()], &mut high[at]);
                 }
-                let labels: Vec<u8> = asked.iter().map(|&(sample, _)| split.labels[sample]).collect();
+                let labels: Vec<Label> = asked.iter().map(|&(sample, _)| split.labels[sample]).collect();
                 for (&(sample, radius), holds) in asked.iter().zip(self.proofs(net, low, high, &labels)) {
                     searches[sample].learn(radius, holds);
                 }

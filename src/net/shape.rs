@@ -143,9 +143,9 @@ impl NetShape {
     /// # Panics
     /// If the config was not checked: parsing refuses windows that do not fit and groups that do not divide.
     pub fn new(config: &Config) -> NetShape {
-        let id = config.data.dataset;
-        let image = Planes { channels: id.channels(), height: id.height(), width: id.width() };
-        NetShape::build(&config.model, image, id.classes())
+        let view = config.data.view();
+        let image = Planes { channels: view.channels(), height: view.height(), width: view.width() };
+        NetShape::build(&config.model, image, view.id.classes())
             .unwrap_or_else(|error| panic!("the config was not checked: {error}"))
     }
 

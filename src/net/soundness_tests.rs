@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::dataset::{DatasetId, Normalizer, random};
 use crate::dist::Simd;
-use crate::experiment::{Epsilon, PNorm};
+use crate::experiment::{Epsilon, Label, PNorm};
 
 use super::evaluate::Answer;
 use super::{Evaluator, Head, InputBox, NetShape, NetState, Trained, Turn};
@@ -38,7 +38,7 @@ pub(super) fn evaluator() -> Evaluator {
     Evaluator::new(ID, 1, Simd::detect().unwrap())
 }
 
-fn answer(evaluator: &Evaluator, net: &NetState, image: &[f32], label: u8) -> Answer {
+fn answer(evaluator: &Evaluator, net: &NetState, image: &[f32], label: Label) -> Answer {
     evaluator.answers(net, PNorm::INFINITY, image.to_vec(), &[label]).remove(0)
 }
 
@@ -116,8 +116,8 @@ fn at_the_border(
     size: usize,
     range: Range<f64>,
     most_back: f64,
-    class: &dyn Fn(&[f32]) -> u8,
-) -> (Vec<f32>, u8) {
+    class: &dyn Fn(&[f32]) -> Label,
+) -> (Vec<f32>, Label) {
     let mut any = || {
         let mut image = vec![0.0; size];
         draw.fill(&mut image, range.start, range.end);
@@ -143,11 +143,11 @@ fn at_the_border(
 pub(super) struct Boxes {
     pub low: Vec<f32>,
     pub high: Vec<f32>,
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
 }
 
 /// Boxes some floats wide around inputs [`at_the_border`].
-pub(super) fn boxes_at_the_border(draw: &mut Draw, count: usize, class: &dyn Fn(&[f32]) -> u8) -> Boxes {
+pub(super) fn boxes_at_the_border(draw: &mut Draw, count: usize, class: &dyn Fn(&[f32]) -> Label) -> Boxes {
     let mut boxes = Boxes::default();
     for _ in 0..count {
         let (image, label) = at_the_border(draw, 2, RANGE, 2e-7, class);

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::{
-    Config, Desired, Device, Epsilon, FailReason, Fate, PNorm, Parent, Phase, RunId, RunState, Turn, WorkerIdentity,
+    Config, Desired, Device, Epsilon, FailReason, Fate, Label, PNorm, Parent, Phase, RunId, RunState, Turn,
+    WorkerIdentity,
 };
 
 /// One row of the catalog: a run and its summary.
@@ -178,9 +179,9 @@ pub struct Margins {
     /// is misclassified.
     pub margin: Vec<f32>,
     /// The true class.
-    pub label: Vec<u8>,
+    pub label: Vec<Label>,
     /// The predicted class.
-    pub prediction: Vec<u8>,
+    pub prediction: Vec<Label>,
     /// Certified at the config's ε by interval propagation.
     pub certified: Vec<bool>,
     /// The largest radius in pixels at which interval propagation proves the class, below 0 where it proves none even of

@@ -7,7 +7,7 @@ use super::{
     look::{Depth, Look},
     pen::Pen,
 };
-use crate::dataset::{DatasetId, Normalizer};
+use crate::dataset::{Normalizer, View};
 
 /// Columns of the widest picture: three stand side by side.
 const WIDEST: u16 = 32;
@@ -40,17 +40,30 @@ impl Images {
         }
     }
 
-    /// One image `[C·H·W]` of a data set as the net reads it, back in pixels.
-    pub fn of_normalized(id: DatasetId, image: &[f32]) -> Images {
-        let normalizer = Normalizer::new(id);
-        let plane = id.height() * id.width();
+    /// What a net sees of one of these, which are whole.
+    pub fn seen(&self, image: usize, view: View) -> Images {
+        let ((rows, columns), lines) = (view.slack(), image * self.channels * self.height);
+        let lines = (0..self.channels).flat_map(|channel| {
+            let first = lines + channel * self.height + rows / 2;
+            (first..first + view.height()).map(|line| line * self.width + columns / 2)
+        });
+        let pixels = lines.flat_map(|start| self.pixels.get(start..start + view.width()).unwrap_or_default());
+        let pixels = pixels.copied().collect();
+        Images { channels: self.channels, height: view.height(), width: view.width(), pixels }
+    }
+
+    /// One image `[C·H·W]` as the net reads it, back in pixels.
+    pub fn of_normalized(view: impl Into<View>, image: &[f32]) -> Images {
+        let view = view.into();
+        let normalizer = Normalizer::new(view.id);
+        let plane = view.height() * view.width();
         let pixel = |(index, value): (usize, &f32)| {
             let mean = normalizer.mean().get(index / plane).copied().unwrap_or_default();
             // As a cast saturates, what lies outside is black or white.
             ((value / normalizer.scale() + mean) * 255.0).round() as u8
         };
         let pixels = image.iter().enumerate().map(pixel).collect();
-        Images { channels: id.channels(), height: id.height(), width: id.width(), pixels }
+        Images { channels: view.channels(), height: view.height(), width: view.width(), pixels }
     }
 
     /// How the one image of `other` differs from one of these: grey where it does not, the largest difference black or
@@ -153,6 +166,7 @@ mod tests {
     use ratatui::{buffer::Buffer, layout::Rect};
 
     use super::*;
+    use crate::dataset::{DatasetId, Split};
     use crate::tui::look::Plot;
 
     fn images() -> Images {
@@ -186,6 +200,20 @@ mod tests {
             assert_eq!((difference.pixels[4], difference.pixels[5], difference.pixels[6]), (128, 255, 90));
             assert!((most - 20.0 / 255.0).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn what_a_net_sees_is_the_middle() {
+        let id = DatasetId::Cifar10;
+        let pixels: Vec<u8> = (0..3 * id.pixels()).map(|index| (index * 89 % 251) as u8).collect();
+        let whole = Images { channels: 3, height: id.height(), width: id.width(), pixels };
+        let split = Split { images: whole.pixels.clone(), labels: vec![0; 3] };
+        for side in [1, 27, 28, 32] {
+            let view = View::new(id, Some(side));
+            let seen = whole.seen(2, view);
+            assert_eq!((seen.height, seen.width, &seen.pixels[..]), (side, side, &*split.image(view, 2)));
+        }
+        assert!(whole.seen(3, View::new(id, Some(28))).pixels.is_empty());
     }
 
     #[test]

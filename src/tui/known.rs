@@ -13,7 +13,7 @@ use super::{
     series::Made,
 };
 use crate::{
-    experiment::{Config, Epsilon, Fate, RunId},
+    experiment::{Config, Epsilon, Fate, Label, RunId},
     store::{Bin, CheckpointRow, EpochRow, EvalRow, EventRow, Findings, Gauge, Margins, RunRow},
 };
 
@@ -169,7 +169,7 @@ impl Attack {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassFigures {
     /// The class.
-    pub label: u8,
+    pub label: Label,
     /// Its samples.
     pub samples: usize,
     /// Share predicted right.
@@ -177,7 +177,7 @@ pub struct ClassFigures {
     /// Share certified at the ε asked for.
     pub certified: f64,
     /// The class its wrong or uncertified samples are most often taken for, where any is wrong.
-    pub confused_with: Option<u8>,
+    pub confused_with: Option<Label>,
     /// The sample with the smallest positive margin, and its certified radius.
     pub weakest: Option<(u32, f64)>,
 }
@@ -256,7 +256,7 @@ impl Certificates {
 
     /// The figures of every class that has samples.
     pub fn classes(&self, eps: f64) -> Vec<ClassFigures> {
-        let mut tallies: BTreeMap<u8, Tally> = BTreeMap::new();
+        let mut tallies: BTreeMap<Label, Tally> = BTreeMap::new();
         for sample in &self.by_radius {
             let index = *sample as usize;
             let (label, prediction) = (self.margins.label[index], self.margins.prediction[index]);
@@ -270,7 +270,7 @@ impl Certificates {
                 tally.weakest = Some((*sample, self.radius(*sample)));
             }
         }
-        let figures = |(label, tally): (u8, Tally)| ClassFigures {
+        let figures = |(label, tally): (Label, Tally)| ClassFigures {
             label,
             samples: tally.samples,
             clean: tally.clean as f64 / tally.samples as f64,
@@ -287,7 +287,7 @@ struct Tally {
     samples: usize,
     clean: usize,
     certified: usize,
-    wrong: BTreeMap<u8, usize>,
+    wrong: BTreeMap<Label, usize>,
     weakest: Option<(u32, f64)>,
 }
 
@@ -310,7 +310,7 @@ mod tests {
     use crate::experiment::{Epsilon, PNorm};
     use crate::store::EvalSplit;
 
-    fn certificates(margin: Vec<f32>, label: Vec<u8>, prediction: Vec<u8>) -> Certificates {
+    fn certificates(margin: Vec<f32>, label: Vec<Label>, prediction: Vec<Label>) -> Certificates {
         let certified = margin.iter().map(|margin| *margin > 0.6).collect();
         let eval = EvalRow {
             id: 1,

@@ -113,6 +113,7 @@ pub fn dataset(id: DatasetId) -> &'static str {
         DatasetId::Cifar10 => "cifar10",
         DatasetId::Cifar100 => "cifar100",
         DatasetId::TinyImagenet => "tiny-in",
+        DatasetId::Imagenet64 => "in64",
         DatasetId::Synthetic => "synthetic",
     }
 }

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
 
 use linf::dist::Simd;
-use linf::experiment::{Adam, PNorm};
+use linf::experiment::{Adam, Label, PNorm};
 use linf::net::{Batch, CpuEngine, Engine, LayerShape, LayerState, Loss, NetState, Objective, StepPoint, Trained};
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ struct Case {
     decay: Option<f64>,
     head: Option<usize>,
     images: Vec<f32>,
-    labels: Vec<u8>,
+    labels: Vec<Label>,
     before: Parameters<Tensor>,
     logits: Vec<f32>,
     worst: Vec<f32>,

@@ -77,6 +77,16 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert_eq!((&plain[0]["by_margin"], plain[0].get("certified")), (&last.certified_margin.into(), None));
         let sound = value(&["certify", &run, "--sound", "--json"]);
         assert_eq!((&sound[0]["certified"], sound[0].get("by_margin")), (&last.certified.into(), None));
+        // Nets that answer together: three times the same one is that one, and with an earlier one it is another.
+        let thrice = value(&["certify", &run, "--with", &format!("{run},{run}"), "--json"]);
+        assert_eq!((&thrice[0]["certified"], &thrice[0]["clean"]), (&last.certified.into(), &last.clean.into()));
+        assert_eq!(thrice[0]["nets"].as_array().unwrap().len(), 3);
+        let earlier = reader.checkpoints().await.unwrap()[0].step;
+        let both = value(&["certify", &run, "--with", &format!("{run}@{earlier}"), "--samples", "50", "--json"]);
+        assert!(both[0]["nets"][1].as_str().unwrap().ends_with(&format!("step {earlier}")), "{both}");
+        assert!(both[0]["certified"].as_f64().unwrap() <= both[0]["clean"].as_f64().unwrap(), "{both}");
+        let wrong = place.bad(1, &["certify", &run, "--with", &format!("{run}@7")]);
+        assert!(wrong.contains(&format!("--with {run}@7")) && wrong.contains("no checkpoint of step 7"), "{wrong}");
         // With the radius of each image: certified at ε wherever that is reached.
         for name in ["radii.jsonl", "radii.npz"] {
             let file = place.dir().join(name);

@@ -47,7 +47,7 @@ impl Machine {
 
 fn evaluator(config: &Config) -> anyhow::Result<Evaluator> {
     let simd = Simd::detect().context("choosing the kernels")?;
-    Ok(Evaluator::new(config.data.dataset, config.resources.threads, simd))
+    Ok(Evaluator::new(config.data.view(), config.resources.threads, simd))
 }
 
 fn cpu(config: &Config, state: NetState) -> anyhow::Result<Machine> {

@@ -1,13 +1,13 @@
 //! The images of a run, and the batch of every step: a pure function of the step.
 
 use anyhow::{Context, bail};
-use linf::dataset::{self, Augmentation, DatasetId, Normalizer, Split};
-use linf::experiment::Config;
+use linf::dataset::{self, Augmentation, Normalizer, Split, View};
+use linf::experiment::{Config, Label};
 use linf::store::EvalSplit;
 
 /// What a run trains on and is measured on.
 pub struct Images {
-    id: DatasetId,
+    view: View,
     /// Trained on: without what is held out, and with whatever more the config names behind it.
     pub train: Split,
     /// Training images held out; none where the config holds out none.
@@ -31,7 +31,7 @@ pub struct Filled {
     /// `[B, C·H·W]`, augmented and normalised.
     pub images: Vec<f32>,
     /// `[B]`.
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
 }
 
 /// The order in which one epoch visits the training images.
@@ -55,9 +55,8 @@ impl Images {
             train.images.extend(more.images);
             train.labels.extend(more.labels);
         }
-        let varied = data.augment != Augmentation::default();
         Ok(Images {
-            id,
+            view: data.view(),
             train,
             validation,
             test: dataset.test,
@@ -65,7 +64,7 @@ impl Images {
             epoch_steps: own.div_ceil(config.train.batch_size) as u64,
             batch_size: config.train.batch_size,
             share: data.extra.as_ref().map(|extra| extra.share),
-            augmentation: varied.then_some(data.augment),
+            augmentation: data.variation().copied(),
             seed: config.train.seed,
             normalizer: Normalizer::new(id),
         })
@@ -97,9 +96,9 @@ impl Images {
         // its order is ours to choose; sorting it the same way every time keeps the bits.
         indices.sort_by_key(|&index| self.train.labels[index as usize]);
         let Filled { images, labels } = filled;
-        images.resize(indices.len() * self.id.pixels(), 0.0);
+        images.resize(indices.len() * self.view.pixels(), 0.0);
         let augment = self.augmentation.as_ref().map(|augmentation| (augmentation, self.seed, epoch));
-        dataset::fill_batch(&self.train, self.id, &self.normalizer, &indices, augment, images, labels);
+        dataset::fill_batch(&self.train, self.view, &self.normalizer, &indices, augment, images, labels);
     }
 
     fn order(&self, epoch: u64) -> Vec<u32> {

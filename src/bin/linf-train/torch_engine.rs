@@ -310,6 +310,7 @@ fn backward(x: &Tensor, w: &Tensor, upstream: &Tensor, saved: &Saved) -> Result<
 mod tests {
     use linf::dataset::random;
     use linf::dist::Simd;
+    use linf::experiment::Label;
     use linf::net::{CpuEngine, LayerState, Objective};
 
     use super::*;
@@ -346,7 +347,7 @@ mod tests {
     fn libtorch_and_our_kernels_agree_on_every_gradient() {
         let mut images = vec![0.0; BATCH * WIDTHS[0]];
         random::fill_normal(4, 0, &mut images);
-        let labels: Vec<u8> = (0..BATCH).map(|i| (i % 5) as u8).collect();
+        let labels: Vec<Label> = (0..BATCH).map(|i| (i % 5) as Label).collect();
         for (p, tolerance) in [
             (8.0, 1e-5),
             (9.5, 1e-5),
@@ -384,7 +385,7 @@ mod tests {
     fn both_take_the_same_adam_steps() {
         let mut images = vec![0.0; BATCH * WIDTHS[0]];
         random::fill_normal(4, 0, &mut images);
-        let labels: Vec<u8> = (0..BATCH).map(|i| (i % 5) as u8).collect();
+        let labels: Vec<Label> = (0..BATCH).map(|i| (i % 5) as Label).collect();
         let batch = Batch { images: &images, labels: &labels };
         let mut torch = TorchEngine::new(net(), Adam::default()).unwrap();
         let mut cpu = CpuEngine::new(net(), Adam::default(), 1, Simd::detect().unwrap());
@@ -416,7 +417,7 @@ mod tests {
     fn both_decay_rows_alike() {
         let mut images = vec![0.0; BATCH * WIDTHS[0]];
         random::fill_normal(4, 0, &mut images);
-        let labels: Vec<u8> = (0..BATCH).map(|i| (i % 5) as u8).collect();
+        let labels: Vec<Label> = (0..BATCH).map(|i| (i % 5) as Label).collect();
         let batch = Batch { images: &images, labels: &labels };
         let adam = Adam { dist_decay: 0.3, head_decay: 0.2, ..Adam::default() };
         for p in [8.0, 47.0, f64::INFINITY] {

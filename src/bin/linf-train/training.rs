@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist;
-use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules};
+use linf::experiment::{Config, Desired, Device, FailReason, Label, Phase, RunId, Schedules};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, Sparsity, StepError};
 use linf::store::{
     Attempt, CheckpointKind, CheckpointRow, EpochRow, Gauge, Outcome, RunWriter, StepPoint, checkpoint, now_ms,
@@ -272,7 +272,7 @@ impl Training<'_> {
         })
     }
 
-    fn step(&mut self, images: &[f32], labels: &[u8], started: Instant) -> anyhow::Result<()> {
+    fn step(&mut self, images: &[f32], labels: &[Label], started: Instant) -> anyhow::Result<()> {
         self.measured = None;
         let point = self.job.point(self.position.step);
         let stats = self.engine.step(Batch { images, labels }, &point).map_err(|error| StepFault {

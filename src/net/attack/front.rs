@@ -1,7 +1,7 @@
 //! The samples under attack, each with the box that it may not leave.
 
 use crate::dataset::Split;
-use crate::experiment::Epsilon;
+use crate::experiment::{Epsilon, Label};
 use crate::net::{Evaluator, InputBox};
 
 use super::ascent::Ball;
@@ -36,7 +36,7 @@ pub(super) struct Front {
     pub open: Vec<usize>,
     pub pixels: usize,
     pub images: Vec<f32>,
-    pub labels: Vec<u8>,
+    pub labels: Vec<Label>,
     /// In the units of the net.
     radii: Vec<f32>,
     low: Vec<f32>,
@@ -60,7 +60,7 @@ impl Front {
 
 impl Evaluator {
     pub(super) fn front(&self, split: &Split, chunk: std::ops::Range<usize>, reach: Reach<'_>) -> Front {
-        let (pixels, size) = (self.id.pixels(), chunk.len());
+        let (pixels, size) = (self.view.pixels(), chunk.len());
         let (mut low, mut high) = (vec![0.0; size * pixels], vec![0.0; size * pixels]);
         let mut radii = Vec::with_capacity(size);
         let mut last: Option<(Epsilon, InputBox)> = None;
@@ -68,12 +68,12 @@ impl Evaluator {
             let eps = reach.of(sample);
             let input_box = match last.take() {
                 Some((before, input_box)) if before == eps => input_box,
-                _ => InputBox::new(self.id, eps),
+                _ => InputBox::new(self.view.id, eps),
             };
             let at = place * pixels..(place + 1) * pixels;
-            let image = &split.images[sample * pixels..(sample + 1) * pixels];
-            input_box.around(image, &mut low[at.clone()], &mut high[at]);
-            radii.push((eps.to_f64() / self.id.std()) as f32);
+            let image = split.image(self.view, sample);
+            input_box.around(&image, &mut low[at.clone()], &mut high[at]);
+            radii.push((eps.to_f64() / self.view.id.std()) as f32);
             last = Some((eps, input_box));
         }
         let labels = split.labels[chunk.clone()].to_vec();

@@ -1,5 +1,6 @@
 //! What an attack tries to make large: a function of the scores of each sample, with its gradient.
 
+use crate::experiment::Label;
 /// One sample's aim.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Goal {
@@ -13,12 +14,12 @@ pub(super) enum Goal {
     /// misclassified. Without a third class the lead itself.
     Ratio,
     /// The lead of this class over the true one.
-    LeadOf(u8),
+    LeadOf(Label),
 }
 
 impl Goal {
     /// The value for one row of scores, and writes its gradient.
-    pub(super) fn measure(self, scores: &[f32], label: u8, gradient: &mut [f32]) -> f32 {
+    pub(super) fn measure(self, scores: &[f32], label: Label, gradient: &mut [f32]) -> f32 {
         let own = usize::from(label);
         match self {
             Goal::CrossEntropy { scale } => {
@@ -59,8 +60,9 @@ fn lead(scores: &[f32], own: usize, other: usize, gradient: &mut [f32]) -> f32 {
 }
 
 /// The classes beside the true one, the highest score first.
-pub(super) fn rivals(scores: &[f32], label: u8) -> Vec<u8> {
-    let mut rivals: Vec<u8> = (0..scores.len()).map(|class| class as u8).filter(|&class| class != label).collect();
+pub(super) fn rivals(scores: &[f32], label: Label) -> Vec<Label> {
+    let mut rivals: Vec<Label> =
+        (0..scores.len()).map(|class| class as Label).filter(|&class| class != label).collect();
     rivals.sort_by(|&a, &b| scores[usize::from(b)].total_cmp(&scores[usize::from(a)]));
     rivals
 }

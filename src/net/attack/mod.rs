@@ -17,7 +17,7 @@ mod slope;
 
 use crate::dataset::Split;
 use crate::dataset::random::{self, Purpose};
-use crate::experiment::{Attack, Fate, PNorm};
+use crate::experiment::{Attack, Fate, Label, PNorm};
 
 use super::evaluate::{chunks, first_smallest};
 use super::{Evaluator, NetState};
@@ -172,7 +172,7 @@ impl Start {
     }
 }
 
-fn predicted(scores: &[f32]) -> u8 {
+fn predicted(scores: &[f32]) -> Label {
     first_smallest(scores.iter().map(|z| -z))
 }
 

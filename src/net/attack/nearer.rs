@@ -1,7 +1,7 @@
 //! How near to its image an adversarial one can be brought.
 
 use crate::dataset::Split;
-use crate::experiment::PNorm;
+use crate::experiment::{Label, PNorm};
 use crate::net::evaluate::chunks;
 use crate::net::{Evaluator, NetState};
 
@@ -17,7 +17,7 @@ impl Evaluator {
         let mut distances = Vec::with_capacity(examples.len());
         for chunk in chunks(examples.len()) {
             let examples = &examples[chunk];
-            let labels: Vec<u8> = examples.iter().map(|(sample, _)| split.labels[*sample as usize]).collect();
+            let labels: Vec<Label> = examples.iter().map(|(sample, _)| split.labels[*sample as usize]).collect();
             let from: Vec<Vec<f32>> = (examples.iter())
                 .map(|(sample, _)| self.images(split, *sample as usize..*sample as usize + 1))
                 .collect();
@@ -38,7 +38,7 @@ impl Evaluator {
                     if answer.prediction == *label { known.0 = middle } else { known.1 = middle }
                 }
             }
-            distances.extend(known.into_iter().map(|(_, wrong)| f64::from(wrong) * self.id.std()));
+            distances.extend(known.into_iter().map(|(_, wrong)| f64::from(wrong) * self.view.id.std()));
         }
         distances
     }

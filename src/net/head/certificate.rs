@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::dist::{Pool, Simd};
+use crate::experiment::Label;
 
 use super::{Head, Linear};
 use crate::net::tanh::tanh;
@@ -36,7 +37,7 @@ impl Head {
     /// that where the class is not `label`, for every row of `features` `[B, I]`: the margin of a net whose distance
     /// layers are 1-Lipschitz. For charts, not for claims: in double precision, by bisection to 2⁻²⁰ of `largest`,
     /// which bounds ε.
-    pub fn margins(&self, pool: &Pool, simd: Simd, features: &[f32], labels: &[u8], largest: f64) -> Vec<f64> {
+    pub fn margins(&self, pool: &Pool, simd: Simd, features: &[f32], labels: &[Label], largest: f64) -> Vec<f64> {
         let hidden = &self.hidden;
         let scale = f64::from(hidden.scale());
         let reach: Vec<f64> = hidden
@@ -97,9 +98,9 @@ impl Linear {
         f64::from(self.scale()) * sum + (f64::from(self.bias.value[class]) - f64::from(self.bias.value[other]))
     }
 
-    /// How far the program's output can be from the exact one on the box (see the head of this file), rounded up; infinite
-    /// where one of its sums may overflow.
-    fn rounding(&self, output: usize, low: &[f32], high: &[f32]) -> f64 {
+    /// A bound on c·Σ_k |w_k·h_k| + |b| over the box, in double precision; infinite where one of the program's sums may
+    /// overflow.
+    fn size(&self, output: usize, low: &[f32], high: &[f32]) -> f64 {
         let row = &self.weight.value[output * self.inputs..][..self.inputs];
         let size: f64 = row
             .iter()
@@ -109,10 +110,12 @@ impl Linear {
         // Half of the range is more than rounding can add to a sum that stays within it.
         let most = f64::from(f32::MAX) / 2.0;
         let scaled = f64::from(self.scale()) * size + f64::from(self.bias.value[output].abs());
-        if size >= most || scaled >= most {
-            return f64::INFINITY;
-        }
-        let size = scaled;
+        if size >= most || scaled >= most { f64::INFINITY } else { scaled }
+    }
+
+    /// How far the program's output can be from the exact one on the box (see the head of this file), where the sizes of
+    /// its terms add up to `size`, rounded up.
+    fn rounding(&self, size: f64) -> f64 {
         let roundings = (self.inputs + 2) as f64 * (-24f64).exp2();
         let underflow = (self.inputs + 1) as f64 * (-149f64).exp2();
         roundings / (1.0 - roundings) * size + underflow
@@ -123,16 +126,36 @@ impl HeadBounds<'_> {
     /// Whether the program gives `label` for every input of box `row`: the least exact lead over every other class is
     /// above what both logits can lose by rounding. All of that is summed in double precision, whose own errors are
     /// 2⁻²⁹ < 10⁻⁸ of float32's: so much is added.
-    pub fn proves(&self, row: usize, label: u8) -> bool {
-        if !self.is_finite[row] {
-            return false;
-        }
-        let at = row * self.classes.inputs..(row + 1) * self.classes.inputs;
-        let (low, high, label) = (&self.low[at.clone()], &self.high[at], usize::from(label));
-        let own = self.classes.rounding(label, low, high);
+    pub fn proves(&self, row: usize, label: Label) -> bool {
+        let Some((low, high)) = self.ends(row) else { return false };
+        let label = usize::from(label);
+        let own = self.classes.rounding(self.classes.size(label, low, high));
         (0..self.classes.outputs).filter(|&other| other != label).all(|other| {
-            let error = (own + self.classes.rounding(other, low, high)) * (1.0 + 1e-8);
+            let error = (own + self.classes.rounding(self.classes.size(other, low, high))) * (1.0 + 1e-8);
             self.classes.least_lead(label, other, low, high) > error
         })
+    }
+
+    /// A bound from below on z_own − z_other of the float32 logits z that the program computes anywhere in box `row`; −∞
+    /// where nothing is known.
+    pub fn lead(&self, row: usize, own: Label, other: Label) -> f64 {
+        let Some((low, high)) = self.ends(row) else { return f64::NEG_INFINITY };
+        let [own, other] = [own, other].map(usize::from);
+        let error = [own, other].map(|class| self.classes.rounding(self.classes.size(class, low, high)));
+        // As in `proves`: what double precision itself loses is covered by the factor.
+        (self.classes.least_lead(own, other, low, high) - (error[0] + error[1]) * (1.0 + 1e-8)).next_down()
+    }
+
+    /// A bound from above on |z| of a class in box `row`, up to a factor of 1 + 10⁻⁸; infinite where nothing is known.
+    pub fn reach(&self, row: usize, class: Label) -> f64 {
+        let Some((low, high)) = self.ends(row) else { return f64::INFINITY };
+        let size = self.classes.size(usize::from(class), low, high);
+        size + self.classes.rounding(size)
+    }
+
+    /// The ends of the hidden units, where no sum before them overflows.
+    fn ends(&self, row: usize) -> Option<(&[f32], &[f32])> {
+        let at = row * self.classes.inputs..(row + 1) * self.classes.inputs;
+        self.is_finite[row].then(|| (&self.low[at.clone()], &self.high[at]))
     }
 }

@@ -1,6 +1,7 @@
 //! The head against its definition, and what it proves against what it does.
 
 use super::*;
+use crate::experiment::Label;
 use crate::net::Trained;
 
 const FEATURES: usize = 7;
@@ -59,7 +60,7 @@ impl Plain {
 }
 
 /// Σ a·z + b·W over a batch, with fixed a and b (b is 0 where W is 0 by definition).
-fn probe(plain: &Plain, f: &[f64], labels: &[u8], eps: f64, a: &[f32], b: &[f32]) -> f64 {
+fn probe(plain: &Plain, f: &[f64], labels: &[Label], eps: f64, a: &[f32], b: &[f32]) -> f64 {
     let mut sum = 0.0;
     for (n, (f, &label)) in f.chunks(FEATURES).zip(labels).enumerate() {
         let (z, w) = plain.of(f, usize::from(label), eps);
@@ -73,7 +74,7 @@ fn probe(plain: &Plain, f: &[f64], labels: &[u8], eps: f64, a: &[f32], b: &[f32]
 #[test]
 fn values_and_gradients_are_those_of_the_definition() {
     let (pool, simd) = (Pool::new(2), Simd::best());
-    let (head, f, labels) = (head(), features(5), [0u8, 3, 1, 2, 0]);
+    let (head, f, labels) = (head(), features(5), [0u16, 3, 1, 2, 0]);
     for eps in [0.0, 0.2] {
         let (mut a, mut b) = (vec![0.0; 5 * CLASSES], vec![0.0; 5 * CLASSES]);
         random::fill_normal(8, 0, &mut a);
@@ -136,8 +137,8 @@ fn what_is_proved_holds_for_every_point_and_the_margin_is_where_proof_ends() {
     let (head, rows) = (head(), 60);
     let f = features(rows);
     let logits = head.logits(&pool, simd, &f);
-    let largest = |row: &[f32]| (0..CLASSES).fold(0, |best, j| if row[j] > row[best] { j } else { best }) as u8;
-    let labels: Vec<u8> = logits.chunks(CLASSES).map(largest).collect();
+    let largest = |row: &[f32]| (0..CLASSES).fold(0, |best, j| if row[j] > row[best] { j } else { best }) as Label;
+    let labels: Vec<Label> = logits.chunks(CLASSES).map(largest).collect();
     let margins = head.margins(&pool, simd, &f, &labels, 10.0);
     let mut proved = 0;
     for eps in [0.01f32, 0.1, 0.3] {
@@ -147,7 +148,7 @@ fn what_is_proved_holds_for_every_point_and_the_margin_is_where_proof_ends() {
             let holds = bounds.proves(row, label);
             // The margin is twice the radius of proof, up to the rounding that the proof allows for.
             assert_eq!(holds, margins[row] > 2.0 * f64::from(eps), "row {row}: {} {eps}", margins[row]);
-            assert!(!bounds.proves(row, (label + 1) % CLASSES as u8));
+            assert!(!bounds.proves(row, (label + 1) % CLASSES as Label));
             if !holds {
                 continue;
             }
@@ -170,7 +171,7 @@ fn what_is_proved_holds_for_every_point_and_the_margin_is_where_proof_ends() {
     }
     assert!((20..3 * rows).contains(&proved), "{proved} proved: the test shows nothing");
     // Of another label the margin is negative, and as wide.
-    let wrong: Vec<u8> = labels.iter().map(|label| (label + 1) % CLASSES as u8).collect();
+    let wrong: Vec<Label> = labels.iter().map(|label| (label + 1) % CLASSES as Label).collect();
     let negative = head.margins(&pool, simd, &f, &wrong, 10.0);
     assert!(margins.iter().zip(negative).all(|(margin, negative)| *margin == -negative));
 }

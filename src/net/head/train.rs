@@ -4,6 +4,7 @@
 //! is 0. They steer training and certify nothing, so centre and radius are computed as is quickest.
 
 use crate::dist::{Pool, Simd, product, transposed};
+use crate::experiment::Label;
 
 use super::{Head, Linear};
 use crate::net::tanh::tanh;
@@ -27,7 +28,7 @@ pub struct HeadPass {
 
 impl HeadPass {
     /// Logits and worst-case margins of features `[B, I]` for the box of radius `eps` around them.
-    pub fn forward(&mut self, pool: &Pool, simd: Simd, head: &Head, features: &[f32], labels: &[u8], eps: f64) {
+    pub fn forward(&mut self, pool: &Pool, simd: Simd, head: &Head, features: &[f32], labels: &[Label], eps: f64) {
         let Head { hidden, classes } = head;
         let scale = f64::from(hidden.scale());
         let reach: Vec<f32> = hidden
@@ -66,7 +67,7 @@ impl HeadPass {
         simd: Simd,
         head: &Head,
         features: &[f32],
-        labels: &[u8],
+        labels: &[Label],
         eps: f64,
         of_logits: &[f32],
         of_worst: &[f32],
@@ -136,7 +137,7 @@ impl HeadPass {
 
 impl Linear {
     /// The greatest z_j − z_label over the box of inputs, in plain float32.
-    fn greatest_lead(&self, j: usize, label: u8, low: &[f32], high: &[f32]) -> f32 {
+    fn greatest_lead(&self, j: usize, label: Label, low: &[f32], high: &[f32]) -> f32 {
         let row = |output: usize| &self.weight.value[output * self.inputs..][..self.inputs];
         let (theirs, own) = (row(j), row(usize::from(label)));
         let mut sum = 0.0;

@@ -2,6 +2,7 @@
 
 mod objective;
 
+use crate::experiment::Label;
 pub use objective::Objective;
 use objective::{Sample, Slopes, is_right, largest_other};
 
@@ -25,7 +26,7 @@ impl Loss {
     /// normalised units.
     ///
     /// The logits are −d, and as every distance moves by ε at most, W_j = d_y − d_j + 2ε.
-    pub fn of_distances(&mut self, objective: Objective, d: &[f32], labels: &[u8], scalar: f32, eps: f64) {
+    pub fn of_distances(&mut self, objective: Objective, d: &[f32], labels: &[Label], scalar: f32, eps: f64) {
         let classes = d.len() / labels.len();
         self.clear(d.len(), 0);
         let twice_eps = 2.0 * eps;
@@ -55,7 +56,7 @@ impl Loss {
         objective: Objective,
         logits: &[f32],
         worst: &[f32],
-        labels: &[u8],
+        labels: &[Label],
         scalar: f32,
         eps: f64,
     ) {

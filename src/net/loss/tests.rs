@@ -1,5 +1,6 @@
 //! Values and gradients against the formulas as the papers print them, in double precision.
 
+use crate::experiment::Label;
 use proptest::prelude::*;
 
 use super::*;
@@ -43,7 +44,7 @@ fn of_sample(objective: Objective, z: &[f64], w: &[f64], y: usize, s: f64, eps: 
 }
 
 /// The batch's mean loss of distances.
-fn of_distances(objective: Objective, d: &[f64], labels: &[u8], s: f64, eps: f64) -> f64 {
+fn of_distances(objective: Objective, d: &[f64], labels: &[Label], s: f64, eps: f64) -> f64 {
     let rows = d.chunks(CLASSES).zip(labels).map(|(d, &y)| {
         let y = usize::from(y);
         let z: Vec<f64> = d.iter().map(|d| -d).collect();
@@ -53,7 +54,7 @@ fn of_distances(objective: Objective, d: &[f64], labels: &[u8], s: f64, eps: f64
     rows.sum::<f64>() / labels.len() as f64
 }
 
-fn of_bounds(objective: Objective, z: &[f64], w: &[f64], labels: &[u8], s: f64, eps: f64) -> f64 {
+fn of_bounds(objective: Objective, z: &[f64], w: &[f64], labels: &[Label], s: f64, eps: f64) -> f64 {
     let rows = z.chunks(CLASSES).zip(w.chunks(CLASSES)).zip(labels);
     rows.map(|((z, w), &y)| of_sample(objective, z, w, usize::from(y), s, eps)).sum::<f64>() / labels.len() as f64
 }
@@ -95,7 +96,7 @@ fn widened(values: &[f32]) -> Vec<f64> {
 proptest! {
     #[test]
     fn distances_have_the_loss_and_slopes_of_the_papers(
-        d in values(), labels in prop::array::uniform3(0u8..4), s in 0.3f32..3.0, eps in 0.05f64..1.0,
+        d in values(), labels in prop::array::uniform3(0u16..4), s in 0.3f32..3.0, eps in 0.05f64..1.0,
         which in 0..OBJECTIVES.len(),
     ) {
         let objective = OBJECTIVES[which];
@@ -110,7 +111,7 @@ proptest! {
 
     #[test]
     fn bounds_have_the_loss_and_slopes_of_the_papers(
-        z in values(), slack in values(), labels in prop::array::uniform3(0u8..4), s in 0.3f32..3.0,
+        z in values(), slack in values(), labels in prop::array::uniform3(0u16..4), s in 0.3f32..3.0,
         eps in 0.05f64..1.0, which in 0..OBJECTIVES.len(),
     ) {
         let objective = OBJECTIVES[which];
@@ -140,7 +141,7 @@ proptest! {
 
 /// Margins 0.2, −0.6 and 0.05.
 const D: [f32; 12] = [0.3, 0.9, 0.5, 1.2, 2.0, 0.1, 0.7, 0.6, 0.4, 0.45, 0.9, 1.1];
-const LABELS: [u8; 3] = [0, 2, 0];
+const LABELS: [u16; 3] = [0, 2, 0];
 
 fn loss(objective: Objective, eps: f64) -> Loss {
     let mut loss = Loss::default();

@@ -1,7 +1,7 @@
 //! Certified accuracy at any ε, from the stored margins of the last evaluation.
 
 use crate::{
-    experiment::RunId,
+    experiment::{Label, RunId},
     store::RunRow,
     tui::{
         chart::{Axis, Chart, Curve, Figure, Line, Reference},
@@ -170,7 +170,7 @@ fn draw_histogram(model: &Model, certificates: &Certificates, eps: f64, mut pen:
 
 fn draw_classes(model: &Model, row: &RunRow, certificates: &Certificates, eps: f64, mut pen: Pen<'_>) {
     let look = &model.look;
-    let name = |class: u8| row.config.data.dataset.class_name(class);
+    let name = |class: Label| row.config.data.dataset.class_name(class);
     let faint = look.style(Tone::Faint);
     let heading = |pen: &mut Pen<'_>| {
         pen.text(0, 0, "class", faint);

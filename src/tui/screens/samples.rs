@@ -1,7 +1,7 @@
 //! The test images with their margins: which are certified, which are nearly so, which are wrong.
 
 use crate::{
-    experiment::{Fate, RunId},
+    experiment::{Fate, Label, RunId},
     store::{EvalSplit, RunRow},
     tui::{
         images::Images,
@@ -182,7 +182,7 @@ pub fn draw(model: &Model, row: &RunRow, tab: &SamplesTab, pen: &mut Pen<'_>) {
     let mut x = pen.text(1, 0, tab.which.word(), look.style(Tone::Key));
     x = pen.text(x, 0, &format!(": {} of {}, ", samples.len(), certificates.len()), faint);
     pen.text(x, 0, tab.order.word(), look.style(Tone::Key));
-    let name = |class: u8| row.config.data.dataset.class_name(class);
+    let name = |class: Label| row.config.data.dataset.class_name(class);
     let (width, height) = (pen.width(), pen.height());
     let list = LIST.min(width);
     pen.text(3, 1, "image", faint);
@@ -226,7 +226,7 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
     let look = &model.look;
     let (faint, at) = (look.style(Tone::Faint), sample as usize);
     let margins = &certificates.margins;
-    let name = |class: u8| row.config.data.dataset.class_name(class);
+    let name = |class: Label| row.config.data.dataset.class_name(class);
     let right = margins.label[at] == margins.prediction[at];
     let (verdict, tone) = match (right, margins.certified[at]) {
         (false, _) => (format!("taken for {}", name(margins.prediction[at])), Tone::Loss),
@@ -251,33 +251,32 @@ fn draw_image(model: &Model, row: &RunRow, certificates: &Certificates, sample: 
         y += 1;
     }
     let height = pen.height();
-    let id = row.config.data.dataset;
+    let view = row.config.data.view();
     // A picture lies above all cells; where something else may lie above it, it is drawn in cells.
     let graphics = model.graphics.filter(|_| model.dialog.is_none() && model.notices.is_empty());
-    let show = |images: &Images, number: usize, pen: &mut Pen<'_>| match graphics {
-        Some(graphics) => images.show(number, graphics, pen),
-        None => images.draw(number, look, pen),
+    let show = |image: &Images, pen: &mut Pen<'_>| match graphics {
+        Some(graphics) => image.show(0, graphics, pen),
+        None => image.draw(0, look, pen),
     };
-    match model.images.get(&id).map(AsRef::as_ref) {
+    match model.images.get(&view.id).map(AsRef::as_ref) {
         Some(Ok(images)) => {
+            let image = images.seen(at, view);
             let example = certificates.attack.as_ref().and_then(|attack| attack.example(sample));
-            let Some(example) = example.map(|image| Images::of_normalized(id, image)) else {
-                show(images, at, &mut pen.rows(y, height));
+            let Some(example) = example.map(|image| Images::of_normalized(view, image)) else {
+                show(&image, &mut pen.rows(y, height));
                 return;
             };
-            let (difference, most) = images.difference(at, &example);
+            let (difference, most) = image.difference(0, &example);
             let captions = ["the image", "what the attack made", &format!("difference, at most {most:.3}")];
             let mut x = 0;
-            for (caption, (picture, number)) in
-                captions.into_iter().zip([(images, at), (&example, 0), (&difference, 0)])
-            {
+            for (caption, picture) in captions.into_iter().zip([&image, &example, &difference]) {
                 let width = pen.width().saturating_sub(x);
                 if width < 12 {
                     break;
                 }
                 let mut place = pen.part(x, y, width, height.saturating_sub(y));
                 let height = place.height();
-                let (columns, _) = show(picture, number, &mut place.rows(1, height));
+                let (columns, _) = show(picture, &mut place.rows(1, height));
                 place.fit(0, 0, width, caption, faint);
                 x += columns.max(caption.chars().count() as u16) + 2;
             }
