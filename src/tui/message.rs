@@ -4,9 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use super::certificates::Certificates;
 use super::columns::Columns;
 use super::images::Images;
-use super::known::{Certificates, ConfigFile, LogTail, RunData};
+use super::known::{ConfigFile, LogTail, RunData};
 use super::machine::Machine;
 use super::measuring::{Figures, Measurement};
 use crate::{

@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod ansi;
 pub mod attacked;
+pub mod certificates;
 pub mod chart;
 mod checkpoint;
 pub mod columns;

@@ -13,9 +13,10 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
     attacked::Attacked,
+    certificates::{Attack, Certificates},
     gauges::Gauges,
     images::Images,
-    known::{Attack, Certificates, LogTail, RunData},
+    known::{LogTail, RunData},
     message::{Interest, Msg},
 };
 use crate::{
@@ -308,12 +309,12 @@ impl Watcher {
     fn load_images(&self, id: DatasetId) {
         let messages = self.messages.clone();
         tokio::task::spawn_blocking(move || {
-            let images = dataset::load(id, &dataset::default_root())
-                .map(|dataset| Images {
+            let images = dataset::load_part(id, &dataset::default_root(), dataset::Part::Test)
+                .map(|test| Images {
                     channels: id.channels(),
                     height: id.height(),
                     width: id.width(),
-                    pixels: dataset.test.images,
+                    pixels: test.images,
                 })
                 .map_err(|error| error.to_string());
             // As in `say`.

@@ -8,7 +8,8 @@ use linf::experiment::{
     parse_with, run_name,
 };
 use linf::store::{Bin, CheckpointKind, CheckpointRow, EventRow, Gauge, RunRow, Summary};
-use linf::tui::known::{Certificates, ConfigFile, LogTail, RunData};
+use linf::tui::certificates::Certificates;
+use linf::tui::known::{ConfigFile, LogTail, RunData};
 use linf::tui::look::{Depth, Look, Plot};
 use linf::tui::message::{Effect, Msg};
 use linf::tui::model::Model;

@@ -6,7 +6,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use linf::dataset::random::below;
 use linf::experiment::{Desired, PNorm, RunId, RunState};
 use linf::store::{Bin, RunRow, Summary};
-use linf::tui::known::{Certificates, ConfigFile, LogTail, RunData};
+use linf::tui::certificates::Certificates;
+use linf::tui::known::{ConfigFile, LogTail, RunData};
 use linf::tui::look::{Depth, Look, Plot};
 use linf::tui::machine::Machine;
 use linf::tui::message::Msg;

@@ -4,9 +4,10 @@ use crate::{
     experiment::{Label, RunId},
     store::RunRow,
     tui::{
+        certificates::Certificates,
         chart::{Axis, Chart, Curve, Figure, Line, Reference},
         keys::Action,
-        known::{Certificates, Known},
+        known::Known,
         look::Tone,
         model::Model,
         pen::Pen,

@@ -4,9 +4,10 @@ use crate::{
     experiment::{Fate, Label, RunId},
     store::{EvalSplit, RunRow},
     tui::{
+        certificates::Certificates,
         images::Images,
         keys::Action,
-        known::{Certificates, Known},
+        known::Known,
         look::Tone,
         model::Model,
         pen::Pen,
