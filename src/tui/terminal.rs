@@ -16,7 +16,7 @@ use crossterm::{
 };
 use ratatui::{
     backend::{Backend, ClearType, CrosstermBackend},
-    buffer::{Buffer, Cell},
+    buffer::{Buffer, Cell, CellDiffOption, CellWidth},
     layout::Rect,
     style::Modifier,
 };
@@ -80,8 +80,7 @@ impl Canvas {
             let told = self.easel.draw(graphics, &pictures, &mut self.next);
             self.backend.write_all(told.as_bytes())?;
         }
-        let mut changes: Vec<(u16, u16, Cell)> =
-            self.shown.diff(&self.next).into_iter().map(|(x, y, cell)| (x, y, cell.clone())).collect();
+        let mut changes = bridged(self.shown.diff(&self.next), &self.next);
         spare_colours(&mut changes);
         if !changes.is_empty() {
             self.backend.draw(changes.iter().map(|(x, y, cell)| (*x, *y, cell)))?;
@@ -121,10 +120,45 @@ impl Canvas {
     }
 }
 
+/// Modifiers that are seen on blanks too.
+const SEEN_ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT);
+
+/// Bytes that it takes to move the cursor: `ESC [ 3 ; 14 H`.
+fn cost_of_move(x: u16, y: u16) -> u16 {
+    let digits = |at: u16| at.saturating_add(1).ilog10() as u16 + 1;
+    4 + digits(y) + digits(x)
+}
+
+/// Changed cells in order, and with them the unchanged blanks between two in a row, where these take fewer bytes than a move of the
+/// cursor: so few that they cost one byte each.
+fn bridged<'a>(changes: impl IntoIterator<Item = (u16, u16, &'a Cell)>, screen: &'a Buffer) -> Vec<(u16, u16, Cell)> {
+    let mut all: Vec<(u16, u16, Cell)> = Vec::new();
+    for (x, y, cell) in changes {
+        if let Some((before_x, before_y, before)) = all.last()
+            && *before_y == y
+            // Behind a wide letter the cursor is moved in any case.
+            && before.cell_width() == 1
+        {
+            let from = before_x + 1;
+            // Whatever lies under a picture is to be left alone.
+            let costs_a_byte = |blank: &Cell| {
+                blank.symbol() == " "
+                    && blank.bg == before.bg
+                    && blank.diff_option == CellDiffOption::None
+                    && !blank.modifier.union(before.modifier).intersects(SEEN_ON_BLANKS)
+            };
+            if from < x && x - from < cost_of_move(x, y) && (from..x).all(|x| costs_a_byte(&screen[(x, y)])) {
+                all.extend((from..x).map(|x| (x, y, screen[(x, y)].clone())));
+            }
+        }
+        all.push((x, y, cell.clone()));
+    }
+    all
+}
+
 /// Gives blank cells the colour of the letters of the cell sent before them, which nobody sees: so that a blank between two
 /// words of one colour costs one byte, and not two changes of colour.
 fn spare_colours(changes: &mut [(u16, u16, Cell)]) {
-    const SEEN_ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT);
     let (mut fg, mut bg, mut modifier) = (Cell::EMPTY.fg, Cell::EMPTY.bg, Cell::EMPTY.modifier);
     for (_, _, cell) in changes {
         if cell.symbol() == " " && cell.bg == bg && !cell.modifier.union(modifier).intersects(SEEN_ON_BLANKS) {
@@ -213,11 +247,36 @@ impl Write for Frames {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use ratatui::style::{Color, Style};
 
     use super::*;
 
-    fn sent(spare: bool) -> Vec<u8> {
+    fn written(changes: &[(u16, u16, Cell)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        CrosstermBackend::new(&mut bytes).draw(changes.iter().map(|(x, y, cell)| (*x, *y, cell))).unwrap();
+        bytes
+    }
+
+    fn plain(changes: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, Cell)> {
+        changes.into_iter().map(|(x, y, cell)| (x, y, cell.clone())).collect()
+    }
+
+    /// What is seen of a screen of this size after these bytes: of blanks no letters' colour.
+    fn seen((columns, rows): (u16, u16), bytes: &[u8]) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
+        let mut parser = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
+        parser.process(bytes);
+        let cell = |(row, column)| {
+            let cell = parser.screen().cell(row, column).unwrap();
+            let blank = cell.contents().trim().is_empty();
+            let letters = (!blank).then(|| (cell.fgcolor(), cell.bold()));
+            (cell.contents().trim().to_owned(), cell.bgcolor(), cell.inverse(), cell.underline(), letters)
+        };
+        (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).map(cell).collect()
+    }
+
+    #[test]
+    fn sparing_colours_saves_bytes_and_changes_nothing_that_is_seen() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 30, 2));
         let blue = Style::new().fg(Color::Rgb(86, 180, 233)).add_modifier(Modifier::BOLD);
         for (x, word) in [(1, "one"), (6, "two"), (11, "three")] {
@@ -225,31 +284,57 @@ mod tests {
         }
         buffer.set_style(Rect::new(0, 1, 30, 1), Style::new().add_modifier(Modifier::REVERSED));
         buffer.set_string(3, 1, "marked", blue);
-        let empty = Buffer::filled(buffer.area, Cell::new("?"));
-        let mut changes: Vec<_> = empty.diff(&buffer).into_iter().map(|(x, y, cell)| (x, y, cell.clone())).collect();
-        if spare {
-            spare_colours(&mut changes);
-        }
-        let mut bytes = Vec::new();
-        CrosstermBackend::new(&mut bytes).draw(changes.iter().map(|(x, y, cell)| (*x, *y, cell))).unwrap();
-        bytes
+        let mut changes = plain(Buffer::filled(buffer.area, Cell::new("?")).diff(&buffer));
+        let whole = written(&changes);
+        spare_colours(&mut changes);
+        let spared = written(&changes);
+        assert!(spared.len() + 60 < whole.len(), "{} and {}", spared.len(), whole.len());
+        assert_eq!(seen((30, 2), &spared), seen((30, 2), &whole));
     }
 
     #[test]
-    fn sparing_colours_saves_bytes_and_changes_nothing_that_is_seen() {
-        let screen = |bytes: &[u8]| {
-            let mut parser = vt100::Parser::new(2.try_into().unwrap(), 30.try_into().unwrap(), 0);
-            parser.process(bytes);
-            let cell = |(row, column)| {
-                let cell = parser.screen().cell(row, column).unwrap();
-                let blank = cell.contents().trim().is_empty();
-                let letters = (!blank).then(|| (cell.fgcolor(), cell.bold()));
-                (cell.contents().trim().to_owned(), cell.bgcolor(), cell.inverse(), letters)
-            };
-            (0..2).flat_map(|row| (0..30).map(move |column| (row, column))).map(cell).collect::<Vec<_>>()
-        };
-        let (whole, spared) = (sent(false), sent(true));
-        assert!(spared.len() + 60 < whole.len(), "{} and {}", spared.len(), whole.len());
-        assert_eq!(screen(&spared), screen(&whole));
+    fn a_picture_is_not_bridged() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 9, 1));
+        buffer.set_string(0, 0, "a", Style::new());
+        buffer.set_string(5, 0, "b", Style::new());
+        let changes = || Buffer::empty(buffer.area).diff(&buffer);
+        assert_eq!(bridged(changes(), &buffer).len(), 6);
+        let mut pictured = buffer.clone();
+        pictured[(3, 0)].set_diff_option(CellDiffOption::Skip);
+        assert_eq!(bridged(changes(), &pictured).len(), 2);
+    }
+
+    /// Words on a screen of 40×3: where, what, how.
+    fn screens() -> impl Strategy<Value = Buffer> {
+        let word = prop_oneof!["[a-z]{1,6}", Just("⣀⣤".to_owned()), Just("宽".to_owned()), Just("   ".to_owned())];
+        let style = prop_oneof![
+            Just(Style::new()),
+            Just(Style::new().fg(Color::Rgb(86, 180, 233))),
+            Just(Style::new().bg(Color::Rgb(38, 44, 58))),
+            Just(Style::new().add_modifier(Modifier::REVERSED)),
+            Just(Style::new().fg(Color::Red).add_modifier(Modifier::UNDERLINED)),
+        ];
+        prop::collection::vec((0u16..38, 0u16..3, word, style), 0..14).prop_map(|words| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 3));
+            for (x, y, word, style) in words {
+                buffer.set_string(x, y, word, style);
+            }
+            buffer
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn bridges_save_bytes_and_change_nothing_that_is_seen(before in screens(), after in screens()) {
+            let first = written(&plain(Buffer::empty(before.area).diff(&before)));
+            let mut whole = plain(before.diff(&after));
+            let mut bridged = bridged(before.diff(&after), &after);
+            spare_colours(&mut whole);
+            spare_colours(&mut bridged);
+            let (whole, bridged) = (written(&whole), written(&bridged));
+            prop_assert!(bridged.len() <= whole.len(), "{} and {}", bridged.len(), whole.len());
+            let after_first = |then: &[u8]| seen((40, 3), &[&first[..], then].concat());
+            prop_assert_eq!(after_first(&bridged), after_first(&whole));
+        }
     }
 }
