@@ -1,8 +1,10 @@
 # `make demo` sets everything up and trains a net on real data; `make test` sets everything up and runs all tests.
 CARGO ?= cargo
+# Where nobody looks on, a build says nothing unless it fails.
+QUIET := $(shell [ -t 2 ] || echo --quiet)
 
 demo: libtorch
-	$(CARGO) build --release --quiet
+	$(CARGO) build --release $(QUIET)
 	@scripts/demo
 
 test: libtorch numpy
