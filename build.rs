@@ -1,7 +1,11 @@
 //! Bakes the place of libtorch into the run path of what is linked, so that binaries and tests start with no
-//! LD_LIBRARY_PATH. torch-sys (`links = "tch"`) tells a direct dependent where it found libtorch.
+//! LD_LIBRARY_PATH: torch-sys (`links = "tch"`) tells a direct dependent where it found libtorch. And the commit into what
+//! a release build says of itself, so that a run tells what it was trained by.
+
+use std::process::Command;
 
 fn main() {
+    println!("cargo:rustc-env=LINF_VERSION={}", version());
     println!("cargo:rerun-if-changed=build.rs");
     // `sqlx::migrate!` embeds what lies there; the compiler does not see a file that is added.
     println!("cargo:rerun-if-changed=migrations");
@@ -11,4 +15,31 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
         println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib:{dir}:{dir}/../../nvidia/cu13/lib");
     }
+}
+
+/// `0.1.0`, and of a release build out of a git checkout its commit: `0.1.0 (1a2b3c4d5e, changed)`. Other builds go without, for
+/// every commit would build them anew.
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    if std::env::var("PROFILE").as_deref() != Ok("release") {
+        return version;
+    }
+    // The log of HEAD grows with every commit and checkout.
+    let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) else { return version };
+    println!("cargo:rerun-if-changed={log}");
+    let Some(commit) = git(&["rev-parse", "--short=10", "HEAD"]) else { return version };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|files| !files.is_empty());
+    format!("{version} ({commit}{})", if changed { ", changed" } else { "" })
+}
+
+/// What git says; nothing where there is no git, or this is no checkout of its own but a folder inside another one.
+fn git(words: &[&str]) -> Option<String> {
+    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
+    let said = |words: &[&str]| {
+        let output = Command::new("git").args(words).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let top = std::path::PathBuf::from(said(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
+    if top == here { said(words) } else { None }
 }

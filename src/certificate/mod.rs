@@ -236,7 +236,7 @@ impl Certificate<'_> {
         let of = &self.evaluation.samples;
         Header {
             format: FORMAT,
-            program: format!("linf-tui {}", env!("CARGO_PKG_VERSION")),
+            program: format!("linf-tui {}", env!("LINF_VERSION")),
             run: self.run,
             step: self.step,
             dataset: Images {

@@ -58,7 +58,7 @@ fn finding(what: &'static str, verdict: Verdict, text: impl Into<String>) -> Fin
 
 pub async fn run(args: DoctorArgs, place: &Place) -> Result<Exit> {
     let root = place.root();
-    let mut findings = vec![finding("program", Verdict::Good, concat!("linf-tui ", env!("CARGO_PKG_VERSION")))];
+    let mut findings = vec![finding("program", Verdict::Good, concat!("linf-tui ", env!("LINF_VERSION")))];
     findings.extend(store(place).await);
     findings.extend([file_system(root), space(root), dispatcher(root)]);
     findings.extend(trainer());

@@ -109,7 +109,7 @@ fn write(folder: &Path, file: &Path, made: &Made) -> Result<()> {
         nonce,
         device: "elsewhere".into(),
         threads: 0,
-        program: format!("linf-tui {} import", env!("CARGO_PKG_VERSION")),
+        program: format!("linf-tui {} import", env!("LINF_VERSION")),
         steps_per_epoch: made.steps_per_epoch,
     };
     let writer = RunWriter::open(folder, config, attempt)?;

@@ -60,7 +60,7 @@ use crate::experiment::RunId;
 ///
 /// RUN is a run's number (17 or #17), its name (brisk-otter), or the beginning of its name.
 #[derive(Debug, Parser)]
-#[command(name = "linf-tui", version, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "linf-tui", version = env!("LINF_VERSION"), after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
     /// The store: the folder with the queue and the runs.
     #[arg(long, global = true, env = "LINF_STORE", value_name = "DIR", default_value = "runs")]

@@ -16,7 +16,7 @@ use crate::{
         figures::{accuracy, duration, time},
         standing::standing,
     },
-    store::{CheckpointRow, EventRow, RunReader, RunRow, Store, StoreError, now_ms},
+    store::{AttemptRow, CheckpointRow, EventRow, RunReader, RunRow, Store, StoreError, now_ms},
 };
 
 /// Show a run: where it stands and why, its figures, its files, and what happened to it.
@@ -43,7 +43,17 @@ struct Shown {
     standing: String,
     folder: String,
     log: String,
+    #[serde(flatten)]
+    past: Past,
+}
+
+/// What the run file holds beside figures.
+#[derive(Default, Serialize)]
+struct Past {
+    /// The workers that took it, oldest first, each with the program that it was.
+    workers: Vec<AttemptRow>,
     checkpoints: Vec<CheckpointRow>,
+    /// With those of the queue.
     events: Vec<EventRow>,
 }
 
@@ -53,7 +63,7 @@ pub async fn run(args: ShowArgs, place: &Place) -> Result<Exit> {
     if args.json {
         json(&shown)?;
     } else if args.events {
-        line(list(&shown.events).trim_end())?;
+        line(list(&shown.past.events).trim_end())?;
     } else {
         line(text(&shown).trim_end())?;
     }
@@ -69,35 +79,34 @@ async fn gather(store: &Store, word: &str) -> Result<Shown> {
         }
     }
     let dir = store.run_dir(row.id);
-    let mut events = store.catalog().journal(row.id).await?;
-    let mut checkpoints = Vec::new();
-    match past(&dir).await {
-        Ok((rows, more)) => {
-            checkpoints = rows;
-            events.extend(more);
-            events.sort_by_key(|event| event.time_ms);
-        }
+    let journal = store.catalog().journal(row.id).await?;
+    let mut past = match past(&dir).await {
+        Ok(past) => past,
         // What the catalog knows of a run is shown all the same.
         Err(error) if error.is_damage() => {
             let row = EventRow { time_ms: now_ms(), step: None, kind: "alarm".into(), text: error.to_string() };
-            events.push(row);
+            Past { events: vec![row], ..Past::default() }
         }
         Err(error) => return Err(error.into()),
-    }
+    };
+    past.events.splice(0..0, journal);
+    past.events.sort_by_key(|event| event.time_ms);
     Ok(Shown {
         standing: standing(&row, now_ms(), |id| holders.iter().find(|holder| holder.id == id)),
         folder: dir.display().to_string(),
         log: dir.join("train.log").display().to_string(),
         row,
-        checkpoints,
-        events,
+        past,
     })
 }
 
-/// What the run file holds beside figures.
-async fn past(dir: &Path) -> Result<(Vec<CheckpointRow>, Vec<EventRow>), StoreError> {
-    let Some(reader) = RunReader::open(dir).await? else { return Ok(Default::default()) };
-    Ok((reader.checkpoints().await?, reader.events(0).await?.0))
+async fn past(dir: &Path) -> Result<Past, StoreError> {
+    let Some(reader) = RunReader::open(dir).await? else { return Ok(Past::default()) };
+    Ok(Past {
+        workers: reader.attempts().await?,
+        checkpoints: reader.checkpoints().await?,
+        events: reader.events(0).await?.0,
+    })
 }
 
 fn list(events: &[EventRow]) -> String {
@@ -105,7 +114,7 @@ fn list(events: &[EventRow]) -> String {
 }
 
 fn text(shown: &Shown) -> String {
-    let Shown { row, .. } = shown;
+    let Shown { row, past, .. } = shown;
     let (summary, config) = (&row.summary, &row.config);
     let mut text = format!("#{} {}: {}\n", row.id, row.name, shown.standing);
     let mut fact = |name: &str, value: String| {
@@ -126,6 +135,10 @@ fn text(shown: &Shown) -> String {
         "device",
         if summary.device.is_empty() { config.resources.device.to_string() } else { summary.device.clone() },
     );
+    // Resumed by another version, a run may not come to what either would have come to alone.
+    let mut programs: Vec<&str> = past.workers.iter().map(|worker| worker.program.as_str()).collect();
+    programs.dedup();
+    fact("program", programs.join(", then "));
     fact("certified", certified(row));
     fact("clean", summary.clean.map_or_else(String::new, |clean| accuracy(Some(clean))));
     let attacked = |(share, samples)| format!("{} of {samples} test images survive all attacks", accuracy(Some(share)));
@@ -151,15 +164,15 @@ fn text(shown: &Shown) -> String {
     fact("worker", row.state.identity().map_or_else(String::new, |identity| format!("process {}", identity.pid)));
     fact(
         "checkpoints",
-        match shown.checkpoints.last() {
-            Some(last) => format!("{}, the last at step {}", shown.checkpoints.len(), last.step),
+        match past.checkpoints.last() {
+            Some(last) => format!("{}, the last at step {}", past.checkpoints.len(), last.step),
             None => String::new(),
         },
     );
     fact("folder", shown.folder.clone());
-    let skipped = shown.events.len().saturating_sub(EVENTS);
+    let skipped = past.events.len().saturating_sub(EVENTS);
     text.push_str(if skipped > 0 { "\nlatest events (--events has all)\n" } else { "\nevents\n" });
-    text.push_str(&list(&shown.events[skipped..]));
+    text.push_str(&list(&past.events[skipped..]));
     text
 }
 

@@ -10,7 +10,7 @@ pub fn install(folder: PathBuf) {
     panic::set_hook(Box::new(move |info| {
         terminal::give_back();
         let file = folder.join(format!("panic-{}.txt", now_ms()));
-        let report = format!("linf-tui {}\n{info}\n\n{}\n", env!("CARGO_PKG_VERSION"), Backtrace::force_capture());
+        let report = format!("linf-tui {}\n{info}\n\n{}\n", env!("LINF_VERSION"), Backtrace::force_capture());
         eprintln!("linf-tui: {info}");
         match fs::write(&file, report) {
             Ok(()) => eprintln!("A report lies in {}. Runs and queue are not affected.", file.display()),

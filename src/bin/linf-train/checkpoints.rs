@@ -110,7 +110,7 @@ fn write(
         .collect();
     tensors.push(Tensor { name: "position", shape: vec![words.len()], data: TensorData::U64(&words) });
     let meta = serde_json::json!({
-        "program": concat!("linf-train ", env!("CARGO_PKG_VERSION")),
+        "program": concat!("linf-train ", env!("LINF_VERSION")),
         "epoch": stamp.epoch,
         "p": stamp.p,
         "kind": stamp.kind,

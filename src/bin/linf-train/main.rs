@@ -25,7 +25,7 @@ use linf::experiment::{Device, RunId};
 
 /// Trains one run of a store. Started by the dispatcher of linf-tui.
 #[derive(Parser)]
-#[command(name = "linf-train", version, about)]
+#[command(name = "linf-train", version = env!("LINF_VERSION"), about)]
 struct Args {
     /// The store's folder.
     #[arg(long)]

@@ -35,7 +35,7 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
         identity: session.identity().clone(),
         device: prepared.as_ref().map_or("none".into(), |prepared| prepared.engine.device()),
         threads: config.resources.threads as u32,
-        program: concat!("linf-train ", env!("CARGO_PKG_VERSION")).into(),
+        program: concat!("linf-train ", env!("LINF_VERSION")).into(),
         steps_per_epoch: prepared.as_ref().map_or(0, |prepared| prepared.job.images.epoch_steps),
     };
     let writer = RunWriter::open(&folder, &config, attempt).context("opening the run file")?;
