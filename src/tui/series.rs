@@ -10,7 +10,7 @@ use crate::store::{EpochRow, EvalRow, RunRow, curve};
 pub enum Series {
     /// Accuracy on the training batches.
     Train,
-    /// Certified accuracy on the training batches, at the p they were trained at.
+    /// Share of the training samples with a margin above 2·ε_train at the p of the moment: no certificate.
     Surrogate,
     /// Clean accuracy.
     Clean,
