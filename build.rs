@@ -24,22 +24,24 @@ fn version() -> String {
     if std::env::var("PROFILE").as_deref() != Ok("release") {
         return version;
     }
+    // Not the commit of another checkout that this folder lies in.
+    let path = |path: String| std::path::PathBuf::from(path).canonicalize().ok();
+    let top = git(&["rev-parse", "--show-toplevel"]).and_then(path);
+    if top.is_none() || top != path(".".into()) {
+        return version;
+    }
     // The log of HEAD grows with every commit and checkout.
-    let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) else { return version };
-    println!("cargo:rerun-if-changed={log}");
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        println!("cargo:rerun-if-changed={log}");
+    }
     let Some(commit) = git(&["rev-parse", "--short=10", "HEAD"]) else { return version };
     let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|files| !files.is_empty());
     format!("{version} ({commit}{})", if changed { ", changed" } else { "" })
 }
 
-/// What git says; nothing where there is no git, or this is no checkout of its own but a folder inside another one.
+/// What git says; nothing where there is no git or it finds fault.
 fn git(words: &[&str]) -> Option<String> {
-    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
-    let said = |words: &[&str]| {
-        let output = Command::new("git").args(words).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    };
-    let top = std::path::PathBuf::from(said(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
-    if top == here { said(words) } else { None }
+    let output = Command::new("git").args(words).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }

@@ -46,14 +46,12 @@ impl<'a> Follow<'a> {
             self.cared = Some(Instant::now());
         }
         tokio::time::sleep(POLL).await;
-        let (changed, revision) = self.store.catalog().changed_since(self.revision).await?;
-        // Asked last: what is removed between the two would be missed the other way round.
-        let removed = self.store.catalog().removed_since(self.revision).await?;
-        self.revision = revision;
-        if let Some(row) = removed.iter().find_map(|id| self.rows.get(id)) {
+        let news = self.store.catalog().news_since(self.revision).await?;
+        self.revision = news.revision;
+        if let Some(row) = news.removed.iter().find_map(|id| self.rows.get(id)) {
             bail!("{} was removed meanwhile", row.name);
         }
-        for row in changed {
+        for row in news.changed {
             if let Some(known) = self.rows.get_mut(&row.id) {
                 *known = row;
             }

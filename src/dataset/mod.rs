@@ -73,8 +73,8 @@ impl Split {
     }
 }
 
-/// The middle of an image `[C, H, W]` of the data set.
-fn middle(image: &[u8], view: View) -> Vec<u8> {
+/// What a net sees of a whole image `[C, H, W]` when nothing is drawn at random: its middle.
+pub(crate) fn middle(image: &[u8], view: View) -> Vec<u8> {
     let (rows, columns) = view.slack();
     let (top, left) = (rows / 2, columns / 2);
     let planes = image.chunks_exact(view.id.height() * view.id.width());

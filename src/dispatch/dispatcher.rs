@@ -168,15 +168,13 @@ impl<'a> Dispatcher<'a> {
 
     /// Reads what has changed in the catalog.
     async fn refresh(&mut self) -> Result<(), DispatchError> {
-        let (changed, revision) = self.store.catalog().changed_since(self.revision).await?;
-        // Asked last: what is removed between the two would be missed the other way round.
-        let removed = self.store.catalog().removed_since(self.revision).await?;
+        let news = self.store.catalog().news_since(self.revision).await?;
         self.groups = self.store.catalog().group_slots().await?;
-        self.revision = revision;
-        for row in changed {
+        self.revision = news.revision;
+        for row in news.changed {
             self.keep(row);
         }
-        for id in removed {
+        for id in news.removed {
             self.runs.remove(&id);
             self.ended.remove(&id);
             self.watches.remove(&id);

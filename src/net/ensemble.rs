@@ -18,8 +18,8 @@ use super::head::HeadBounds;
 use super::trunk::{add_bias, turn};
 use super::{Evaluation, Evaluator, InputBox, NetState, SampleResult};
 
-/// What is known of one member's scores over a batch of boxes.
-pub(super) enum MemberBounds<'a> {
+/// What is known of a net's scores over a batch of boxes.
+pub(super) enum ScoreBounds<'a> {
     /// Ends of the distances, `[B, C]`; a score is a distance with its sign turned.
     Distances {
         low: Vec<f32>,
@@ -29,33 +29,33 @@ pub(super) enum MemberBounds<'a> {
     Head(HeadBounds<'a>),
 }
 
-impl MemberBounds<'_> {
+impl ScoreBounds<'_> {
     /// A bound from below on o_own − o_other of the float32 scores o that the member computes anywhere in box `row`; NaN or
     /// −∞ where nothing is known.
     fn lead(&self, row: usize, own: Label, other: Label) -> f64 {
         match self {
-            MemberBounds::Distances { low, high, classes } => {
+            ScoreBounds::Distances { low, high, classes } => {
                 let of = |ends: &[f32], class: Label| f64::from(ends[row * classes + usize::from(class)]);
                 (of(low, other) - of(high, own)).next_down()
             }
-            MemberBounds::Head(bounds) => bounds.lead(row, own, other),
+            ScoreBounds::Head(bounds) => bounds.lead(row, own, other),
         }
     }
 
     /// A bound from above on |o| of a class in box `row`, up to a factor of 1 + 10⁻⁸.
     fn reach(&self, row: usize, class: Label) -> f64 {
         match self {
-            MemberBounds::Distances { low, high, classes } => {
+            ScoreBounds::Distances { low, high, classes } => {
                 let at = row * classes + usize::from(class);
                 f64::from(low[at].abs().max(high[at].abs()))
             }
-            MemberBounds::Head(bounds) => bounds.reach(row, class),
+            ScoreBounds::Head(bounds) => bounds.reach(row, class),
         }
     }
 }
 
 /// Whether the sum of the members' scores is largest for `label` in the whole of box `row`, as the program adds them up.
-pub(super) fn proves(members: &[MemberBounds<'_>], row: usize, label: Label, classes: usize) -> bool {
+pub(super) fn proves(members: &[ScoreBounds<'_>], row: usize, label: Label, classes: usize) -> bool {
     let unit = members.len() as f64 * (-52f64).exp2();
     let reach = |class: Label| members.iter().map(|member| member.reach(row, class)).sum::<f64>();
     let own = reach(label);
@@ -83,15 +83,11 @@ impl Evaluator {
         let classes = nets[0].classes();
         assert!(nets.iter().all(|net| net.classes() == classes), "nets of different classes");
         let input_box = InputBox::new(self.view.id, around);
-        let (size, std) = (self.view.pixels(), self.view.id.std());
+        let std = self.view.id.std();
         let distances = nets.iter().all(|net| net.head.is_none());
         let mut evaluation = Evaluation::default();
         for chunk in chunks(samples.min(split.len())) {
-            let (mut low, mut high) = (vec![0.0; chunk.len() * size], vec![0.0; chunk.len() * size]);
-            for (row, sample) in chunk.clone().enumerate() {
-                let at = row * size..(row + 1) * size;
-                input_box.around(&split.image(self.view, sample), &mut low[at.clone()], &mut high[at]);
-            }
+            let (low, high) = self.boxes(&input_box, split, chunk.clone());
             let images = self.images(split, chunk.clone());
             let mut sums = vec![0.0f64; chunk.len() * classes];
             let mut members = Vec::with_capacity(nets.len());
@@ -100,7 +96,7 @@ impl Evaluator {
                 for (sum, score) in sums.iter_mut().zip(self.scores(net, images.clone())) {
                     *sum += f64::from(score);
                 }
-                members.push(self.member_bounds(net, low.clone(), high.clone()));
+                members.push(self.score_bounds(net, low.clone(), high.clone()));
             }
             let labels = &split.labels[chunk];
             for (row, (sums, &label)) in sums.chunks_exact(classes).zip(labels).enumerate() {
@@ -127,15 +123,15 @@ impl Evaluator {
         head.logits(&self.pool, self.simd, turn(&self.pool, *turned, &output, &mut scratch))
     }
 
-    pub(super) fn member_bounds<'a>(&self, net: &'a NetState, low: Vec<f32>, high: Vec<f32>) -> MemberBounds<'a> {
+    pub(super) fn score_bounds<'a>(&self, net: &'a NetState, low: Vec<f32>, high: Vec<f32>) -> ScoreBounds<'a> {
         let (low, high) = self.bounds(net, low, high);
         let Some((turned, head)) = &net.head else {
-            return MemberBounds::Distances { low, high, classes: net.classes() };
+            return ScoreBounds::Distances { low, high, classes: net.classes() };
         };
         let (mut low_scratch, mut high_scratch) = (Vec::new(), Vec::new());
         let low = turn(&self.pool, *turned, &low, &mut low_scratch);
         let high = turn(&self.pool, *turned, &high, &mut high_scratch);
-        MemberBounds::Head(head.bounds(&self.pool, self.simd, low, high))
+        ScoreBounds::Head(head.bounds(&self.pool, self.simd, low, high))
     }
 }
 

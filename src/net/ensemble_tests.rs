@@ -195,7 +195,7 @@ fn no_claim_is_false_of_any_float_of_a_box_at_the_border() {
             let low = centre.map(|x| x.next_down());
             let high = centre.map(|x| x.next_up());
             let members: Vec<_> =
-                nets.iter().map(|net| evaluator.member_bounds(net, low.to_vec(), high.to_vec())).collect();
+                nets.iter().map(|net| evaluator.score_bounds(net, low.to_vec(), high.to_vec())).collect();
             let mut classes = Vec::new();
             for x in [low[0], centre[0], high[0]] {
                 for y in [low[1], centre[1], high[1]] {

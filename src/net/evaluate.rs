@@ -9,6 +9,7 @@ use crate::dist::{Pool, Simd};
 use crate::experiment::{Epsilon, Label, Neighbourhood, PNorm};
 
 use super::cuda::CudaLayers;
+use super::ensemble::ScoreBounds;
 use super::trunk::{add_bias, bound, evaluate, subtract, turn};
 use super::{InputBox, LayerState, NetState};
 
@@ -167,19 +168,13 @@ impl Evaluator {
     ) -> Evaluation {
         self.begin();
         let input_box = InputBox::new(self.view.id, around);
-        let size = self.view.pixels();
         let std = self.view.id.std();
         let mut evaluation = Evaluation::default();
         for chunk in chunks(samples.min(split.len())) {
             let images = self.images(split, chunk.clone());
             let labels = &split.labels[chunk.clone()];
             let answers = self.answers(net, PNorm::INFINITY, images, labels);
-            let (mut low, mut high) = (vec![0.0; chunk.len() * size], vec![0.0; chunk.len() * size]);
-            for (row, sample) in chunk.clone().enumerate() {
-                let at = row * size..(row + 1) * size;
-                let image = split.image(self.view, sample);
-                input_box.around(&image, &mut low[at.clone()], &mut high[at]);
-            }
+            let (low, high) = self.boxes(&input_box, split, chunk);
             let certified = self.proofs(net, low, high, labels);
             for ((answer, certified), &label) in answers.into_iter().zip(certified).zip(labels) {
                 evaluation.samples.push(SampleResult {
@@ -248,18 +243,33 @@ impl Evaluator {
         rows.map(|(row, margin)| Answer { prediction: first_smallest(row.iter().map(|z| -z)), margin }).collect()
     }
 
+    /// The ends of the boxes around these samples, `[B, inputs]` each.
+    pub(super) fn boxes(
+        &self,
+        input_box: &InputBox,
+        split: &Split,
+        chunk: std::ops::Range<usize>,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let size = self.view.pixels();
+        let (mut low, mut high) = (vec![0.0; chunk.len() * size], vec![0.0; chunk.len() * size]);
+        let ends = low.chunks_exact_mut(size).zip(high.chunks_exact_mut(size));
+        for (sample, (low, high)) in chunk.zip(ends) {
+            input_box.around(&split.image(self.view, sample), low, high);
+        }
+        (low, high)
+    }
+
     /// Whether each box is proved to have its label, at p = ∞ (arXiv 2102.05363 §4).
     pub(super) fn proofs(&self, net: &NetState, low: Vec<f32>, high: Vec<f32>, labels: &[Label]) -> Vec<bool> {
-        let (low, high) = self.bounds(net, low, high);
-        let Some((turned, head)) = &net.head else {
-            let rows = low.chunks_exact(net.classes()).zip(high.chunks_exact(net.classes()));
-            return rows.zip(labels).map(|((low, high), &label)| holds(low, high, label)).collect();
-        };
-        let (mut low_scratch, mut high_scratch) = (Vec::new(), Vec::new());
-        let low = turn(&self.pool, *turned, &low, &mut low_scratch);
-        let high = turn(&self.pool, *turned, &high, &mut high_scratch);
-        let bounds = head.bounds(&self.pool, self.simd, low, high);
-        labels.iter().enumerate().map(|(row, &label)| bounds.proves(row, label)).collect()
+        match self.score_bounds(net, low, high) {
+            ScoreBounds::Distances { low, high, classes } => {
+                let rows = low.chunks_exact(classes).zip(high.chunks_exact(classes));
+                rows.zip(labels).map(|((low, high), &label)| holds(low, high, label)).collect()
+            }
+            ScoreBounds::Head(bounds) => {
+                labels.iter().enumerate().map(|(row, &label)| bounds.proves(row, label)).collect()
+            }
+        }
     }
 
     /// Bounds on the last layer's outputs over the boxes, at p = ∞, a bias included.

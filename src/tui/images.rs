@@ -7,7 +7,7 @@ use super::{
     look::{Depth, Look},
     pen::Pen,
 };
-use crate::dataset::{Normalizer, View};
+use crate::dataset::{Normalizer, View, middle};
 
 /// Columns of the widest picture: three stand side by side.
 const WIDEST: u16 = 32;
@@ -40,15 +40,10 @@ impl Images {
         }
     }
 
-    /// What a net sees of one of these, which are whole.
+    /// What a net sees of one of these, which are whole; nothing where there is no such image.
     pub fn seen(&self, image: usize, view: View) -> Images {
-        let ((rows, columns), lines) = (view.slack(), image * self.channels * self.height);
-        let lines = (0..self.channels).flat_map(|channel| {
-            let first = lines + channel * self.height + rows / 2;
-            (first..first + view.height()).map(|line| line * self.width + columns / 2)
-        });
-        let pixels = lines.flat_map(|start| self.pixels.get(start..start + view.width()).unwrap_or_default());
-        let pixels = pixels.copied().collect();
+        let whole = self.pixels.chunks_exact(view.id.pixels()).nth(image);
+        let pixels = whole.map_or_else(Vec::new, |whole| middle(whole, view));
         Images { channels: self.channels, height: view.height(), width: view.width(), pixels }
     }
 

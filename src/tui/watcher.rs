@@ -190,25 +190,23 @@ impl Watcher {
 
     async fn look_at_catalog(&mut self) -> Result<(), StoreError> {
         let catalog = self.store.catalog().clone();
-        let before = self.revision;
-        if before == 0 {
+        let (removed, revision) = if self.revision == 0 {
             // What changes meanwhile is told again.
             let revision = catalog.revision().await?;
             catalog.runs_in_parts(|rows| self.tell(rows)).await?;
-            self.revision = revision;
             if self.rows.is_empty() {
                 self.tell(Vec::new());
             }
+            (catalog.removed_since(0).await?, revision)
         } else {
-            let (rows, revision) = catalog.changed_since(before).await?;
-            self.revision = revision;
+            let news = catalog.news_since(self.revision).await?;
             let counts_down = self.rows.values().any(|(_, retries)| *retries);
-            if self.trouble || counts_down || !rows.is_empty() {
-                self.tell(rows);
+            if self.trouble || counts_down || !news.changed.is_empty() {
+                self.tell(news.changed);
             }
-        }
-        // Asked last, so that no removal is missed between the two: a number is given once only.
-        let removed = catalog.removed_since(before).await?;
+            (news.removed, news.revision)
+        };
+        self.revision = revision;
         for id in &removed {
             self.rows.remove(id);
         }

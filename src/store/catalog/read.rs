@@ -10,6 +10,17 @@ use crate::{
     store::{EventRow, RunRow, StoreError},
 };
 
+/// What has become of runs since somebody looked.
+#[derive(Debug)]
+pub struct News {
+    /// Those that changed, oldest change first.
+    pub changed: Vec<RunRow>,
+    /// Those that were removed. One may be among `changed` too: it is gone.
+    pub removed: Vec<RunId>,
+    /// What to ask with next time.
+    pub revision: i64,
+}
+
 impl Catalog {
     /// All runs, by number.
     pub async fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
@@ -87,6 +98,14 @@ impl Catalog {
         let runs = rows.iter().map(|row| self.row(row)).collect::<Result<Vec<_>, _>>()?;
         let newest = runs.last().map_or(revision, |run| run.revision);
         Ok((runs, newest))
+    }
+
+    /// What has become of runs after `revision`: [`Catalog::changed_since`] and [`Catalog::removed_since`].
+    pub async fn news_since(&self, revision: i64) -> Result<News, StoreError> {
+        let (changed, newest) = self.changed_since(revision).await?;
+        // Asked last: what is removed between the two would be missed the other way round.
+        let removed = self.removed_since(revision).await?;
+        Ok(News { changed, removed, revision: newest })
     }
 
     /// The number of the last change, to ask [`Catalog::changed_since`] with once all runs have been read.
