@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use linf_dist::{Adam, DistOp, Pool, Shape, Simd, adam_step, decay_rows, interval};
+use linf_dist::{Adam, CacheLines, DistOp, Pool, Shape, Simd, adam_step, decay_rows, interval};
 use operands::Operands;
+
+#[global_allocator]
+static ALLOCATOR: CacheLines = CacheLines;
 
 const BIG: Shape = Shape { batch: 512, inputs: 1024, outputs: 1024 };
 const SHAPES: [Shape; 4] = [

@@ -16,3 +16,6 @@ pub mod store;
 pub mod tui;
 
 pub use linf_dist as dist;
+
+#[global_allocator]
+static ALLOCATOR: dist::CacheLines = dist::CacheLines;

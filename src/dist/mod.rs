@@ -4,6 +4,7 @@
 //! * [`FormOp`] is the op of a layer of any [`Form`]: dense, grouped, convolutional, or under dropout.
 //! * [`SortOp`] is the neuron of SortNet, a weighted sum of the largest differences; [`sort_interval`] bounds it.
 //! * [`adam_step`], [`decay_rows`] and [`mean_shift_forward`] are the rest of a training step that is worth a kernel.
+//! * [`CacheLines`] is the allocator that a program with these kernels runs fastest with.
 //! * [`Pool`] runs them on several threads, [`Simd`] says with which instructions. Results never depend on the threads;
 //!   between instruction sets they agree within the tolerances of the tests, and to the bit at p = ∞.
 //!
@@ -11,6 +12,7 @@
 
 mod adam;
 mod backward;
+mod cache_lines;
 mod decay;
 mod finite;
 mod form;
@@ -33,6 +35,7 @@ mod tests;
 mod tiles;
 
 pub use adam::{Adam, adam_step, all_finite};
+pub use cache_lines::CacheLines;
 pub use decay::decay_rows;
 pub use form::{Form, FormError, FormOp, MASK_SAMPLES, Mask, Neuron, Planes, Window, channels_first, channels_last};
 pub use mean_shift::{mean_shift_backward, mean_shift_forward, mean_shift_masked_backward, mean_shift_masked_forward};

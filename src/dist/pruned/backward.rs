@@ -14,8 +14,10 @@ use super::groups::{Packed, Rows};
 use super::ratio_power::{RatioPower, with_ratio_squarings};
 use std::ops::Range;
 
-/// The columns of a task: multiples of every vector, few enough for their x and dx of one group to stay in the cache.
-const COLUMNS: Range<usize> = 32..96;
+/// The columns of a task: whole cache lines of every row, so that no two tasks write to one; enough for the few coordinates
+/// that count to be worth a look at a pair.
+const LINE: usize = 16;
+const COLUMNS: Range<usize> = 2 * LINE..16 * LINE;
 
 /// The operands of a backward pass.
 #[derive(Clone, Copy)]
@@ -42,7 +44,7 @@ pub(super) fn backward(
     let lift = lift(operands.g);
     pack_coefficients(pool, simd, operands, power_of_two(lift), coefficients);
     let (dx, dw) = (dx.map(SharedMut::new), dw.map(SharedMut::new));
-    let each = shape.inputs.div_ceil(4 * pool.threads()).clamp(COLUMNS.start, COLUMNS.end).next_multiple_of(32);
+    let each = shape.inputs.div_ceil(2 * pool.threads()).clamp(COLUMNS.start, COLUMNS.end).next_multiple_of(LINE);
     pool.run(shape.inputs.div_ceil(each), |task| {
         let _flush = FlushSubnormals::enter();
         let columns = task * each..((task + 1) * each).min(shape.inputs);
@@ -137,12 +139,14 @@ impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
         let zero = s.splat(0.0);
         let constants = power.constants(s);
         let mut list = List::new(columns.len());
-        // dx of one group, [columns, lanes].
-        let mut dx_columns = vec![0.0; columns.len().next_multiple_of(S::N) * lanes];
+        // dx of one group, [columns, lanes], and a vector of sums for each dw of one weight row.
+        let mut dx_of_group = vec![0.0; columns.len().next_multiple_of(S::N) * lanes];
+        let mut dw_of_row = vec![0.0; columns.len() * S::N];
         for group in 0..groups.count {
             let (ends, values) = (packed.ends(group), packed.values(group));
             assert_eq!(values.len(), inputs * lanes);
-            dx_columns.fill(0.0);
+            dx_of_group.fill(0.0);
+            let (dx_columns, dw_columns) = (dx_of_group.as_mut_ptr(), dw_of_row.as_mut_ptr());
             for o in 0..outputs {
                 let pair = group * outputs + o;
                 let w = &w[o * inputs..][..inputs];
@@ -158,37 +162,36 @@ impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
                 list.narrow(s, packed, group, w, thresholds);
                 let [m, four_over_m, c] =
                     [&saved.m, &saved.four_over_m, coefficients].map(|all| all[pair * lanes..][..lanes].as_ptr());
-                // Sums over the vectors of up to four coordinates, reduced together.
-                let (mut sums, mut of, mut pending) = ([zero; 4], [0; 4], 0);
-                for (i, mut mask) in list.masked() {
-                    let weight = s.splat(w[i]);
-                    let row = &mut dx_columns[(i - columns.start) * lanes..][..lanes];
-                    let mut sum = zero;
-                    while mask != 0 {
-                        let vector = mask.trailing_zeros() as usize;
-                        mask &= mask - 1;
-                        let at = vector * S::N;
-                        debug_assert!(at + S::N <= lanes);
-                        // SAFETY: masks have bits for vectors of the group alone, so the vector ends within `lanes`; i
-                        // is below the number of inputs.
-                        unsafe {
-                            let d = s.sub(s.load(values.as_ptr().add(i * lanes + at)), weight);
-                            let (m, over, c) = (s.load(m.add(at)), s.load(four_over_m.add(at)), s.load(c.add(at)));
-                            let (slope, counted) = constants.power::<SQUARINGS>(s, s.abs(d), m, over);
-                            let term = s.select(counted, s.mul(c, s.copysign(slope, d)), zero);
-                            let to = row.as_mut_ptr().add(at);
+                for of in list.vectors() {
+                    let (i, at) = (of.coordinate(), of.vector() * S::N);
+                    let column = i - columns.start;
+                    debug_assert!(column < columns.len() && at + S::N <= lanes);
+                    // SAFETY: i is one of the columns and the vector one of the group, as all of the list are.
+                    unsafe {
+                        let d = s.sub(s.load(values.as_ptr().add(i * lanes + at)), s.splat(*w.get_unchecked(i)));
+                        let (m, over, c) = (s.load(m.add(at)), s.load(four_over_m.add(at)), s.load(c.add(at)));
+                        let (slope, counted) = constants.power::<SQUARINGS>(s, s.abs(d), m, over);
+                        let term = s.select(counted, s.mul(c, s.copysign(slope, d)), zero);
+                        for to in [dx_columns.add(column * lanes + at), dw_columns.add(column * S::N)] {
                             s.store(to, s.add(s.load(to), term));
-                            sum = s.add(sum, term);
                         }
                     }
-                    (sums[pending], of[pending]) = (sum, i - columns.start);
-                    pending += 1;
-                    if pending == 4 {
-                        subtract(s, &mut dw, sums, of, pending, unlift);
-                        pending = 0;
+                }
+                let Some(dw) = dw else { continue };
+                for four in list.coordinates().chunks(4) {
+                    let mut sums = [zero; 4];
+                    for (sum, i) in sums.iter_mut().zip(four) {
+                        // SAFETY: i is one of the columns.
+                        unsafe {
+                            let from = dw_columns.add((*i as usize - columns.start) * S::N);
+                            *sum = s.load(from);
+                            s.store(from, zero);
+                        }
+                    }
+                    for (sum, i) in s.sum4(sums).into_iter().zip(four) {
+                        dw[*i as usize - columns.start] -= sum * unlift;
                     }
                 }
-                subtract(s, &mut dw, sums, of, pending, unlift);
             }
             let Some(dx) = dx else { continue };
             let factor = s.splat(unlift);
@@ -197,7 +200,7 @@ impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
                 for vector in 0..groups.vectors {
                     let mut square = s.square();
                     for column in 0..S::N {
-                        let from = &dx_columns[(at + column) * lanes + vector * S::N..][..S::N];
+                        let from = &dx_of_group[(at + column) * lanes + vector * S::N..][..S::N];
                         // SAFETY: N floats.
                         square[column] = s.mul(unsafe { s.load(from.as_ptr()) }, factor);
                     }
@@ -207,17 +210,5 @@ impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
                 }
             }
         }
-    }
-}
-
-/// Takes the first `pending` sums, times `unlift`, from their places in `dw`.
-#[inline(always)]
-fn subtract<S: Lanes>(s: S, dw: &mut Option<&mut [f32]>, sums: [S::V; 4], of: [usize; 4], pending: usize, unlift: f32) {
-    let Some(dw) = dw else { return };
-    if pending == 0 {
-        return;
-    }
-    for (sum, place) in s.sum4(sums).into_iter().zip(of).take(pending) {
-        dw[place] -= sum * unlift;
     }
 }

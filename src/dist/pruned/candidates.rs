@@ -4,20 +4,41 @@
 //! what the program computes, to the bit.
 
 use super::super::simd::Lanes;
-use super::groups::{Ends, Groups, Packed};
+use super::groups::{Ends, Groups, MOST_VECTORS, Packed};
 
-/// Coordinates that pass a bound, and for each the vectors of samples that do.
+/// Coordinates that pass a bound, and of those the vectors of samples that do.
 pub(super) struct List {
     coordinates: Vec<u32>,
-    masks: Vec<u32>,
     count: usize,
+    vectors: Vec<u32>,
+}
+
+/// A vector of samples of a coordinate, in one number: so a loop over those that count has no loop inside whose end the
+/// processor would have to guess.
+#[derive(Clone, Copy)]
+pub(super) struct VectorOf(u32);
+
+impl VectorOf {
+    const BITS: u32 = MOST_VECTORS.ilog2();
+
+    #[inline(always)]
+    pub(super) fn coordinate(self) -> usize {
+        (self.0 >> VectorOf::BITS) as usize
+    }
+
+    /// Its number in the group.
+    #[inline(always)]
+    pub(super) fn vector(self) -> usize {
+        self.0 as usize % MOST_VECTORS
+    }
 }
 
 impl List {
     /// With room for that many coordinates.
     pub(super) fn new(most: usize) -> List {
+        assert!(most < 1 << (u32::BITS - VectorOf::BITS), "{most} inputs are too many");
         // Vectors are written whole, so one more than the last may be touched.
-        List { coordinates: vec![0; most + 16], masks: vec![0; most], count: 0 }
+        List { coordinates: vec![0; most + 16], count: 0, vectors: Vec::new() }
     }
 
     #[inline(always)]
@@ -30,10 +51,10 @@ impl List {
         &self.coordinates[..self.count]
     }
 
-    /// Coordinates with a bit for each vector, once [`narrow`](Self::narrow)ed.
+    /// The vectors of the coordinates, coordinate by coordinate, once [`narrow`](Self::narrow)ed.
     #[inline(always)]
-    pub(super) fn masked(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> {
-        self.coordinates[..self.count].iter().zip(&self.masks[..self.count]).map(|(i, mask)| (*i as usize, *mask))
+    pub(super) fn vectors(&self) -> impl DoubleEndedIterator<Item = VectorOf> {
+        self.vectors.iter().map(|vector| VectorOf(*vector))
     }
 
     /// Takes the coordinates from `start` on (a multiple of N), as many as `w` has, for which max |x − w| over the ends
@@ -73,31 +94,34 @@ impl List {
         thresholds: &[f32],
     ) -> usize {
         let (parts, stride) = (packed.parts(group), packed.groups.stride);
-        assert!(w.len() == packed.inputs && thresholds.len() == stride && self.masks.len() >= self.count);
+        assert!(w.len() == packed.inputs && thresholds.len() == stride && stride <= MOST_VECTORS);
+        self.vectors.clear();
+        self.vectors.reserve(self.count * stride + S::N);
+        let to = self.vectors.as_mut_ptr();
         let (mut kept, mut vectors) = (0, 0);
         for place in 0..self.count {
             let i = self.coordinates[place] as usize;
             debug_assert!(i < packed.inputs);
+            let before = vectors;
             // SAFETY: coordinates come from `collect`, so i is below the number of inputs; `parts` has 2·stride floats
-            // for each, and stride is a multiple of N.
-            let mask = unsafe {
+            // for each, and stride is a multiple of N. At most `stride` vectors a coordinate were written before.
+            unsafe {
                 let w = s.splat(*w.get_unchecked(i));
                 let ends = parts.as_ptr().add(i * 2 * stride);
-                let mut mask = 0;
                 for k in (0..stride).step_by(S::N) {
                     let (high, low) = (s.load(ends.add(k)), s.load(ends.add(stride + k)));
                     let farthest = s.max(s.sub(high, w), s.sub(w, low));
-                    mask |= s.bits(s.ge(farthest, s.load(thresholds.as_ptr().add(k)))) << k;
+                    let reach = s.ge(farthest, s.load(thresholds.as_ptr().add(k)));
+                    vectors += s.push_set(reach, (i << VectorOf::BITS | k) as u32, to.add(vectors));
                 }
-                mask
-            };
+            }
             // Without a branch: kept ≤ place.
             self.coordinates[kept] = i as u32;
-            self.masks[kept] = mask;
-            kept += usize::from(mask != 0);
-            vectors += mask.count_ones() as usize;
+            kept += usize::from(vectors != before);
         }
         self.count = kept;
+        // SAFETY: as many were written, within the room that was made.
+        unsafe { self.vectors.set_len(vectors) };
         vectors
     }
 }

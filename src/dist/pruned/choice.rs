@@ -5,15 +5,15 @@
 //! the operands are. No clock and no memory of earlier calls: a run that is repeated or resumed takes the same paths,
 //! and so ends with the same bits.
 //!
-//! The constants are core cycles. Those of AVX2 come from 92 cases of `cargo bench --bench choice -- --epochs 6` (the
-//! layers of a 784-512×4-10 net, fresh and in training, p = 24 … ∞, one thread of a Zen 3 EPYC under some other load): the
-//! dense ones are medians, the pruned ones least squares of the relative errors, held near first guesses where the cases
-//! do not tell costs apart, and off by 13 % in the median case. On those same cases, and no others yet, the choices take
-//! 0.7 % longer than the better of the two; 4 of the 92 take more than 10 % longer, three of them layers of 10 outputs.
-//! NOT measured are `interval` of any set, the portable constants and those of AVX-512: the latter two are the AVX2 ones
-//! scaled, but for the dense ones of AVX-512, which an earlier study took on Zen 5.
+//! The constants are core cycles. They come from the 92 cases of `cargo bench --bench choice -- --epochs 6` (the layers of a
+//! 784-512×4-10 net, fresh and in training, p = 24 … ∞, one thread): those of AVX2 on a Zen 3 EPYC, those of AVX-512 on a Xeon
+//! (Emerald Rapids), both under some other load. The dense ones are medians, the pruned ones least squares of the relative
+//! errors, held near first guesses where the cases do not tell costs apart; `docs/benchmarks.md` says how much longer the
+//! choices take than the better of the two. NOT measured are `interval` of any set and the portable constants, which are the
+//! AVX2 ones scaled.
 
 use super::super::Shape;
+use super::super::backward::group_size;
 use super::super::op::Path;
 use super::super::simd::Simd;
 use super::groups::Groups;
@@ -164,12 +164,12 @@ const AVX2: Costs = Costs {
 };
 
 const AVX512: Costs = Costs {
-    pruned: [2.0, 0.4, 3.7, 16.0, 20.0, 21.0, 51.0],
-    largest: [0.65, 0.85],
-    whole: [[0.9, 0.25], [1.9, 0.3]],
-    table: [[3.8, 0.5], [6.5, 0.5]],
-    norms: [11.5, 14.6],
-    interval: 1.5,
+    pruned: [1.0, 0.46, 1.7, 38.0, 9.8, 16.3, 140.0],
+    largest: [1.2, 2.6],
+    whole: [[0.7, 0.6], [3.2, 0.8]],
+    table: [[9.5, 0.45], [10.5, 0.45]],
+    norms: [30.5, 31.0],
+    interval: 3.3,
 };
 
 fn costs(simd: Simd) -> &'static Costs {
@@ -183,15 +183,16 @@ fn costs(simd: Simd) -> &'static Costs {
 /// Predicted cycles of the dense kernels.
 fn dense_cycles(simd: Simd, shape: Shape, p: f64, path: Path, keep: bool) -> f64 {
     let costs = costs(simd);
-    let both = |[forward, backward]: [f64; 2]| if keep { forward + backward } else { forward };
+    // Tiles beyond the last output are computed as well.
+    let outputs = [4, group_size(simd)].map(|tile| shape.outputs.next_multiple_of(tile) as f64);
+    let both = |[forward, backward]: [f64; 2]| forward * outputs[0] + if keep { backward * outputs[1] } else { 0.0 };
     let each = match path {
-        Path::Largest => costs.largest[usize::from(keep)],
+        Path::Largest => costs.largest[usize::from(keep)] * outputs[0],
         Path::Whole => both(costs.whole.map(|[base, product]| base + product * f64::from(products(p as u32)))),
         Path::Table => both(costs.table.map(|[base, square]| base + square * (p / 3.0).log2().ceil())),
         Path::None | Path::Norms | Path::Pruned => both(costs.norms),
     };
-    let vectors = shape.inputs.div_ceil(simd.lanes());
-    each * (shape.batch * shape.outputs * vectors) as f64
+    each * (shape.batch * shape.inputs.div_ceil(simd.lanes())) as f64
 }
 
 /// Multiplications of a power by squarings.

@@ -134,6 +134,7 @@ impl<const SQUARINGS: u32> Kernel for Forward<'_, SQUARINGS> {
         let (groups, ends, values) = (packed.groups, packed.ends(group), packed.values(group));
         let spans = Spans { high: values, low: values };
         let (lanes, stride) = (groups.lanes, groups.stride);
+        let constants = power.constants(s);
         let mut list = List::new(shape.inputs);
         let mut distances = vec![0.0; outputs.len() * lanes];
         let mut counts = Counts::default();
@@ -154,30 +155,26 @@ impl<const SQUARINGS: u32> Kernel for Forward<'_, SQUARINGS> {
             counts.vectors += list.narrow(s, packed, group, w, thresholds);
             counts.narrowed += list.len();
 
-            let constants = power.constants(s);
             let mut sums = [s.splat(0.0); MOST_VECTORS];
             let zero = s.splat(0.0);
-            for (i, mut mask) in list.masked() {
-                let weight = s.splat(w[i]);
-                while mask != 0 {
-                    let vector = mask.trailing_zeros() as usize;
-                    mask &= mask - 1;
-                    debug_assert!((vector + 1) * S::N <= lanes);
-                    // SAFETY: masks have bits for vectors of the group alone, so the vector ends within `lanes`; i is
-                    // below the number of inputs.
-                    let (x, m, over) = unsafe {
-                        (
-                            s.load(values.as_ptr().add(i * lanes + vector * S::N)),
-                            s.load(m.as_ptr().add(vector * S::N)),
-                            s.load(four_over_m.as_ptr().add(vector * S::N)),
-                        )
-                    };
-                    let (term, counted) = constants.power::<SQUARINGS>(s, s.abs(s.sub(x, weight)), m, over);
-                    let sum = &mut sums[vector % MOST_VECTORS];
-                    *sum = s.add(*sum, s.select(counted, term, zero));
-                    if y.is_none() {
-                        counts.terms += s.bits(counted).count_ones() as usize;
-                    }
+            for of in list.vectors() {
+                let (i, vector) = (of.coordinate(), of.vector());
+                let at = vector * S::N;
+                debug_assert!(i < w.len() && at + S::N <= lanes);
+                // SAFETY: i is below the number of inputs and the vector one of the group, as all of lists are.
+                let (weight, x, m, over) = unsafe {
+                    (
+                        s.splat(*w.get_unchecked(i)),
+                        s.load(values.as_ptr().add(i * lanes + at)),
+                        s.load(m.as_ptr().add(at)),
+                        s.load(four_over_m.as_ptr().add(at)),
+                    )
+                };
+                let (term, counted) = constants.power::<SQUARINGS>(s, s.abs(s.sub(x, weight)), m, over);
+                let sum = &mut sums[vector];
+                *sum = s.add(*sum, s.select(counted, term, zero));
+                if y.is_none() {
+                    counts.terms += s.bits(counted).count_ones() as usize;
                 }
             }
 

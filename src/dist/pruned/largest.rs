@@ -185,22 +185,17 @@ fn first_indices<S: Lanes>(s: S, values: &[f32], w: &[f32], list: &List, largest
     let zero = s.splat(0.0);
     index.fill(0.0);
     // The last written is the first in order.
-    for (i, mut mask) in list.masked().rev() {
-        let weight = s.splat(w[i]);
-        let bits = s.splat(f32::from_bits(i as u32));
-        while mask != 0 {
-            let vector = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            debug_assert!((vector + 1) * S::N <= lanes);
-            // SAFETY: masks have bits for vectors of the group alone, so the vector ends within `lanes`; i is below
-            // the number of inputs.
-            unsafe {
-                let d = s.sub(s.load(values.as_ptr().add(i * lanes + vector * S::N)), weight);
-                let hit = s.eq(s.abs(d), s.load(largest.as_ptr().add(vector * S::N)));
-                let place = index.as_mut_ptr().add(vector * S::N);
-                // Plus 0, because −0 counts as positive.
-                s.store(place, s.select(hit, s.copysign(bits, s.add(d, zero)), s.load(place)));
-            }
+    for of in list.vectors().rev() {
+        let (i, at) = (of.coordinate(), of.vector() * S::N);
+        debug_assert!(i < w.len() && at + S::N <= lanes);
+        // SAFETY: i is below the number of inputs and the vector one of the group, as all of lists are.
+        unsafe {
+            let d = s.sub(s.load(values.as_ptr().add(i * lanes + at)), s.splat(*w.get_unchecked(i)));
+            let hit = s.eq(s.abs(d), s.load(largest.as_ptr().add(at)));
+            let place = index.as_mut_ptr().add(at);
+            let bits = s.splat(f32::from_bits(i as u32));
+            // Plus 0, because −0 counts as positive.
+            s.store(place, s.select(hit, s.copysign(bits, s.add(d, zero)), s.load(place)));
         }
     }
     debug_assert!(index.iter().all(|index| ((index.to_bits() & !NEGATIVE) as usize) < w.len()));
