@@ -242,7 +242,7 @@ impl<const SQUARINGS: u32> Term for TablePower<SQUARINGS> {
     fn accumulate4<S: Lanes>(s: S, k: &TableConstants<S>, mut sums: [S::V; 4], x: S::V, w: [S::V; 4]) -> [S::V; 4] {
         let mut a = w;
         for a in &mut a {
-            *a = s.max(s.min(s.abs(s.sub(x, *a)), k.big), k.tiny);
+            *a = s.min(s.max_abs(k.tiny, s.sub(x, *a)), k.big);
         }
         let (scale, power) = Self::factors4(s, k, a);
         for o in 0..4 {

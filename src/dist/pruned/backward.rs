@@ -14,9 +14,10 @@ use super::groups::{Packed, Rows};
 use super::ratio_power::{RatioPower, with_ratio_squarings};
 use std::ops::Range;
 
-/// The columns of a task: whole cache lines of every row, so that no two tasks write to one; enough for the few coordinates
-/// that count to be worth a look at a pair.
+/// Floats of a cache line: columns are cut between lines, so that no two tasks write to one.
 const LINE: usize = 16;
+/// The columns of a task: enough to spread what each pair costs whatever counts in it, few enough for x and dx of one group to
+/// stay in the second-level cache.
 const COLUMNS: Range<usize> = 2 * LINE..16 * LINE;
 
 /// The operands of a backward pass.
