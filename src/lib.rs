@@ -17,5 +17,6 @@ pub mod tui;
 
 pub use linf_dist as dist;
 
+/// The kernels want their operands to start with a cache line.
 #[global_allocator]
 static ALLOCATOR: dist::CacheLines = dist::CacheLines;
