@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 
 /// Bytes of a cache line of the processors there are kernels for.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 /// What is smaller is left as it is.
 const LEAST: usize = 512;
 

@@ -4,6 +4,7 @@
 //! outputs (dx) or of the groups, coordinates and vectors (dw), whatever the columns are cut into.
 
 use super::super::Shape;
+use super::super::cache_lines;
 use super::super::finite::{lift, power_of_two};
 use super::super::pool::Pool;
 use super::super::shared::SharedMut;
@@ -15,7 +16,7 @@ use super::ratio_power::{RatioPower, with_ratio_squarings};
 use std::ops::Range;
 
 /// Floats of a cache line: columns are cut between lines, so that no two tasks write to one.
-const LINE: usize = 16;
+const LINE: usize = cache_lines::LINE / size_of::<f32>();
 /// The columns of a task: enough to spread what each pair costs whatever counts in it, few enough for x and dx of one group to
 /// stay in the second-level cache.
 const COLUMNS: Range<usize> = 2 * LINE..16 * LINE;
