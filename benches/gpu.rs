@@ -145,7 +145,7 @@ impl Bench {
         let mut y = on(&operands.g);
         let limit = 12.0 * (batch * outputs) as f64 / self.rates.copy;
         self.time(shape, f64::NAN, "mean shift", (batch * outputs) as f64, limit, || {
-            mean_shift(&*gpu, batch, outputs, &mut y, None).unwrap();
+            mean_shift(&*gpu, batch, outputs, &mut y, None, None).unwrap();
         });
     }
 

@@ -26,12 +26,32 @@ fn gpu() -> Rc<dyn Gpu> {
 }
 
 fn net() -> NetState {
-    let config = parse(
-        "data.dataset = 'synthetic'\nmodel = { depth = 3, width = 24 }\n\
-         train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
-         loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
-    );
+    net_of("depth = 3, width = 24")
+}
+
+fn net_of(model: &str) -> NetState {
+    let config = parse(&format!(
+        "data.dataset = 'synthetic'\nmodel = {{ {model} }}\n\
+         train = {{ epochs = 1, batch_size = 8, lr = 0.1 }}\nschedule = {{ ramp_start = 0, ramp_end = 1 }}\n\
+         loss = {{ lambda = 0.1, eps_train = 0.1 }}\neval.eps = 0.1"
+    ));
     NetState::init(&NetShape::new(&config.unwrap()), 1, None)
+}
+
+/// Nets with everything that a plain one has not, and whether at p = ∞ every bit of their training is that of the CPU.
+fn others() -> [(&'static str, NetState, bool); 4] {
+    let conv = "conv = [{ outputs = 6, kernel = 5, stride = 4 }, { outputs = 4, kernel = 3, pad = 1, stride = 2 }]";
+    let wide = "conv = [{ outputs = 9, kernel = 20, stride = 8 }, { outputs = 11, kernel = 1, repeat = 2 }]";
+    [
+        ("convolutions and groups", net_of(&format!("depth = 3, width = 12, groups = 2, {conv}")), true),
+        ("dropout", net_of("depth = 4, width = 24, kind = 'sort-net', keep = 0.7"), true),
+        ("a head", net_of("depth = 2, width = 20, hidden = 9"), false),
+        (
+            "all of it",
+            net_of(&format!("depth = 0, width = 1, hidden = 7, kind = 'sort-net', keep = 0.8, {wide}")),
+            false,
+        ),
+    ]
 }
 
 fn split(samples: usize) -> Split {
@@ -59,7 +79,7 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn both(adam: Adam, state: &NetState) -> (CudaEngine, CpuEngine) {
-    let ours = CudaEngine::new(&gpu(), "a device".into(), state.clone(), adam).unwrap();
+    let ours = CudaEngine::new(&gpu(), "a device".into(), state.clone(), adam, 1).unwrap();
     (ours, CpuEngine::new(state.clone(), adam, 1, Simd::best()))
 }
 
@@ -101,6 +121,46 @@ fn at_finite_p_gradients_and_means_are_those_of_the_cpu_but_for_rounding() {
     }
 }
 
+#[test]
+fn nets_of_every_kind_train_as_on_the_cpu() {
+    for (what, state, exact) in others() {
+        for objective in [Objective::Mixture { lambda: 0.4 }, Objective::CrossEntropy { kappa: 0.5 }] {
+            // The cross-entropy of bounds is for heads.
+            if matches!(objective, Objective::CrossEntropy { .. }) && state.head.is_none() {
+                continue;
+            }
+            let (mut ours, mut cpu) = both(Adam { head_decay: 0.02, ..Adam::default() }, &state);
+            for (step, p) in [8.0, 47.0, f64::INFINITY].into_iter().enumerate() {
+                let (images, labels) = batch(step + 2);
+                let batch = Batch { images: &images, labels: &labels };
+                let point = StepPoint { objective, ..point(p) };
+                let (a, b) = (ours.step(batch, &point).unwrap(), cpu.step(batch, &point).unwrap());
+                assert!((a.loss - b.loss).abs() < 1e-3 * b.loss, "{what}, p = {p}: {} ≠ {}", a.loss, b.loss);
+                if step > 0 {
+                    continue;
+                }
+                // After one step the first moments are the gradients.
+                let (a, b) = (ours.state().unwrap(), cpu.state().unwrap());
+                for ((name, _, a), (_, _, b)) in a.tensors().iter().zip(b.tensors()) {
+                    if name.ends_with(".m") || name.ends_with(".mean") {
+                        assert!(apart(a, b) < 1e-4, "{what}, {objective:?}: {name} is {:e} apart", apart(a, b));
+                    }
+                }
+            }
+        }
+        if exact {
+            let (mut ours, mut cpu) = both(Adam { dist_decay: 0.01, ..Adam::default() }, &state);
+            for step in 0..4 {
+                let (images, labels) = batch(step);
+                let batch = Batch { images: &images, labels: &labels };
+                let (a, b) = (ours.step(batch, &point(f64::INFINITY)), cpu.step(batch, &point(f64::INFINITY)));
+                assert_eq!(a.unwrap(), b.unwrap(), "{what}, step {step}");
+            }
+            assert!(ours.state().unwrap() == cpu.state().unwrap(), "{what}");
+        }
+    }
+}
+
 /// A whole training with p from 8 to ∞: the losses stay together, though single weights need not.
 #[test]
 fn a_whole_training_goes_as_on_the_cpu() {
@@ -129,7 +189,16 @@ fn training_twice_gives_the_same_bits() {
 
 #[test]
 fn evaluation_and_certificates_have_the_bits_of_the_cpu() {
-    let (state, split) = (net(), split(70));
+    let split = split(70);
+    for (what, state, _) in others() {
+        let evaluator = || Evaluator::new(DatasetId::Synthetic, 1, Simd::best());
+        let (mut ours, mut cpu) = (evaluator().on_device(&gpu()).unwrap(), evaluator());
+        let settled = ours.with_means_at_infinity(&state, &split, 30);
+        assert!(settled == cpu.with_means_at_infinity(&state, &split, 30), "{what}");
+        let eps: Epsilon = "0.05".parse().unwrap();
+        assert!(ours.certify(&settled, &split, 40, eps) == cpu.certify(&settled, &split, 40, eps), "{what}");
+    }
+    let state = net();
     let evaluator = || Evaluator::new(DatasetId::Synthetic, 1, Simd::best());
     let (mut ours, mut cpu) = (evaluator().on_device(&gpu()).unwrap(), evaluator());
     let settled = ours.with_means_at_infinity(&state, &split, 50);
@@ -165,6 +234,6 @@ fn what_is_not_finite_stops_the_step_and_is_named() {
 #[test]
 fn a_device_without_room_says_so() {
     let gpu = Host::with_room(0, 1, 100_000);
-    let error = CudaEngine::new(&gpu, "a device".into(), net(), Adam::default()).err().unwrap();
+    let error = CudaEngine::new(&gpu, "a device".into(), net(), Adam::default(), 1).err().unwrap();
     assert!(error.to_string().starts_with("out of memory"), "{error}");
 }

@@ -80,6 +80,8 @@ pub enum Argument {
     Sizes([i64; 3]),
     /// A struct of up to ten floats.
     Floats([f32; 10]),
+    /// A struct of ten ints.
+    Ints([i32; 10]),
 }
 
 impl Argument {
@@ -95,6 +97,7 @@ impl Argument {
             Argument::Float(value) => std::ptr::from_ref(value).cast_mut().cast(),
             Argument::Sizes(value) => std::ptr::from_ref(value).cast_mut().cast(),
             Argument::Floats(value) => std::ptr::from_ref(value).cast_mut().cast(),
+            Argument::Ints(value) => std::ptr::from_ref(value).cast_mut().cast(),
         }
     }
 
@@ -141,6 +144,14 @@ impl<T: Element> Array<T> {
         // An address even for nothing, so that kernels may be told one.
         let address = gpu.allocate(len.max(1) * size_of::<T>())?;
         Ok(Array { gpu: Rc::clone(gpu), address, len, holds: PhantomData })
+    }
+
+    /// As many zeros as `other` has numbers, beside it.
+    ///
+    /// # Errors
+    /// Those of [`Gpu::allocate`].
+    pub fn like(other: &Array<T>) -> Result<Array<T>, GpuError> {
+        Array::zeros(&other.gpu, other.len)
     }
 
     /// A copy of what the host has.

@@ -27,7 +27,7 @@ pub(crate) const WHOLE: [i32; 18] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 
 /// Every module that a training of p = 8 … 1000, ∞ and the benches need; what else there is is compiled when it is asked
 /// for.
 pub fn modules() -> Vec<Module> {
-    let plain = ["largest", "norms", "scatter", "interval", "sort", "adam", "mean_shift", "rates"];
+    let plain = ["largest", "norms", "scatter", "interval", "sort", "adam", "mean_shift", "gather", "head", "rates"];
     let plain = SOURCES.iter().map(|(file, _)| *file).filter(|file| plain.contains(&file.trim_end_matches(".cu")));
     let whole = WHOLE.into_iter().filter(|&power| power >= 8);
     let powers = whole.chain([0]).flat_map(|power| ["sums.cu", "slopes.cu"].map(|file| of(file, Some(power))));
@@ -45,8 +45,10 @@ pub(crate) const HEADERS: [(&str, &str); 3] = [
     ("tile.cuh", include_str!("kernels/tile.cuh")),
 ];
 
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 12] = [
     ("adam.cu", include_str!("kernels/adam.cu")),
+    ("gather.cu", include_str!("kernels/gather.cu")),
+    ("head.cu", include_str!("kernels/head.cu")),
     ("interval.cu", include_str!("kernels/interval.cu")),
     ("largest.cu", include_str!("kernels/largest.cu")),
     ("mean_shift.cu", include_str!("kernels/mean_shift.cu")),

@@ -53,21 +53,9 @@ impl SortDistances {
         w: &Array<f32>,
         y: &mut Array<f32>,
     ) -> Result<(), GpuError> {
-        let Shape { batch, inputs, outputs } = shape;
-        let count = self.profile.weights().len();
-        assert!(count <= inputs, "{count} largest of {inputs} differences");
-        self.index.reserve(batch * outputs * count)?;
-        let arguments = [
-            x.pointer(batch * inputs),
-            w.pointer(outputs * inputs),
-            y.pointer(batch * outputs),
-            self.index.pointer(batch * outputs * count),
-            Argument::from(shape),
-            weights(self.profile.weights()),
-            Argument::Int(count as i32),
-        ];
-        // SAFETY: the arguments of `sort_largest`; the pointers were asked for with the lengths that it uses.
-        unsafe { self.gpu.launch(SORT, grid(shape), &arguments)? }
+        let count = shape.batch * shape.outputs * self.profile.weights().len();
+        self.index.reserve(count)?;
+        launch(&*self.gpu, &self.profile, shape, x, w, y, self.index.pointer(count))?;
         self.shape = Some(shape);
         Ok(())
     }
@@ -88,6 +76,49 @@ impl SortDistances {
         let Some(shape) = self.shape else { panic!("a backward pass without its forward pass") };
         scatter(&*self.gpu, shape, &self.index, g, self.profile.weights(), dx, dw)
     }
+}
+
+/// y `[B, O]` of x `[B, I]` and w `[O, I]` in evaluation; the bits are those of the CPU.
+///
+/// # Errors
+/// Those of the device.
+///
+/// # Panics
+/// If an array is too short, or the profile has more than 10 weights or more than inputs.
+pub fn sort_distances(
+    gpu: &dyn Gpu,
+    profile: &SortProfile,
+    shape: Shape,
+    x: &Array<f32>,
+    w: &Array<f32>,
+    y: &mut Array<f32>,
+) -> Result<(), GpuError> {
+    launch(gpu, profile, shape, x, w, y, Argument::NOTHING)
+}
+
+fn launch(
+    gpu: &dyn Gpu,
+    profile: &SortProfile,
+    shape: Shape,
+    x: &Array<f32>,
+    w: &Array<f32>,
+    y: &mut Array<f32>,
+    index: Argument,
+) -> Result<(), GpuError> {
+    let Shape { batch, inputs, outputs } = shape;
+    let count = profile.weights().len();
+    assert!(count <= MOST.min(inputs), "{count} largest of {inputs} differences");
+    let arguments = [
+        x.pointer(batch * inputs),
+        w.pointer(outputs * inputs),
+        y.pointer(batch * outputs),
+        index,
+        Argument::from(shape),
+        weights(profile.weights()),
+        Argument::Int(count as i32),
+    ];
+    // SAFETY: the arguments of `sort_largest`; the pointers were asked for with the lengths that it uses.
+    unsafe { gpu.launch(SORT, grid(shape), &arguments) }
 }
 
 /// Bounds of the outputs for all x with lo ≤ x ≤ hi: those of the float32 program itself.

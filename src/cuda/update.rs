@@ -92,7 +92,9 @@ impl AdamStep {
 }
 
 /// Takes the mean over the batch off each output of y `[B, O]`, in place. With a running mean `[O]`, that becomes
-/// `kept`·running + (1 − kept)·mean; a gradient has none. The bits are those of the CPU.
+/// `kept`·running + (1 − kept)·mean; a gradient has none. Under dropout `counts` `[O]` says how many rows keep an output:
+/// the mean is over those, the others must hold 0 and hold nonsense afterwards, and the running mean of an output that no
+/// row keeps stays. The bits are those of the CPU.
 ///
 /// # Errors
 /// Those of the device.
@@ -104,12 +106,14 @@ pub fn mean_shift(
     batch: usize,
     outputs: usize,
     y: &mut Array<f32>,
+    counts: Option<&Array<f32>>,
     running: Option<(&mut Array<f32>, f32)>,
 ) -> Result<(), GpuError> {
+    let counts = counts.map_or(Argument::NOTHING, |counts| counts.pointer(outputs));
     let (running, kept) = running.map_or((Argument::NOTHING, 0.0), |(mean, kept)| (mean.pointer(outputs), kept));
     let (kept, fresh) = (Argument::Float(kept), Argument::Float(1.0 - kept));
     let sizes = [Argument::long(batch), Argument::long(outputs)];
-    let arguments = [y.pointer(batch * outputs), running, sizes[0], sizes[1], kept, fresh];
+    let arguments = [y.pointer(batch * outputs), running, counts, sizes[0], sizes[1], kept, fresh];
     // SAFETY: the arguments of `mean_shift`; the pointers were asked for with the lengths that it uses.
     unsafe { gpu.launch(MEAN_SHIFT, [outputs.div_ceil(32), 1], &arguments) }
 }

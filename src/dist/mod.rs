@@ -37,7 +37,10 @@ mod tiles;
 pub use adam::{Adam, adam_step, all_finite};
 pub use cache_lines::CacheLines;
 pub use decay::decay_rows;
-pub use form::{Form, FormError, FormOp, MASK_SAMPLES, Mask, Neuron, Planes, Window, channels_first, channels_last};
+pub use form::{
+    Form, FormError, FormOp, MASK_SAMPLES, Mask, Neuron, Part, Pick, Planes, Window, channels_first, channels_last,
+    parts,
+};
 pub use mean_shift::{mean_shift_backward, mean_shift_forward, mean_shift_masked_backward, mean_shift_masked_forward};
 pub use op::{DistOp, Kernels, OpStats, Path, interval, sparsity};
 pub use pool::Pool;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use super::shared::SharedMut;
+
 /// How often an idle thread looks for what it waits for before it sleeps: some 200 µs, about the gap between two kernels of
 /// one training step. Being woken costs a thread of a virtual machine 50 µs and more, at every kernel.
 const SPINS: u32 = 20_000;
@@ -78,6 +80,17 @@ impl Pool {
     /// Number of threads that run tasks, the caller's included.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// Calls `f(n, part)` for each part of `each` elements, the last may have fewer; parts are worked on at the same time.
+    ///
+    /// # Panics
+    /// If `each` is 0.
+    pub fn for_parts<T: Send>(&self, data: &mut [T], each: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+        let len = data.len();
+        let shared = SharedMut::new(data);
+        // SAFETY: each task has its own part.
+        self.run(len.div_ceil(each), |n| f(n, unsafe { shared.part(n * each..(n * each + each).min(len)) }));
     }
 
     /// Calls `f(0)` … `f(tasks - 1)`, each once, on any thread and in any order, and returns when all are done.

@@ -27,7 +27,7 @@ pub struct Evaluator {
     /// What the nets see.
     pub(super) view: View,
     normalizer: Normalizer,
-    /// Computes the dense layers where there is one.
+    /// Computes the distance layers where there is one.
     device: Option<CudaLayers>,
 }
 
@@ -84,7 +84,7 @@ impl Evaluator {
         Evaluator { pool: Pool::new(threads), simd, view, normalizer: Normalizer::new(view.id), device: None }
     }
 
-    /// Has dense layers computed on a device, with the same bits at p = ∞. What fails there is computed here.
+    /// Has distance layers computed on a device, with the same bits at p = ∞. What fails there is computed here.
     ///
     /// # Errors
     /// The device has no memory at all.
@@ -102,8 +102,7 @@ impl Evaluator {
 
     /// A layer's outputs before its mean is taken off.
     fn outputs(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
-        let device = self.device.as_ref().filter(|_| CudaLayers::knows(layer));
-        let found = device.and_then(|device| device.evaluate(layer, p, input).ok());
+        let found = self.device.as_ref().and_then(|device| device.evaluate(layer, p, input).ok());
         found.unwrap_or_else(|| evaluate(&self.pool, self.simd, layer, p, input))
     }
 
@@ -278,8 +277,7 @@ impl Evaluator {
     /// enclose every value that the program itself can compute on the box, rounding included.
     pub(super) fn bounds(&self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
         for layer in &net.layers {
-            let device = self.device.as_ref().filter(|_| CudaLayers::knows(layer));
-            let found = device.and_then(|device| device.bound(layer, &low, &high).ok());
+            let found = self.device.as_ref().and_then(|device| device.bound(layer, &low, &high).ok());
             (low, high) = found.unwrap_or_else(|| bound(&self.pool, self.simd, layer, &low, &high));
             subtract(&mut low, &layer.mean);
             subtract(&mut high, &layer.mean);

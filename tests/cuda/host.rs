@@ -13,7 +13,7 @@ use std::sync::{LazyLock, Mutex};
 use libloading::Library;
 use linf_cuda::{Argument, Gpu, GpuError, Kernel, Module};
 
-const KERNELS: [(&str, &[&str]); 9] = [
+const KERNELS: [(&str, &[&str]); 11] = [
     ("largest.cu", &["largest", "largest_with_tile", "find_index", "join_largest"]),
     ("sums.cu", &["sums", "finish_sums"]),
     ("norms.cu", &["norms", "finish_norms"]),
@@ -23,6 +23,20 @@ const KERNELS: [(&str, &[&str]); 9] = [
     ("sort.cu", &["sort_largest", "sort_lowest", "sort_highest"]),
     ("adam.cu", &["adam_all", "adam_rows"]),
     ("mean_shift.cu", &["mean_shift", "add_bias"]),
+    (
+        "gather.cu",
+        &[
+            "take_patches",
+            "add_patches",
+            "take_weights",
+            "add_weights",
+            "take_outputs",
+            "place_outputs",
+            "turn",
+            "clear",
+        ],
+    ),
+    ("head.cu", &["products", "join_products", "sum_sizes", "add_signs"]),
 ];
 
 /// The host as a device: memory is its own, and a launch runs every block before it returns.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
 
+mod forms;
+mod head;
 mod host;
 
 use std::rc::Rc;
@@ -323,14 +325,14 @@ fn mean_shift_is_that_of_the_cpu_to_the_bit() {
     for (batch, outputs) in [(1, 1), (3, 5), (33, 32), (300, 70)] {
         let (gpu, y) = (gpu(3, 1), normals(batch as u64, batch * outputs));
         let (mut ours, mut running) = (on(&gpu, &y), on(&gpu, &vec![2.0; outputs]));
-        mean_shift(&*gpu, batch, outputs, &mut ours, Some((&mut running, 0.9))).unwrap();
+        mean_shift(&*gpu, batch, outputs, &mut ours, None, Some((&mut running, 0.9))).unwrap();
         let (mut cpu, mut means) = (y.clone(), vec![0.0; outputs]);
         mean_shift_forward(&Pool::new(1), Simd::best(), batch, &mut cpu, &mut means);
         assert!(ours.to_vec().unwrap() == cpu);
         let running = running.to_vec().unwrap();
         assert!(running.iter().zip(&means).all(|(running, mean)| *running == 0.9 * 2.0 + (1.0 - 0.9f32) * mean));
         let mut gradient = on(&gpu, &y);
-        mean_shift(&*gpu, batch, outputs, &mut gradient, None).unwrap();
+        mean_shift(&*gpu, batch, outputs, &mut gradient, None, None).unwrap();
         let mut cpu = y.clone();
         mean_shift_backward(&Pool::new(1), Simd::best(), batch, &mut cpu);
         assert!(gradient.to_vec().unwrap() == cpu);

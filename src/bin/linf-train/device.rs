@@ -24,18 +24,10 @@ impl Machine {
         match config.resources.device {
             Device::Cpu => cpu(config, state),
             Device::LibtorchCpu => libtorch(config, state),
-            Device::Cuda(index) => {
-                if let Some(what) = state.beyond_plain() {
-                    bail!(
-                        "CUDA trains plain dense distance nets alone, and this one has {what}. \
-                         Take resources.device = \"cpu\""
-                    );
-                }
-                cuda(index, config, state)
-            }
+            Device::Cuda(index) => cuda(index, config, state),
             Device::Auto => {
                 let wanted = if let Some(Device::Cuda(index)) = given { index } else { 0 };
-                if state.beyond_plain().is_none() && devices().is_ok_and(|count| wanted < count) {
+                if devices().is_ok_and(|count| wanted < count) {
                     cuda(wanted, config, state)
                 } else {
                     cpu(config, state)
@@ -60,7 +52,8 @@ fn cuda(index: usize, config: &Config, state: NetState) -> anyhow::Result<Machin
     let opening = || format!("opening cuda:{index}");
     let gpu: Rc<dyn Gpu> = linf_cuda::Device::open(index, Cache::usual()).with_context(opening)?;
     let place = format!("cuda:{index}, {}", gpu.name());
-    let engine = CudaEngine::new(&gpu, place, state, config.train.adam).context("moving the net to the device")?;
+    let engine = CudaEngine::new(&gpu, place, state, config.train.adam, config.resources.threads)
+        .context("moving the net to the device")?;
     let evaluator = evaluator(config)?.on_device(&gpu).with_context(opening)?;
     Ok(Machine { engine: Box::new(engine), evaluator, cuda: Some(index) })
 }

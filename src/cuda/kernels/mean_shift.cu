@@ -6,9 +6,11 @@ constexpr int WARPS = 8;
 constexpr int SAMPLES = 16;
 
 // y [B, O] in place. `running` may be null: a gradient has no running mean. Else running = kept * running + fresh * mean.
-// A block has 32 outputs; its warps have groups of samples.
+// Under dropout `counts` [O] says how many rows keep an output, else it is null; the others hold 0, and nonsense
+// afterwards, and the running mean of an output that no row keeps stays. A block has 32 outputs; its warps have groups of samples.
 extern "C" __global__ void __launch_bounds__(LANES * WARPS)
-    mean_shift(float* y, float* running, long long batch, long long outputs, float kept, float fresh) {
+    mean_shift(float* y, float* running, const float* counts, long long batch, long long outputs, float kept,
+               float fresh) {
     __shared__ float parts[WARPS][LANES];
     __shared__ float means[LANES];
     const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES;
@@ -27,11 +29,13 @@ extern "C" __global__ void __launch_bounds__(LANES * WARPS)
         }
         __syncthreads();
     }
-    if (warp == 0) means[lane] = total / static_cast<float>(batch);
+    const float count = counts && real ? counts[output] : static_cast<float>(batch);
+    if (warp == 0) means[lane] = total / fmaxf(count, 1.0f);
     __syncthreads();
     if (!real) return;
     const float mean = means[lane];
-    if (running && warp == 0) running[output] = __fadd_rn(__fmul_rn(kept, running[output]), __fmul_rn(fresh, mean));
+    if (running && warp == 0 && count > 0.0f)
+        running[output] = __fadd_rn(__fmul_rn(kept, running[output]), __fmul_rn(fresh, mean));
     for (long long b = warp; b < batch; b += WARPS) y[b * outputs + output] -= mean;
 }
 

@@ -13,7 +13,7 @@ mod tests;
 
 pub use gather::{channels_first, channels_last};
 pub use op::{FormOp, Neuron};
-pub use part::{MASK_SAMPLES, Mask};
+pub use part::{MASK_SAMPLES, Mask, Part, Pick, parts};
 
 /// Size of one sample's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

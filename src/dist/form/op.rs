@@ -5,6 +5,9 @@ use super::gather;
 use super::part::{Mask, Part, parts};
 use crate::{DistOp, Pool, Pruning, Simd, SortOp, SortProfile, interval, sort_interval, sparsity};
 
+/// Floats of gathered patches at a time: 16 MB. A single sample may need more.
+pub(super) const PATCH_FLOATS: usize = 1 << 22;
+
 /// What a neuron makes of its differences.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Neuron<'a> {
@@ -92,7 +95,7 @@ impl FormOp {
     ) {
         let form = self.form;
         self.check(batch, x, w, y);
-        let parts = parts(&form, batch, masks);
+        let parts = parts(&form, batch, masks, PATCH_FLOATS);
         self.batch = batch;
         self.kept = match neuron {
             _ if !keep => Kept::Nothing,
@@ -162,7 +165,7 @@ impl FormOp {
         self.check(self.batch, x, w, g);
         assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx must have the length of x");
         assert!(dw.as_ref().is_none_or(|dw| dw.len() == w.len()), "dw must have the length of w");
-        let parts = parts(&form, self.batch, masks);
+        let parts = parts(&form, self.batch, masks, PATCH_FLOATS);
         // Where no two parts share an element they write it directly; else they add to it.
         let direct_x = parts.iter().all(|part| part.takes_rows(&form));
         let direct_w = parts.iter().all(|part| part.samples.len() == self.batch && part.weight_rows(&form).is_some());
@@ -242,7 +245,7 @@ impl FormOp {
         self.check(batch, lo, w, out_lo);
         self.check(batch, hi, w, out_hi);
         let Scratch { x: lo_part, high: hi_part, w: w_part, y, y_high, .. } = &mut self.scratch;
-        for part in &parts(&form, batch, &[]) {
+        for part in &parts(&form, batch, &[], PATCH_FLOATS) {
             let shape = part.shape(&form);
             let lo = rows(pool, &form, part, lo, lo_part);
             let hi = rows(pool, &form, part, hi, hi_part);
@@ -266,7 +269,7 @@ impl FormOp {
         let form = self.form;
         self.check_operands(batch, x, w);
         let Scratch { x: x_part, w: w_part, .. } = &mut self.scratch;
-        let part = &parts(&form, batch, &[])[0];
+        let part = &parts(&form, batch, &[], PATCH_FLOATS)[0];
         let x = rows(pool, &form, part, x, x_part);
         let w = weights(pool, &form, part, w, w_part);
         sparsity(pool, self.simd, part.shape(&form), p, x, w)

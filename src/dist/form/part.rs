@@ -1,5 +1,5 @@
 //! A layer is computed in parts: some samples, some of the channels in, some of the channels out. Each part is a dense
-//! op on gathered operands, so that no more than one part's patches exist at a time.
+//! op on gathered operands, so that no more than one part's patches exist at a time. The same for every device.
 
 use std::ops::Range;
 
@@ -8,9 +8,6 @@ use crate::Shape;
 
 /// Samples that share one dropout mask (arXiv 2210.01787, appendix: sub-batches of 32 consecutive samples).
 pub const MASK_SAMPLES: usize = 32;
-
-/// Floats of gathered patches at a time: 16 MB. A single sample may need more.
-const PATCH_FLOATS: usize = 1 << 22;
 
 /// The channels that [`MASK_SAMPLES`] consecutive samples keep, ascending; `None` keeps all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,23 +20,26 @@ pub struct Mask {
 
 /// Some channels.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pick<'a> {
+pub enum Pick<'a> {
     /// Neighbours: first, and how many.
     Span(usize, usize),
     /// Any, ascending.
     List(&'a [u32]),
 }
 
+#[allow(clippy::len_without_is_empty)] // None is ever empty.
 impl Pick<'_> {
-    pub(super) fn len(self) -> usize {
+    /// How many.
+    pub fn len(self) -> usize {
         match self {
             Pick::Span(_, len) => len,
             Pick::List(list) => list.len(),
         }
     }
 
+    /// The n-th.
     #[inline(always)]
-    pub(super) fn get(self, n: usize) -> usize {
+    pub fn get(self, n: usize) -> usize {
         match self {
             Pick::Span(start, _) => start + n,
             Pick::List(list) => list[n] as usize,
@@ -49,15 +49,18 @@ impl Pick<'_> {
 
 /// One dense op of a layer.
 #[derive(Debug, Clone)]
-pub(super) struct Part<'a> {
+pub struct Part<'a> {
+    /// Of the batch.
     pub samples: Range<usize>,
+    /// Channels of the layer's input.
     pub inputs: Pick<'a>,
+    /// Channels of its output.
     pub outputs: Pick<'a>,
 }
 
 impl Part<'_> {
     /// Rows (sample, output position) by inputs of a neuron by outputs.
-    pub(super) fn shape(&self, form: &Form) -> Shape {
+    pub fn shape(&self, form: &Form) -> Shape {
         Shape {
             batch: self.samples.len() * form.output.positions(),
             inputs: self.inputs.len() * form.window.kernel * form.window.kernel,
@@ -66,22 +69,22 @@ impl Part<'_> {
     }
 
     /// Rows of the layer's output.
-    pub(super) fn rows(&self, form: &Form) -> Range<usize> {
+    pub fn rows(&self, form: &Form) -> Range<usize> {
         self.samples.start * form.output.positions()..self.samples.end * form.output.positions()
     }
 
     /// Whether its input rows are rows of the layer's input as they stand.
-    pub(super) fn takes_rows(&self, form: &Form) -> bool {
+    pub fn takes_rows(&self, form: &Form) -> bool {
         form.is_pointwise() && self.inputs.len() == form.input.channels
     }
 
     /// Whether it gives whole rows of the layer's output.
-    pub(super) fn gives_rows(&self, form: &Form) -> bool {
+    pub fn gives_rows(&self, form: &Form) -> bool {
         self.outputs.len() == form.output.channels
     }
 
     /// The weight rows it uses, if they are used whole and lie together.
-    pub(super) fn weight_rows(&self, form: &Form) -> Option<Range<usize>> {
+    pub fn weight_rows(&self, form: &Form) -> Option<Range<usize>> {
         match self.outputs {
             Pick::Span(start, len) if self.inputs.len() == form.input.channels / form.groups => {
                 Some(start..start + len)
@@ -91,15 +94,16 @@ impl Part<'_> {
     }
 }
 
-/// The parts of a layer in the order in which they are computed, a function of the sizes and masks alone.
+/// The parts of a layer in the order in which they are computed, a function of the arguments alone: gathered patches are
+/// of `floats` numbers at most, or of one sample.
 ///
 /// # Panics
 /// If there are masks, but not one for every [`MASK_SAMPLES`] samples, or groups as well, or a mask keeps nothing.
-pub(super) fn parts<'a>(form: &Form, batch: usize, masks: &'a [Mask]) -> Vec<Part<'a>> {
+pub fn parts<'a>(form: &Form, batch: usize, masks: &'a [Mask], floats: usize) -> Vec<Part<'a>> {
     let (inputs, outputs) = (form.input.channels, form.output.channels);
     if masks.is_empty() {
         let patches = form.output.positions() * form.patch();
-        let each = if form.is_pointwise() { batch } else { (PATCH_FLOATS / patches).clamp(1, batch) };
+        let each = if form.is_pointwise() { batch } else { (floats / patches).clamp(1, batch) };
         let (inputs, outputs) = (inputs / form.groups, outputs / form.groups);
         let group = |samples: Range<usize>, group: usize| Part {
             samples,

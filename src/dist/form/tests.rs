@@ -258,7 +258,7 @@ fn a_layer_too_large_for_one_band_is_that_of_its_samples() {
     let input = Planes { channels: 64, height: 16, width: 16 };
     let form = Form::new(input, 3, 1, Window { kernel: 3, stride: 1, pad: 1, dilation: 1 }).unwrap();
     let layer = Layer::new(form, 30, 4);
-    assert!(part::parts(&form, 30, &[]).len() > 1, "the batch fits one band: the test shows nothing");
+    assert!(part::parts(&form, 30, &[], op::PATCH_FLOATS).len() > 1, "the batch fits one band: the test shows nothing");
     let alone = |sample: usize| {
         let cut = |all: &[f32]| all[sample * all.len() / 30..(sample + 1) * all.len() / 30].to_vec();
         Layer { form, batch: 1, x: cut(&layer.x), w: layer.w.clone(), g: cut(&layer.g), masks: Vec::new() }

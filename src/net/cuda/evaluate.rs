@@ -5,93 +5,95 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
-use linf_cuda::{Array, DistanceOp, Gpu, GpuError, bounds};
+use linf_cuda::{Array, FormOp, Gpu, GpuError};
 
-use crate::dist::Shape;
 use crate::experiment::PNorm;
 use crate::net::LayerState;
 
-/// Computes dense layers on a device for an evaluator. At p = ∞ values and bounds have the bits of the CPU's.
+use super::layer::turn;
+
+/// Computes layers on a device for an evaluator. At p = ∞ values and bounds have the bits of the CPU's.
 pub struct CudaLayers {
     gpu: Rc<dyn Gpu>,
     kept: RefCell<Kept>,
 }
 
 struct Kept {
-    /// Weights by where the host has them. They stay as they are for as long as one net is measured.
-    weights: HashMap<*const f32, Array<f32>>,
-    op: DistanceOp,
+    /// Layers by where the host has their weights. They stay as they are for as long as one net is measured.
+    layers: HashMap<*const f32, (Array<f32>, FormOp)>,
+    /// Both ends of a box: as they come, turned, and what becomes of them.
     inputs: [Array<f32>; 2],
+    turned: [Array<f32>; 2],
     outputs: [Array<f32>; 2],
 }
 
 impl CudaLayers {
     pub fn new(gpu: &Rc<dyn Gpu>) -> Result<CudaLayers, GpuError> {
-        let empty = || Array::zeros(gpu, 0);
-        let (inputs, outputs) = ([empty()?, empty()?], [empty()?, empty()?]);
-        let kept = Kept { weights: HashMap::new(), op: DistanceOp::new(gpu)?, inputs, outputs };
+        let pair = || -> Result<_, GpuError> { Ok([Array::zeros(gpu, 0)?, Array::zeros(gpu, 0)?]) };
+        let kept = Kept { layers: HashMap::new(), inputs: pair()?, turned: pair()?, outputs: pair()? };
         Ok(CudaLayers { gpu: Rc::clone(gpu), kept: RefCell::new(kept) })
-    }
-
-    /// Whether it can compute this layer.
-    pub fn knows(layer: &LayerState) -> bool {
-        let form = layer.shape.form;
-        form.input().positions() == 1 && form.groups() == 1 && layer.shape.profile().is_none()
     }
 
     /// From here on, weights may be others than before.
     pub fn forget(&self) {
-        self.kept.borrow_mut().weights.clear();
+        self.kept.borrow_mut().layers.clear();
     }
 
     /// As `trunk::evaluate`.
     pub fn evaluate(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Result<Vec<f32>, GpuError> {
-        let (shape, kept) = (shape(layer, input), &mut *self.kept.borrow_mut());
-        let Kept { weights, op, inputs: [x, _], outputs: [y, _] } = kept;
-        let weight = on_device(&self.gpu, weights, layer)?;
+        let (gpu, kept) = (&*self.gpu, &mut *self.kept.borrow_mut());
+        let Kept { layers, inputs: [x, _], turned: [room, _], outputs: [y, _] } = kept;
+        let (weight, op) = on_device(&self.gpu, layers, layer)?;
+        let (batch, len) = sizes(layer, input);
         put(x, input)?;
-        y.reserve(shape.batch * shape.outputs)?;
-        op.forward(shape, p.get(), x, weight, y, false)?;
-        let mut output = vec![0.0; shape.batch * shape.outputs];
-        y.read(&mut output)?;
-        Ok(output)
+        let x = turn(gpu, layer.shape.turn, batch, x, room)?;
+        y.reserve(len)?;
+        op.evaluate(batch, p.get(), layer.shape.profile().as_ref(), x, weight, y)?;
+        get(y, len)
     }
 
     /// As `trunk::bound`.
     pub fn bound(&self, layer: &LayerState, low: &[f32], high: &[f32]) -> Result<(Vec<f32>, Vec<f32>), GpuError> {
-        let (shape, kept) = (shape(layer, low), &mut *self.kept.borrow_mut());
-        let Kept { weights, inputs: [lo, hi], outputs: [lowest, highest], .. } = kept;
-        let weight = on_device(&self.gpu, weights, layer)?;
+        let (gpu, kept) = (&*self.gpu, &mut *self.kept.borrow_mut());
+        let Kept { layers, inputs: [lo, hi], turned: [lo_room, hi_room], outputs: [lowest, highest] } = kept;
+        let (weight, op) = on_device(&self.gpu, layers, layer)?;
+        let (batch, len) = sizes(layer, low);
         put(lo, low)?;
         put(hi, high)?;
-        let len = shape.batch * shape.outputs;
+        let lo = turn(gpu, layer.shape.turn, batch, lo, lo_room)?;
+        let hi = turn(gpu, layer.shape.turn, batch, hi, hi_room)?;
         lowest.reserve(len)?;
         highest.reserve(len)?;
-        bounds(&*self.gpu, shape, lo, hi, weight, lowest, highest)?;
-        let (mut to_low, mut to_high) = (vec![0.0; len], vec![0.0; len]);
-        lowest.read(&mut to_low)?;
-        highest.read(&mut to_high)?;
-        Ok((to_low, to_high))
+        op.bounds(batch, layer.shape.profile().as_ref(), lo, hi, weight, lowest, highest)?;
+        Ok((get(lowest, len)?, get(highest, len)?))
     }
 }
 
-fn shape(layer: &LayerState, input: &[f32]) -> Shape {
-    let (inputs, outputs) = (layer.shape.inputs(), layer.shape.outputs());
-    Shape { batch: input.len() / inputs, inputs, outputs }
+/// Samples, and the length of what the layer makes of them.
+fn sizes(layer: &LayerState, input: &[f32]) -> (usize, usize) {
+    let batch = input.len() / layer.shape.form.input().values();
+    (batch, batch * layer.shape.form.output().values())
 }
 
 fn on_device<'a>(
     gpu: &Rc<dyn Gpu>,
-    weights: &'a mut HashMap<*const f32, Array<f32>>,
+    layers: &'a mut HashMap<*const f32, (Array<f32>, FormOp)>,
     layer: &LayerState,
-) -> Result<&'a Array<f32>, GpuError> {
-    Ok(match weights.entry(layer.weight.value.as_ptr()) {
+) -> Result<(&'a Array<f32>, &'a mut FormOp), GpuError> {
+    let (weight, op) = match layers.entry(layer.weight.value.as_ptr()) {
         Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(free) => free.insert(Array::of(gpu, &layer.weight.value)?),
-    })
+        Entry::Vacant(free) => free.insert((Array::of(gpu, &layer.weight.value)?, FormOp::new(gpu, layer.shape.form)?)),
+    };
+    Ok((weight, op))
 }
 
 fn put(array: &mut Array<f32>, values: &[f32]) -> Result<(), GpuError> {
     array.reserve(values.len())?;
     array.write(values)
+}
+
+fn get(array: &Array<f32>, len: usize) -> Result<Vec<f32>, GpuError> {
+    let mut values = vec![0.0; len];
+    array.read(&mut values)?;
+    Ok(values)
 }

@@ -1,24 +1,29 @@
-//! Training and evaluation of plain dense distance nets on a CUDA device.
+//! Training and evaluation on a CUDA device.
 //!
-//! Layers, their gradients, Adam and mean shift run in our kernels; the loss on `[B, C]`, bias and scalar are the host's,
-//! by the code that the CPU engine uses. At p = ∞ the bits are those of the CPU engine; at finite p they differ by
-//! rounding, and depend on the device, which cuts sums to its own size.
+//! Layers, their gradients, Adam and mean shift run in our kernels, and so does the first linear layer of a head. The loss
+//! on `[B, C]`, bias, scalar and what is behind that layer are the host's, by the code that the CPU engine uses. At p = ∞
+//! the bits of a net without a head are those of the CPU engine; at finite p they differ by rounding, and depend on the
+//! device, which cuts sums to its own size.
 
 mod evaluate;
+mod head;
+mod layer;
 
 use std::rc::Rc;
 
-use linf_cuda::{AdamStep, Array, Decay, DistanceOp, Gpu, GpuError, mean_shift};
+use linf_cuda::{AdamStep, Array, Decay, Gpu, GpuError};
 
-use crate::dist::{self, Pool, Shape, Simd};
-use crate::experiment::Adam;
+use crate::dist::{self, Mask, Pool, Simd};
+use crate::experiment::{Adam, Label};
 
 use super::cpu::{Update, decay};
 use super::head::column_sums;
-use super::trunk::{MEAN_DECAY, add_bias};
-use super::{Batch, Engine, LayerState, Loss, NetState, StepError, StepPoint, StepStats, Trained};
+use super::trunk::add_bias;
+use super::{Batch, Engine, LayerShape, Loss, NetState, StepError, StepPoint, StepStats, Trained, dropout};
 
 pub(super) use evaluate::CudaLayers;
+use head::CudaHead;
+use layer::Layer;
 
 /// A net that trains on a device.
 pub struct CudaEngine {
@@ -30,77 +35,95 @@ pub struct CudaEngine {
     simd: Simd,
     adam: Adam,
     layers: Vec<Layer>,
+    head: Option<CudaHead>,
+    /// The next step's, drawn while the device is busy.
+    ahead: Option<Masks>,
     /// One step's images, `[B, inputs]`.
     images: Array<f32>,
-    /// Gradient of the widest weight; one layer at a time needs it.
+    /// Gradient of the widest weight; one parameter at a time needs it.
     weight_gradient: Array<f32>,
-    /// 1 for each layer that has a weight that is not finite.
-    spoilt: Vec<Array<i32>>,
     /// The last layer's outputs, bias included.
     distances: Vec<f32>,
     loss: Loss,
-    /// Bias, scalar and step are the host's own; the rest is a copy, `current` or not.
+    /// What the host trains, and the step, are its own; the rest is a copy, `current` or not.
     host: NetState,
     current: bool,
 }
 
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    op: DistanceOp,
-    /// `[O, I]` with Adam's moments.
-    weight: Array<f32>,
-    m: Array<f32>,
-    v: Array<f32>,
-    /// Running mean, `[O]`; absent in the last layer.
-    mean: Option<Array<f32>>,
-    /// `[B, O]`, the mean taken off.
-    output: Array<f32>,
-    /// Of the outputs.
-    gradient: Array<f32>,
+/// Dropout of one step, a list a layer.
+struct Masks {
+    step: u64,
+    batch: usize,
+    masks: Vec<Vec<Mask>>,
 }
 
-impl Layer {
-    fn new(gpu: &Rc<dyn Gpu>, state: &LayerState) -> Result<Layer, GpuError> {
-        Ok(Layer {
-            inputs: state.shape.inputs(),
-            outputs: state.shape.outputs(),
-            op: DistanceOp::new(gpu)?,
-            weight: Array::of(gpu, &state.weight.value)?,
-            m: Array::of(gpu, &state.weight.m)?,
-            v: Array::of(gpu, &state.weight.v)?,
-            mean: (!state.mean.is_empty()).then(|| Array::of(gpu, &state.mean)).transpose()?,
-            output: Array::zeros(gpu, 0)?,
-            gradient: Array::zeros(gpu, 0)?,
-        })
+impl Masks {
+    /// Those of the net's next step, on `batch` samples.
+    fn of(net: &NetState, batch: usize) -> Masks {
+        let shapes: Vec<LayerShape> = net.layers.iter().map(|layer| layer.shape).collect();
+        Masks { step: net.step, batch, masks: dropout::masks(&shapes, net.seed, net.step, batch) }
+    }
+}
+
+/// A parameter that the device trains, with its moments.
+struct OnDevice {
+    value: Array<f32>,
+    m: Array<f32>,
+    v: Array<f32>,
+    /// 1 where a value is not finite.
+    spoilt: Array<i32>,
+}
+
+impl OnDevice {
+    fn of(gpu: &Rc<dyn Gpu>, trained: &Trained) -> Result<OnDevice, GpuError> {
+        let Trained { value, m, v } = trained;
+        let (value, m, v) = (Array::of(gpu, value)?, Array::of(gpu, m)?, Array::of(gpu, v)?);
+        Ok(OnDevice { value, m, v, spoilt: Array::zeros(gpu, 1)? })
     }
 
-    fn shape(&self, batch: usize) -> Shape {
-        Shape { batch, inputs: self.inputs, outputs: self.outputs }
+    fn apply(&mut self, gpu: &dyn Gpu, step: &AdamStep, decay: Decay, gradient: &Array<f32>) -> Result<(), GpuError> {
+        step.apply(gpu, decay, &mut self.value, gradient, &mut self.m, &mut self.v, &mut self.spoilt)
+    }
+
+    fn is_spoilt(&self) -> Result<bool, GpuError> {
+        let mut flag = [0];
+        self.spoilt.read(&mut flag)?;
+        Ok(flag != [0])
+    }
+
+    fn read(&self, to: &mut Trained) -> Result<(), GpuError> {
+        self.value.read(&mut to.value)?;
+        self.m.read(&mut to.m)?;
+        self.v.read(&mut to.v)
     }
 }
 
 impl CudaEngine {
-    /// Moves a net to a device; `place` says which, for people.
+    /// Moves a net to a device; `place` says which, for people. `threads` (0: all cores) do what is left to the host.
     ///
     /// # Errors
     /// Those of the device: most often its memory is full.
-    ///
-    /// # Panics
-    /// If the net is more than plain dense layers: see [`NetState::beyond_plain`].
-    pub fn new(gpu: &Rc<dyn Gpu>, place: String, state: NetState, adam: Adam) -> Result<CudaEngine, GpuError> {
-        assert!(state.beyond_plain().is_none(), "a plain net");
+    pub fn new(
+        gpu: &Rc<dyn Gpu>,
+        place: String,
+        state: NetState,
+        adam: Adam,
+        threads: usize,
+    ) -> Result<CudaEngine, GpuError> {
         let layers = state.layers.iter().map(|layer| Layer::new(gpu, layer)).collect::<Result<Vec<_>, _>>()?;
-        let widest = layers.iter().map(|layer| layer.weight.len()).max().unwrap_or(0);
+        let head = state.head.as_ref().map(|(turn, head)| CudaHead::new(gpu, *turn, head)).transpose()?;
+        let weights = state.layers.iter().map(|layer| layer.weight.value.len());
+        let widest = weights.chain(state.head.as_ref().map(|(_, head)| head.hidden.weight.value.len())).max();
         Ok(CudaEngine {
             gpu: Rc::clone(gpu),
             place,
-            pool: Pool::new(1),
+            pool: Pool::new(threads),
             simd: Simd::best(),
             adam,
+            head,
+            ahead: None,
             images: Array::zeros(gpu, 0)?,
-            weight_gradient: Array::zeros(gpu, widest)?,
-            spoilt: layers.iter().map(|_| Array::zeros(gpu, 1)).collect::<Result<_, _>>()?,
+            weight_gradient: Array::zeros(gpu, widest.unwrap_or(0))?,
             layers,
             distances: Vec::new(),
             loss: Loss::default(),
@@ -112,58 +135,103 @@ impl CudaEngine {
     /// Runs all layers and moves the running means; the last outputs are on their way when it returns.
     fn forward(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<(), GpuError> {
         let size = batch.labels.len();
+        let ahead = self.ahead.take().filter(|ahead| ahead.step == self.host.step && ahead.batch == size);
+        let Masks { masks, .. } = ahead.unwrap_or_else(|| Masks::of(&self.host, size));
         self.images.reserve(batch.images.len())?;
         self.images.write(batch.images)?;
-        for index in 0..self.layers.len() {
+        for (index, masks) in masks.iter().enumerate() {
             let (before, rest) = self.layers.split_at_mut(index);
-            let layer = &mut rest[0];
-            let input = before.last().map_or(&self.images, |layer| &layer.output);
-            layer.output.reserve(size * layer.outputs)?;
-            layer.op.forward(layer.shape(size), point.p.get(), input, &layer.weight, &mut layer.output, true)?;
-            if let Some(mean) = &mut layer.mean {
-                mean_shift(&*self.gpu, size, layer.outputs, &mut layer.output, Some((mean, MEAN_DECAY)))?;
-            }
+            let input = before.last().map_or(&self.images, Layer::output);
+            rest[0].forward(&*self.gpu, size, point.p, masks, input)?;
         }
         Ok(())
     }
 
-    /// From the loss's gradient, moves the weights of every layer, the last first: one is moved once nothing needs what
-    /// it was.
+    /// The loss of the last forward pass, and its gradient by the last layer's outputs; a head has been moved already.
+    fn measure(&mut self, labels: &[Label], point: &StepPoint) -> Result<(), StepError> {
+        let Some(last) = self.layers.last_mut() else { return Err(StepError::Device("a net of no layers".into())) };
+        let scalar = self.host.scalar.value[0];
+        let head = self.host.head.as_ref().zip(self.head.as_mut());
+        let Some(((_, head), on_device)) = head else {
+            let classes = self.host.bias.value.len();
+            self.distances.resize(labels.len() * classes, 0.0);
+            last.output().read(&mut self.distances)?;
+            add_bias(&mut self.distances, &self.host.bias.value);
+            self.loss.of_distances(point.objective, &self.distances, labels, scalar, point.eps);
+            return if self.loss.stats.loss.is_finite() {
+                Ok(last.take_gradient(&self.loss.gradient)?)
+            } else {
+                Err(StepError::NotFinite { what: "loss".into() })
+            };
+        };
+        let pass = on_device.forward(&self.pool, self.simd, head, last.output(), labels, point.eps)?;
+        self.loss.of_bounds(point.objective, &pass.logits, &pass.worst, labels, scalar, point.eps);
+        if !self.loss.stats.loss.is_finite() {
+            return Err(StepError::NotFinite { what: "loss".into() });
+        }
+        let (of_logits, of_worst) = (&self.loss.gradient, &self.loss.worst_gradient);
+        on_device.backward(&self.pool, self.simd, head, labels, of_logits, of_worst)?;
+        on_device.of_features(last.gradient_to_be())?;
+        Ok(())
+    }
+
+    /// From the gradient of the last layer's outputs, moves the weights of every layer, the last first: one is moved once
+    /// nothing needs what it was.
     fn backward(&mut self, size: usize, point: &StepPoint) -> Result<(), GpuError> {
         let step = AdamStep { adam: constants(&self.adam), lr: point.lr as f32, step: self.host.step };
+        if let Some(head) = &mut self.head {
+            let decay = Decay::All { kept: (1.0 - point.lr * self.adam.head_decay) as f32 };
+            head.apply(&step, decay, point.eps, &mut self.weight_gradient)?;
+        }
         let amount = (point.lr * self.adam.dist_decay) as f32;
         for index in (0..self.layers.len()).rev() {
             let (before, rest) = self.layers.split_at_mut(index);
             let layer = &mut rest[0];
-            if layer.mean.is_some() {
-                mean_shift(&*self.gpu, size, layer.outputs, &mut layer.gradient, None)?;
-            }
-            let (input, downstream) = match before.last_mut() {
-                None => (&self.images, None),
-                Some(before) => {
-                    before.gradient.reserve(size * before.outputs)?;
-                    (&before.output, Some(&mut before.gradient))
-                }
-            };
-            let Layer { op, weight, gradient, m, v, inputs, .. } = layer;
-            op.backward(input, weight, gradient, downstream, &mut self.weight_gradient)?;
+            layer.backward(&*self.gpu, size, before.last_mut(), &self.images, &mut self.weight_gradient)?;
             let decay = if amount > 0.0 {
-                Decay::Rows { inputs: *inputs, p: point.p.get(), amount }
+                Decay::Rows { inputs: layer.inputs(), p: point.p.get(), amount }
             } else {
                 Decay::All { kept: 1.0 }
             };
-            step.apply(&*self.gpu, decay, weight, &self.weight_gradient, m, v, &mut self.spoilt[index])?;
+            layer.weight.apply(&*self.gpu, &step, decay, &self.weight_gradient)?;
         }
         Ok(())
     }
 
-    /// The first layer whose weights are ruined.
-    fn ruined(&self) -> Result<Option<usize>, GpuError> {
-        for (index, spoilt) in self.spoilt.iter().enumerate().rev() {
-            let mut flag = [0];
-            spoilt.read(&mut flag)?;
-            if flag != [0] {
-                return Ok(Some(index));
+    /// The host's part of a step of the optimizer, while the device is busy.
+    fn update_host(&mut self, point: &StepPoint) -> Result<(), StepError> {
+        let update = Update { pool: &self.pool, simd: self.simd, adam: constants(&self.adam), step: self.host.step };
+        match (&mut self.host.head, &self.head) {
+            (Some((_, head)), Some(on_device)) => {
+                let parts = head.parts_mut().into_iter().zip(&on_device.pass.gradients);
+                // The first one is the device's.
+                for ((name, trained), gradient) in parts.skip(1) {
+                    decay(trained, point.lr, self.adam.head_decay);
+                    update.apply(name, trained, gradient, point.lr)?;
+                }
+            }
+            _ => {
+                let gradient = column_sums(&self.loss.gradient, self.host.bias.value.len());
+                decay(&mut self.host.bias, point.lr, self.adam.dist_decay);
+                update.apply("bias", &mut self.host.bias, &gradient, point.lr)?;
+            }
+        }
+        if point.objective.lambda() > 0.0 {
+            decay(&mut self.host.scalar, point.scalar_lr, self.adam.head_decay);
+        }
+        update.apply("scalar", &mut self.host.scalar, &[self.loss.scalar_gradient as f32], point.scalar_lr)
+    }
+
+    /// The first parameter, from the end, that is ruined.
+    fn ruined(&self) -> Result<Option<String>, GpuError> {
+        if let Some(head) = &self.head
+            && head.weight.is_spoilt()?
+        {
+            return Ok(Some("head.hidden.weight or its gradient".into()));
+        }
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            if layer.weight.is_spoilt()? {
+                return Ok(Some(format!("weight of layer {} or its gradient", index + 1)));
             }
         }
         Ok(None)
@@ -171,13 +239,11 @@ impl CudaEngine {
 
     fn refresh(&mut self) -> Result<(), GpuError> {
         for (layer, host) in self.layers.iter().zip(&mut self.host.layers) {
-            let Trained { value, m, v } = &mut host.weight;
-            layer.weight.read(value)?;
-            layer.m.read(m)?;
-            layer.v.read(v)?;
-            if let Some(mean) = &layer.mean {
-                mean.read(&mut host.mean)?;
-            }
+            layer.weight.read(&mut host.weight)?;
+            layer.read_mean(&mut host.mean)?;
+        }
+        if let (Some(on_device), Some((_, head))) = (&self.head, &mut self.host.head) {
+            on_device.weight.read(&mut head.hidden.weight)?;
         }
         self.current = true;
         Ok(())
@@ -192,32 +258,15 @@ impl Engine for CudaEngine {
         self.current = false;
         let size = batch.labels.len();
         self.forward(batch, point)?;
-        let classes = self.host.bias.value.len();
-        self.distances.resize(size * classes, 0.0);
-        let Some(last) = self.layers.last_mut() else { return Err(StepError::Device("a net of no layers".into())) };
-        last.output.read(&mut self.distances)?;
-        add_bias(&mut self.distances, &self.host.bias.value);
-        let scalar = self.host.scalar.value[0];
-        self.loss.of_distances(point.objective, &self.distances, batch.labels, scalar, point.eps);
-        if !self.loss.stats.loss.is_finite() {
-            return Err(StepError::NotFinite { what: "loss".into() });
-        }
-        last.gradient.reserve(size * classes)?;
-        last.gradient.write(&self.loss.gradient)?;
-
+        self.measure(batch.labels, point)?;
         self.host.step += 1;
         self.backward(size, point)?;
-        // The host's part while the device is busy.
-        let update = Update { pool: &self.pool, simd: self.simd, adam: constants(&self.adam), step: self.host.step };
-        let gradient = column_sums(&self.loss.gradient, classes);
-        decay(&mut self.host.bias, point.lr, self.adam.dist_decay);
-        update.apply("bias", &mut self.host.bias, &gradient, point.lr)?;
-        if point.objective.lambda() > 0.0 {
-            decay(&mut self.host.scalar, point.scalar_lr, self.adam.head_decay);
+        self.update_host(point)?;
+        if self.host.sorts() {
+            self.ahead = Some(Masks::of(&self.host, size));
         }
-        update.apply("scalar", &mut self.host.scalar, &[self.loss.scalar_gradient as f32], point.scalar_lr)?;
         match self.ruined()? {
-            Some(index) => Err(StepError::NotFinite { what: format!("weight of layer {} or its gradient", index + 1) }),
+            Some(what) => Err(StepError::NotFinite { what }),
             None => Ok(self.loss.stats),
         }
     }

@@ -10,6 +10,8 @@ use super::{Head, Linear};
 use crate::net::tanh::tanh;
 
 /// The pass of one batch, with its gradients; buffers are kept from step to step.
+///
+/// It can be given what the first layer comes to, and give the gradients of that: where a device computes that layer.
 #[derive(Default)]
 pub struct HeadPass {
     /// z, `[B, C]`.
@@ -20,43 +22,59 @@ pub struct HeadPass {
     pub features: Vec<f32>,
     /// ∂loss/∂ of the tensors of the head, in the order of its parts.
     pub gradients: [Vec<f32>; 4],
+    /// ∂loss/∂ of the first layer's outputs, `[B, H]`.
+    pub(in crate::net) of_before: Vec<f32>,
+    /// ∂loss/∂ of the reach of each unit, `[H]`.
+    pub(in crate::net) of_reach: Vec<f64>,
     /// Hidden units of f, and at both ends of the box, `[B, H]`.
     hidden: Vec<f32>,
     low: Vec<f32>,
     high: Vec<f32>,
+    /// ∂loss/∂ of both ends, `[B, 2, H]`.
+    of_ends: Vec<f32>,
 }
 
 impl HeadPass {
     /// Logits and worst-case margins of features `[B, I]` for the box of radius `eps` around them.
     pub fn forward(&mut self, pool: &Pool, simd: Simd, head: &Head, features: &[f32], labels: &[Label], eps: f64) {
-        let Head { hidden, classes } = head;
+        let hidden = &head.hidden;
         let scale = f64::from(hidden.scale());
-        let reach: Vec<f32> = hidden
-            .weight
-            .value
-            .chunks_exact(hidden.inputs)
-            .map(|row| (eps * scale * row.iter().map(|w| f64::from(w.abs())).sum::<f64>()) as f32)
-            .collect();
+        let rows = hidden.weight.value.chunks_exact(hidden.inputs);
+        let sizes = rows.map(|row| row.iter().map(|w| f64::from(w.abs())).sum::<f64>());
+        let reach: Vec<f32> = sizes.map(|size| (eps * scale * size) as f32).collect();
         let before = hidden.forward(pool, simd, features);
-        let at_end = |sign: f32| {
-            let ends = before.chunks_exact(hidden.outputs).flat_map(|row| row.iter().zip(&reach));
-            ends.map(|(z, reach)| tanh(z + sign * reach)).collect()
-        };
-        (self.low, self.hidden, self.high) = (at_end(-1.0), at_end(0.0), at_end(1.0));
-        self.logits = classes.forward(pool, simd, &self.hidden);
-        let count = classes.outputs;
-        self.worst.clear();
-        for (b, &label) in labels.iter().enumerate() {
-            let (low, high) = (self.row(&self.low, classes, b), self.row(&self.high, classes, b));
-            for j in 0..count {
-                let worst = if j == usize::from(label) { 0.0 } else { classes.greatest_lead(j, label, low, high) };
-                self.worst.push(worst);
-            }
-        }
+        self.forward_behind(pool, simd, head, &before, &reach, labels);
     }
 
-    fn row<'a>(&self, rows: &'a [f32], classes: &Linear, b: usize) -> &'a [f32] {
-        &rows[b * classes.inputs..][..classes.inputs]
+    /// The same from the first layer's outputs `[B, H]` and how far each unit's move within the box, `[H]`.
+    pub(in crate::net) fn forward_behind(
+        &mut self,
+        pool: &Pool,
+        simd: Simd,
+        head: &Head,
+        before: &[f32],
+        reach: &[f32],
+        labels: &[Label],
+    ) {
+        let (classes, units) = (&head.classes, head.hidden.outputs);
+        for (to, sign) in [(&mut self.low, -1.0), (&mut self.hidden, 0.0), (&mut self.high, 1.0)] {
+            to.resize(before.len(), 0.0);
+            pool.for_parts(to, units, |b, row| {
+                for ((to, z), reach) in row.iter_mut().zip(&before[b * units..]).zip(reach) {
+                    *to = tanh(z + sign * reach);
+                }
+            });
+        }
+        self.logits = classes.forward(pool, simd, &self.hidden);
+        let HeadPass { worst, low, high, .. } = self;
+        worst.resize(labels.len() * classes.outputs, 0.0);
+        pool.for_parts(worst, classes.outputs, |b, row| {
+            let (low, high) = (&low[b * units..][..units], &high[b * units..][..units]);
+            for (j, worst) in row.iter_mut().enumerate() {
+                let own = j == usize::from(labels[b]);
+                *worst = if own { 0.0 } else { classes.greatest_lead(j, labels[b], low, high) };
+            }
+        });
     }
 
     /// Gradients of the last [`Self::forward`], given the same operands, for ∂loss/∂z and ∂loss/∂W, `[B, C]` each.
@@ -72,56 +90,14 @@ impl HeadPass {
         of_logits: &[f32],
         of_worst: &[f32],
     ) {
-        let Head { hidden, classes } = head;
-        let (batch, units, count) = (labels.len(), hidden.outputs, classes.outputs);
-        let scale = classes.scale();
-        // Last layer: through the logits …
-        let mut of_hidden = vec![0.0; batch * units];
-        product(pool, simd, count, of_logits, &classes.weight.value, &mut of_hidden);
-        let mut of_weight = vec![0.0; count * units];
-        product(pool, simd, batch, &transposed(of_logits, count), &self.hidden, &mut of_weight);
-        let mut of_bias = column_sums(of_logits, count);
-        // … and through the worst cases. Ends of the box: d low = (d mid − d rad)/2, d high = (d mid + d rad)/2.
-        let (mut of_low, mut of_high) = (vec![0.0; batch * units], vec![0.0; batch * units]);
-        for (b, &label) in labels.iter().enumerate() {
-            let label = usize::from(label);
-            let at = b * units..(b + 1) * units;
-            let (low, high) = (&self.low[at.clone()], &self.high[at.clone()]);
-            let (of_low, of_high) = (&mut of_low[at.clone()], &mut of_high[at]);
-            for j in (0..count).filter(|&j| j != label) {
-                let g = of_worst[b * count + j];
-                if g == 0.0 {
-                    continue;
-                }
-                of_bias[j] += g;
-                of_bias[label] -= g;
-                for k in 0..units {
-                    let w = classes.weight.value[j * units + k] - classes.weight.value[label * units + k];
-                    // The end of the box where the lead of j is greatest.
-                    let (end, of_end) = if w >= 0.0 { (high[k], &mut of_high[k]) } else { (low[k], &mut of_low[k]) };
-                    *of_end += g * w;
-                    of_weight[j * units + k] += g * end;
-                    of_weight[label * units + k] -= g * end;
-                }
-            }
-        }
-        of_weight.iter_mut().for_each(|value| *value *= scale);
-        // Through tanh, to the centre and to the reach of each unit.
-        let slope = |h: f32| scale * (1.0 - h * h);
-        let mut of_before = vec![0.0; batch * units];
-        let mut of_reach = vec![0.0f64; units];
-        for n in 0..batch * units {
-            let (low, high) = (of_low[n] * slope(self.low[n]), of_high[n] * slope(self.high[n]));
-            of_before[n] = of_hidden[n] * slope(self.hidden[n]) + low + high;
-            of_reach[n % units] += f64::from(high) - f64::from(low);
-        }
-        // First layer.
-        let scale = hidden.scale();
-        let mut of_first = vec![0.0; units * hidden.inputs];
-        product(pool, simd, batch, &transposed(&of_before, units), features, &mut of_first);
-        for (row, (of_row, of_reach)) in
-            hidden.weight.value.chunks_exact(hidden.inputs).zip(of_first.chunks_exact_mut(hidden.inputs).zip(of_reach))
-        {
+        self.backward_behind(pool, simd, head, labels, of_logits, of_worst);
+        let hidden = &head.hidden;
+        let (batch, units, scale) = (labels.len(), hidden.outputs, hidden.scale());
+        let of_first = &mut self.gradients[0];
+        of_first.resize(units * hidden.inputs, 0.0);
+        product(pool, simd, batch, &transposed(&self.of_before, units), features, of_first);
+        let of_rows = of_first.chunks_exact_mut(hidden.inputs).zip(&self.of_reach);
+        for (row, (of_row, of_reach)) in hidden.weight.value.chunks_exact(hidden.inputs).zip(of_rows) {
             let of_reach = (eps * of_reach) as f32;
             for (w, of_w) in row.iter().zip(of_row) {
                 let sign = if *w == 0.0 { 0.0 } else { 1f32.copysign(*w) };
@@ -129,9 +105,87 @@ impl HeadPass {
             }
         }
         self.features.resize(features.len(), 0.0);
-        product(pool, simd, units, &of_before, &hidden.weight.value, &mut self.features);
+        product(pool, simd, units, &self.of_before, &hidden.weight.value, &mut self.features);
         self.features.iter_mut().for_each(|value| *value *= scale);
-        self.gradients = [of_first, column_sums(&of_before, units), of_weight, of_bias];
+    }
+
+    /// The part of it behind the first layer's weights and features: their gradients follow from [`Self::of_before`] and
+    /// [`Self::of_reach`].
+    pub(in crate::net) fn backward_behind(
+        &mut self,
+        pool: &Pool,
+        simd: Simd,
+        head: &Head,
+        labels: &[Label],
+        of_logits: &[f32],
+        of_worst: &[f32],
+    ) {
+        let classes = &head.classes;
+        let (batch, units, count) = (labels.len(), classes.inputs, classes.outputs);
+        let (scale, weight) = (classes.scale(), &classes.weight.value);
+        // Last layer: through the logits …
+        let mut of_hidden = vec![0.0; batch * units];
+        product(pool, simd, count, of_logits, weight, &mut of_hidden);
+        let mut of_weight = vec![0.0; count * units];
+        product(pool, simd, batch, &transposed(of_logits, count), &self.hidden, &mut of_weight);
+        let mut of_bias = column_sums(of_logits, count);
+        // … and through the worst cases. Ends of the box: d low = (d mid − d rad)/2, d high = (d mid + d rad)/2.
+        let of_lead = |b: usize, j: usize| of_worst[b * count + j];
+        let leaders = |b: usize| (0..count).filter(move |&j| j != usize::from(labels[b]) && of_lead(b, j) != 0.0);
+        let slope = |j: usize, own: usize, k: usize| weight[j * units + k] - weight[own * units + k];
+        for (b, &label) in labels.iter().enumerate() {
+            for j in leaders(b) {
+                of_bias[j] += of_lead(b, j);
+                of_bias[usize::from(label)] -= of_lead(b, j);
+            }
+        }
+        let HeadPass { low, high, of_ends, .. } = self;
+        of_ends.clear();
+        of_ends.resize(batch * 2 * units, 0.0);
+        pool.for_parts(of_ends, 2 * units, |b, of_ends| {
+            let (of_low, of_high) = of_ends.split_at_mut(units);
+            for j in leaders(b) {
+                for k in 0..units {
+                    let w = slope(j, usize::from(labels[b]), k);
+                    // The end of the box where the lead of j is greatest.
+                    *if w >= 0.0 { &mut of_high[k] } else { &mut of_low[k] } += of_lead(b, j) * w;
+                }
+            }
+        });
+        pool.for_parts(&mut of_weight, units, |row, of_row| {
+            for (b, &label) in labels.iter().enumerate() {
+                let own = usize::from(label);
+                let (low, high) = (&low[b * units..][..units], &high[b * units..][..units]);
+                let mut add = |j: usize, g: f32| {
+                    for (k, of_w) in of_row.iter_mut().enumerate() {
+                        *of_w += g * if slope(j, own, k) >= 0.0 { high[k] } else { low[k] };
+                    }
+                };
+                if own == row {
+                    leaders(b).for_each(|j| add(j, -of_lead(b, j)));
+                } else if of_lead(b, row) != 0.0 {
+                    add(row, of_lead(b, row));
+                }
+            }
+            of_row.iter_mut().for_each(|value| *value *= scale);
+        });
+        // Through tanh, to the centre and to the reach of each unit.
+        let slope = |h: f32| scale * (1.0 - h * h);
+        self.of_before.resize(batch * units, 0.0);
+        self.of_reach.clear();
+        self.of_reach.resize(units, 0.0);
+        for b in 0..batch {
+            let (of_low, of_high) = self.of_ends[2 * b * units..][..2 * units].split_at(units);
+            for k in 0..units {
+                let n = b * units + k;
+                let (low, high) = (of_low[k] * slope(self.low[n]), of_high[k] * slope(self.high[n]));
+                self.of_before[n] = of_hidden[n] * slope(self.hidden[n]) + low + high;
+                self.of_reach[k] += f64::from(high) - f64::from(low);
+            }
+        }
+        self.gradients[1] = column_sums(&self.of_before, units);
+        self.gradients[2] = of_weight;
+        self.gradients[3] = of_bias;
     }
 }
 
