@@ -12,7 +12,7 @@ use std::rc::Rc;
 use host::Host;
 use linf::dataset::{DatasetId, Split, random};
 use linf::dist::Simd;
-use linf::experiment::{Adam, Epsilon, Label, PNorm, parse};
+use linf::experiment::{Adam, Attack, Epsilon, Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, CudaEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint, Trained};
 use linf_cuda::{Cache, Device, Gpu};
 
@@ -212,6 +212,36 @@ fn evaluation_and_certificates_have_the_bits_of_the_cpu() {
     let p = PNorm::new(12.0).unwrap();
     let (a, b) = (ours.surrogate(&settled, &split, 70, p, eps), cpu.surrogate(&settled, &split, 70, p, eps));
     assert!((a.unwrap().0 - b.unwrap().0).abs() < 0.02 && (a.unwrap().1 - b.unwrap().1).abs() < 0.02);
+}
+
+#[test]
+fn attacks_find_what_they_find_on_the_cpu() {
+    let split = split(16);
+    let plain = ("plain", net(), true);
+    for (what, state, _) in others().into_iter().chain([plain]) {
+        let evaluator = || Evaluator::new(DatasetId::Synthetic, 1, Simd::best());
+        let (mut ours, mut cpu) = (evaluator().on_device(&gpu()).unwrap(), evaluator());
+        let settled = cpu.with_means_at_infinity(&state, &split, 16);
+        // Labels that the net gives, so that there is something to attack.
+        let answers = cpu.certify(&settled, &split, 16, "0.01".parse::<Epsilon>().unwrap());
+        let labels = answers.samples.iter().map(|sample| sample.prediction).collect();
+        let right = Split { labels, ..split.clone() };
+        // Without restarts all gradients are those at p = ∞.
+        for (restarts, samples) in [(0, 16), (2, 10)] {
+            let plan =
+                Attack { samples: Some(samples), pgd_steps: 2, restarts, steps: 3, targets: 1, ..Attack::default() };
+            let reach: Epsilon = "0.1".parse().unwrap();
+            let attack = |evaluator: &mut Evaluator| {
+                evaluator.attack(&settled, &right, &right, &plan, reach.into(), &mut |_| true).unwrap()
+            };
+            let (a, b) = (attack(&mut ours), attack(&mut cpu));
+            if restarts == 0 || settled.sorts() {
+                assert!(a == b, "{what}");
+            }
+            let apart = a.fates.iter().zip(&b.fates).filter(|(a, b)| a != b).count();
+            assert!(apart <= 2, "{what}, {restarts} restarts: {apart} of {samples} fates differ");
+        }
+    }
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub struct MeasureArgs {
     /// CPU threads; 0 takes all cores.
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
-    /// Where the net is evaluated and its bounds are computed: cpu or cuda:N, with the same result. Attacks run on the CPU.
+    /// Where the net is evaluated, bounded and attacked: cpu or cuda:N, with the same result. Attacks take some gradients at
+    /// a finite p, which differ by rounding.
     #[arg(long, default_value_t = Device::Cpu, value_name = "DEVICE")]
     device: Device,
 }

@@ -3,11 +3,11 @@
 
 use std::rc::Rc;
 
-use linf_dist::{Form, Mask, Part, Pick, Shape, SortProfile, parts};
+use linf_dist::{Form, Mask, Neuron, Part, Pick, Shape, SortProfile, parts};
 
 use crate::gather::{Gather, Picked, Piece, clear};
 use crate::sort::{sort_bounds, sort_distances};
-use crate::{Array, DistanceOp, Gpu, GpuError, bounds};
+use crate::{Array, DistanceOp, Gpu, GpuError, SortDistances, bounds};
 
 /// Floats of gathered patches at a time: 512 MB. A single sample may need more.
 const PATCH_FLOATS: usize = 1 << 27;
@@ -22,8 +22,8 @@ pub struct FormOp {
     floats: usize,
     /// Of the last forward pass.
     jobs: Vec<Job>,
-    /// One a job.
-    ops: Vec<DistanceOp>,
+    /// One a job, of the kind of the last forward pass.
+    ops: Ops,
     /// The channels of all masks.
     list: Array<u32>,
     batch: usize,
@@ -34,6 +34,65 @@ pub struct FormOp {
     y_high: Array<f32>,
     dx: Array<f32>,
     dw: Array<f32>,
+}
+
+/// What computes each part.
+enum Ops {
+    Distances(Vec<DistanceOp>),
+    Sorts(Vec<SortDistances>),
+}
+
+impl Ops {
+    /// As many as there are parts, of the kind that the neurons are.
+    fn provide(&mut self, gpu: &Rc<dyn Gpu>, neuron: Neuron<'_>, count: usize) -> Result<(), GpuError> {
+        match (neuron, &mut *self) {
+            (Neuron::Distance(_), Ops::Distances(ops)) => {
+                while ops.len() < count {
+                    ops.push(DistanceOp::new(gpu)?);
+                }
+            }
+            (Neuron::Distance(_), Ops::Sorts(_)) => {
+                *self = Ops::Distances(Vec::new());
+                return self.provide(gpu, neuron, count);
+            }
+            (Neuron::Sort(profile), _) => {
+                let fresh = |_| SortDistances::new(gpu, profile.clone());
+                *self = Ops::Sorts((0..count).map(fresh).collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn forward(
+        &mut self,
+        index: usize,
+        shape: Shape,
+        neuron: Neuron<'_>,
+        x: &Array<f32>,
+        w: &Array<f32>,
+        y: &mut Array<f32>,
+    ) -> Result<(), GpuError> {
+        match (self, neuron) {
+            (Ops::Distances(ops), Neuron::Distance(p)) => ops[index].forward(shape, p, x, w, y, true),
+            (Ops::Sorts(ops), _) => ops[index].forward(shape, x, w, y),
+            (Ops::Distances(_), Neuron::Sort(_)) => unreachable!("provided for sort neurons"),
+        }
+    }
+
+    fn backward(
+        &mut self,
+        index: usize,
+        x: &Array<f32>,
+        w: &Array<f32>,
+        g: &Array<f32>,
+        dx: Option<&mut Array<f32>>,
+        dw: &mut Array<f32>,
+    ) -> Result<(), GpuError> {
+        match self {
+            Ops::Distances(ops) => ops[index].backward(x, w, g, dx, dw),
+            Ops::Sorts(ops) => ops[index].backward(g, dx, dw),
+        }
+    }
 }
 
 /// A part of the layer.
@@ -102,7 +161,7 @@ impl FormOp {
             form,
             floats,
             jobs: Vec::new(),
-            ops: Vec::new(),
+            ops: Ops::Distances(Vec::new()),
             list: Array::zeros(gpu, 0)?,
             batch: 0,
             x: empty()?,
@@ -134,34 +193,38 @@ impl FormOp {
     /// Those of the device.
     ///
     /// # Panics
-    /// If an array is too short, p below 1, or masks do not fit the form.
+    /// If an array is too short, p below 1, or masks do not fit the form or come with sort neurons.
     pub fn forward(
         &mut self,
         batch: usize,
-        p: f64,
+        neuron: Neuron<'_>,
         masks: &[Mask],
         x: &Array<f32>,
         w: &Array<f32>,
         y: &mut Array<f32>,
     ) -> Result<(), GpuError> {
+        let sorts = matches!(neuron, Neuron::Sort(_));
+        assert!(masks.is_empty() || !sorts, "sort neurons are the mean of dropout: they take no masks");
         self.plan(batch, masks)?;
-        while self.ops.len() < self.jobs.len() {
-            self.ops.push(DistanceOp::new(&self.gpu)?);
+        if sorts {
+            // Where two differences are equal, which of them counts would depend on the side.
+            self.jobs.iter_mut().for_each(|job| job.turned = false);
         }
+        self.ops.provide(&self.gpu, neuron, self.jobs.len())?;
         if !masks.is_empty() {
             clear(&*self.gpu, y, batch * self.form.output().values())?;
         }
         let gather = Gather { gpu: &*self.gpu, form: &self.form, list: &self.list };
-        for (job, op) in self.jobs.iter().zip(&mut self.ops) {
+        for (index, job) in self.jobs.iter().enumerate() {
             if job.dense {
-                op.forward(job.shape, p, x, w, y, true)?;
+                self.ops.forward(index, job.shape, neuron, x, w, y)?;
                 continue;
             }
             gather.take_patches(&job.piece, x, &mut self.x)?;
             gather.take_weights(&job.piece, w, &mut self.w)?;
             self.y.reserve(job.shape.batch * job.shape.outputs)?;
             let [first, second] = if job.turned { [&self.w, &self.x] } else { [&self.x, &self.w] };
-            op.forward(job.op_shape(), p, first, second, &mut self.y, true)?;
+            self.ops.forward(index, job.op_shape(), neuron, first, second, &mut self.y)?;
             gather.place_outputs(&job.piece, job.turned, &self.y, y)?;
         }
         Ok(())
@@ -184,14 +247,14 @@ impl FormOp {
         dw: &mut Array<f32>,
     ) -> Result<(), GpuError> {
         if let [Job { dense: true, .. }] = self.jobs[..] {
-            return self.ops[0].backward(x, w, g, dx, dw);
+            return self.ops.backward(0, x, w, g, dx, dw);
         }
         if let Some(dx) = dx.as_deref_mut() {
             clear(&*self.gpu, dx, self.batch * self.form.input().values())?;
         }
         clear(&*self.gpu, dw, self.form.weights())?;
         let gather = Gather { gpu: &*self.gpu, form: &self.form, list: &self.list };
-        for (job, op) in self.jobs.iter().zip(&mut self.ops) {
+        for (index, job) in self.jobs.iter().enumerate() {
             let Shape { batch, inputs, outputs } = job.shape;
             gather.take_patches(&job.piece, x, &mut self.x)?;
             gather.take_weights(&job.piece, w, &mut self.w)?;
@@ -201,9 +264,10 @@ impl FormOp {
                 self.dx.reserve(batch * inputs)?;
             }
             if job.turned {
-                op.backward(&self.w, &self.x, &self.y, Some(&mut self.dw), &mut self.dx)?;
+                self.ops.backward(index, &self.w, &self.x, &self.y, Some(&mut self.dw), &mut self.dx)?;
             } else {
-                op.backward(&self.x, &self.w, &self.y, dx.is_some().then_some(&mut self.dx), &mut self.dw)?;
+                let of_x = dx.is_some().then_some(&mut self.dx);
+                self.ops.backward(index, &self.x, &self.w, &self.y, of_x, &mut self.dw)?;
             }
             if let Some(dx) = dx.as_deref_mut() {
                 gather.add_patches(&job.piece, &self.dx, dx)?;
@@ -213,7 +277,7 @@ impl FormOp {
         Ok(())
     }
 
-    /// Values in evaluation, at p = ∞ with the bits of the CPU; `profile` says that the neurons sort, whatever p is.
+    /// Values in evaluation; at p = ∞ and of sort neurons the bits are those of the CPU. No gradient may follow.
     ///
     /// # Errors
     /// Those of the device.
@@ -223,21 +287,21 @@ impl FormOp {
     pub fn evaluate(
         &mut self,
         batch: usize,
-        p: f64,
-        profile: Option<&SortProfile>,
+        neuron: Neuron<'_>,
         x: &Array<f32>,
         w: &Array<f32>,
         y: &mut Array<f32>,
     ) -> Result<(), GpuError> {
         self.plan(batch, &[])?;
-        if self.ops.is_empty() {
-            self.ops.push(DistanceOp::new(&self.gpu)?);
+        if let Neuron::Distance(_) = neuron {
+            self.ops.provide(&self.gpu, neuron, 1)?;
         }
         let gather = Gather { gpu: &*self.gpu, form: &self.form, list: &self.list };
         for job in &self.jobs {
-            let mut compute = |x: &Array<f32>, w: &Array<f32>, y: &mut Array<f32>| match profile {
-                None => self.ops[0].forward(job.shape, p, x, w, y, false),
-                Some(profile) => sort_distances(&*self.gpu, profile, job.shape, x, w, y),
+            let mut compute = |x: &Array<f32>, w: &Array<f32>, y: &mut Array<f32>| match (neuron, &mut self.ops) {
+                (Neuron::Sort(profile), _) => sort_distances(&*self.gpu, profile, job.shape, x, w, y),
+                (Neuron::Distance(p), Ops::Distances(ops)) => ops[0].forward(job.shape, p, x, w, y, false),
+                (Neuron::Distance(_), Ops::Sorts(_)) => unreachable!("provided for distances"),
             };
             if job.dense {
                 compute(x, w, y)?;

@@ -28,7 +28,7 @@ pub struct Evaluator {
     pub(super) view: View,
     normalizer: Normalizer,
     /// Computes the distance layers where there is one.
-    device: Option<CudaLayers>,
+    pub(super) device: Option<CudaLayers>,
 }
 
 /// One test sample.

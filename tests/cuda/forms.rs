@@ -40,23 +40,23 @@ impl Layer {
     }
 
     /// y, dx and dw, and dw where dx is not wanted.
-    fn on_device(&self, p: f64, floats: usize) -> [Vec<f32>; 4] {
+    fn on_device(&self, neuron: Neuron<'_>, floats: usize) -> [Vec<f32>; 4] {
         let gpu = gpu(5, 2);
         let (x, w, g) = (on(&gpu, &self.x), on(&gpu, &self.w), on(&gpu, &self.g));
         let like = |values: &[f32]| unwritten(&gpu, values.len());
         let (mut y, mut dx, mut dw, mut alone) = (like(&self.g), like(&self.x), like(&self.w), like(&self.w));
         let mut op = FormOp::within(&gpu, self.form, floats).unwrap();
-        op.forward(self.batch, p, &self.masks, &x, &w, &mut y).unwrap();
+        op.forward(self.batch, neuron, &self.masks, &x, &w, &mut y).unwrap();
         op.backward(&x, &w, &g, Some(&mut dx), &mut dw).unwrap();
         op.backward(&x, &w, &g, None, &mut alone).unwrap();
         [y, dx, dw, alone].map(|array| array.to_vec().unwrap())
     }
 
-    fn on_cpu(&self, p: f64) -> [Vec<f32>; 3] {
+    fn on_cpu(&self, neuron: Neuron<'_>) -> [Vec<f32>; 3] {
         let pool = Pool::new(1);
         let [mut y, mut dx, mut dw] = [&self.g, &self.x, &self.w].map(|like| vec![f32::NAN; like.len()]);
         let mut op = cpu::FormOp::new(Simd::best(), self.form);
-        op.forward(&pool, self.batch, Neuron::Distance(p), &self.masks, &self.x, &self.w, &mut y, true);
+        op.forward(&pool, self.batch, neuron, &self.masks, &self.x, &self.w, &mut y, true);
         op.backward(&pool, &self.masks, &self.x, &self.w, &self.g, Some(&mut dx), Some(&mut dw));
         [y, dx, dw]
     }
@@ -64,10 +64,10 @@ impl Layer {
     /// At each p, with so many floats of patches at a time, each.
     fn check(&self, what: &str, powers: &[f64], floats: &[usize]) {
         for &p in powers {
-            let expected = self.on_cpu(p);
+            let expected = self.on_cpu(Neuron::Distance(p));
             let tolerance = if p.is_finite() { 1e-5f32.max(2e-7 * p as f32) } else { 1e-6 };
             for &floats in floats {
-                let [y, dx, dw, alone] = self.on_device(p, floats);
+                let [y, dx, dw, alone] = self.on_device(Neuron::Distance(p), floats);
                 assert!(dw == alone, "{what}, p = {p}: dw depends on whether dx is wanted");
                 for (name, (got, expected)) in ["y", "dx", "dw"].into_iter().zip([y, dx, dw].iter().zip(&expected)) {
                     let what = format!("{what}, p = {p}, {floats} floats at a time: {name}");
@@ -116,6 +116,16 @@ fn layers_of_every_form_are_those_of_the_cpu() {
 }
 
 #[test]
+fn sort_neurons_of_every_form_have_the_bits_of_the_cpu() {
+    for (seed, (what, form)) in (1..).zip(convolutions()) {
+        let (layer, profile) = (Layer::new(form, 9, seed), SortProfile::geometric(0.6, form.patch()));
+        let [y, dx, dw, alone] = layer.on_device(Neuron::Sort(&profile), usize::MAX);
+        assert!(dw == alone, "{what}");
+        assert!([y, dx, dw] == layer.on_cpu(Neuron::Sort(&profile)), "{what}");
+    }
+}
+
+#[test]
 fn dropout_keeps_what_it_keeps_on_the_cpu() {
     for (seed, (what, form)) in (1..).zip(convolutions()).filter(|(_, (_, form))| form.groups() == 1) {
         Layer::new(form, 3 * MASK_SAMPLES + 5, seed).masked().check(what, &[8.0, f64::INFINITY], &[usize::MAX]);
@@ -144,7 +154,7 @@ fn evaluation_and_bounds_of_every_form_have_the_bits_of_the_cpu() {
                 let gpu = gpu(2, 1);
                 let [mut ours, mut lowest, mut highest] = [(); 3].map(|()| unwritten(&gpu, g.len()));
                 let (on_w, mut op) = (on(&gpu, w), FormOp::within(&gpu, form, floats).unwrap());
-                op.evaluate(*batch, f64::INFINITY, profile.as_ref(), &on(&gpu, x), &on_w, &mut ours).unwrap();
+                op.evaluate(*batch, neuron, &on(&gpu, x), &on_w, &mut ours).unwrap();
                 let (on_lo, on_hi) = (on(&gpu, &lo), on(&gpu, &hi));
                 op.bounds(*batch, profile.as_ref(), &on_lo, &on_hi, &on_w, &mut lowest, &mut highest).unwrap();
                 assert!(ours.to_vec().unwrap() == y, "{what}, {profile:?}");

@@ -79,12 +79,13 @@ impl Evaluator {
             .take(plan.restarts.max(1) as usize)
             .map(|p| (p, if p.is_infinite() { net.clone() } else { self.with_means_at(net, p, train, MEAN_SAMPLES) }))
             .collect();
+        self.begin();
         let samples = plan.samples.unwrap_or(split.len()).min(split.len());
         let mut found = Attacked::default();
         for chunk in chunks(samples) {
             let mut front = self.front(split, chunk.clone(), reach);
             let mut fates = vec![Fate::Misclassified; chunk.len()];
-            let mut exact = Slope::new(&self.pool, self.simd, net, PNorm::INFINITY);
+            let mut exact = self.slope(net, PNorm::INFINITY);
             let clean = exact.scores(&front.images, chunk.len(), false).to_vec();
             let rows: Vec<&[f32]> = clean.chunks_exact(net.classes()).collect();
             front.open.retain(|&place| predicted(rows[place]) == front.labels[place]);
@@ -123,7 +124,7 @@ impl Evaluator {
                         return None;
                     }
                     let (p, relaxed_net) = &relaxed[restart as usize % relaxed.len()];
-                    let mut slope = Slope::new(&self.pool, self.simd, relaxed_net, *p);
+                    let mut slope = self.slope(relaxed_net, *p);
                     let goals = aims(rank, restart, &front);
                     // 0 is PGD's.
                     let round = rank.map_or(0, |rank| rank as u64 + 1);
@@ -143,7 +144,7 @@ impl Evaluator {
                         return None;
                     }
                     let goals = aims(Some(rank), 0, &front);
-                    let mut slope = corner.map(|(p, net)| Slope::new(&self.pool, self.simd, net, *p));
+                    let mut slope = corner.map(|(p, net)| self.slope(net, *p));
                     let broken = greedy(slope.as_mut(), &mut exact, &front, &goals, plan.steps);
                     hits(&mut front, Fate::Greedy, broken);
                 }
@@ -152,6 +153,11 @@ impl Evaluator {
         }
         found.examples.sort_by_key(|(sample, _)| *sample);
         Some(found)
+    }
+
+    /// Passes of a net, on the device where there is one.
+    fn slope<'a>(&'a self, net: &'a NetState, p: PNorm) -> Slope<'a> {
+        Slope::new(&self.pool, self.simd, self.device.as_ref(), net, p)
     }
 }
 

@@ -47,7 +47,7 @@ fn the_gradient_is_that_of_finite_differences() {
         let (p, train) =
             (PNorm::new(p).unwrap(), crate::dataset::load(ID, &crate::dataset::default_root()).unwrap().train);
         let net = evaluator().with_means_at(&net(model), p, &train, 64);
-        let mut slope = Slope::new(&pool, Simd::best(), &net, p);
+        let mut slope = Slope::new(&pool, Simd::best(), None, &net, p);
         let images: Vec<f32> = (0..2 * ID.pixels()).map(|k| ((k * 37) % 101) as f32 / 101.0).collect();
         let of_scores: Vec<f32> = (0..2 * net.classes()).map(|k| ((k * 7) % 5) as f32 - 2.0).collect();
         let mut total = |images: &[f32]| -> f64 {

@@ -7,9 +7,11 @@ use std::rc::Rc;
 
 use linf_cuda::{Array, FormOp, Gpu, GpuError};
 
+use crate::dist::Neuron;
 use crate::experiment::PNorm;
-use crate::net::LayerState;
+use crate::net::{LayerState, NetState};
 
+use super::CudaSlope;
 use super::layer::turn;
 
 /// Computes layers on a device for an evaluator. At p = ∞ values and bounds have the bits of the CPU's.
@@ -20,7 +22,7 @@ pub struct CudaLayers {
 
 struct Kept {
     /// Layers by where the host has their weights. They stay as they are for as long as one net is measured.
-    layers: HashMap<*const f32, (Array<f32>, FormOp)>,
+    layers: HashMap<*const f32, (Rc<Array<f32>>, FormOp)>,
     /// Both ends of a box: as they come, turned, and what becomes of them.
     inputs: [Array<f32>; 2],
     turned: [Array<f32>; 2],
@@ -39,6 +41,14 @@ impl CudaLayers {
         self.kept.borrow_mut().layers.clear();
     }
 
+    /// Passes of a net, and the gradients of its images.
+    pub fn slope<'a>(&self, net: &'a NetState, p: PNorm) -> Result<CudaSlope<'a>, GpuError> {
+        let Kept { layers, .. } = &mut *self.kept.borrow_mut();
+        let weight = |layer| on_device(&self.gpu, layers, layer).map(|(weight, _)| Rc::clone(weight));
+        let weights = net.layers.iter().map(weight).collect::<Result<_, _>>()?;
+        CudaSlope::new(&self.gpu, net, p, weights)
+    }
+
     /// As `trunk::evaluate`.
     pub fn evaluate(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Result<Vec<f32>, GpuError> {
         let (gpu, kept) = (&*self.gpu, &mut *self.kept.borrow_mut());
@@ -48,7 +58,9 @@ impl CudaLayers {
         put(x, input)?;
         let x = turn(gpu, layer.shape.turn, batch, x, room)?;
         y.reserve(len)?;
-        op.evaluate(batch, p.get(), layer.shape.profile().as_ref(), x, weight, y)?;
+        let profile = layer.shape.profile();
+        let neuron = profile.as_ref().map_or(Neuron::Distance(p.get()), Neuron::Sort);
+        op.evaluate(batch, neuron, x, weight, y)?;
         get(y, len)
     }
 
@@ -77,12 +89,14 @@ fn sizes(layer: &LayerState, input: &[f32]) -> (usize, usize) {
 
 fn on_device<'a>(
     gpu: &Rc<dyn Gpu>,
-    layers: &'a mut HashMap<*const f32, (Array<f32>, FormOp)>,
+    layers: &'a mut HashMap<*const f32, (Rc<Array<f32>>, FormOp)>,
     layer: &LayerState,
-) -> Result<(&'a Array<f32>, &'a mut FormOp), GpuError> {
+) -> Result<(&'a Rc<Array<f32>>, &'a mut FormOp), GpuError> {
     let (weight, op) = match layers.entry(layer.weight.value.as_ptr()) {
         Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(free) => free.insert((Array::of(gpu, &layer.weight.value)?, FormOp::new(gpu, layer.shape.form)?)),
+        Entry::Vacant(free) => {
+            free.insert((Rc::new(Array::of(gpu, &layer.weight.value)?), FormOp::new(gpu, layer.shape.form)?))
+        }
     };
     Ok((weight, op))
 }

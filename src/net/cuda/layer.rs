@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use linf_cuda::{Array, FormOp, Gpu, GpuError, mean_shift};
 
-use crate::dist::{Mask, Planes};
+use crate::dist::{Mask, Neuron, Planes};
 use crate::experiment::PNorm;
 use crate::net::trunk::MEAN_DECAY;
 use crate::net::{LayerShape, LayerState, Turn, dropout};
@@ -75,7 +75,7 @@ impl Layer {
         let [rows, outputs] = self.size(batch);
         let input = turn(gpu, self.shape.turn, batch, input, &mut self.turned)?;
         self.output.reserve(rows * outputs)?;
-        self.op.forward(batch, p.get(), masks, input, &self.weight.value, &mut self.output)?;
+        self.op.forward(batch, Neuron::Distance(p.get()), masks, input, &self.weight.value, &mut self.output)?;
         let Some(mean) = &mut self.mean else { return Ok(()) };
         let drops = masks.iter().any(|mask| mask.outputs.is_some());
         if drops {

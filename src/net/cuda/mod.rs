@@ -8,6 +8,7 @@
 mod evaluate;
 mod head;
 mod layer;
+mod slope;
 
 use std::rc::Rc;
 
@@ -24,6 +25,7 @@ use super::{Batch, Engine, LayerShape, Loss, NetState, StepError, StepPoint, Ste
 pub(super) use evaluate::CudaLayers;
 use head::CudaHead;
 use layer::Layer;
+pub(super) use slope::CudaSlope;
 
 /// A net that trains on a device.
 pub struct CudaEngine {
