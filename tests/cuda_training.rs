@@ -10,7 +10,7 @@ mod host;
 use std::rc::Rc;
 
 use host::Host;
-use linf::dataset::{DatasetId, Split, random};
+use linf::dataset::{Augmentation, DatasetId, Normalizer, PadMode, Split, View, draw, fill_batch, random};
 use linf::dist::Simd;
 use linf::experiment::{Adam, Attack, Epsilon, Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, CudaEngine, Engine, Evaluator, NetShape, NetState, Objective, StepPoint, Trained};
@@ -122,6 +122,33 @@ fn at_finite_p_gradients_and_means_are_those_of_the_cpu_but_for_rounding() {
 }
 
 #[test]
+fn images_that_lie_on_the_device_are_those_that_are_sent() {
+    let split = split(60);
+    let indices: Vec<u32> = (0..40).map(|k| k * 7 % 60).collect();
+    for (side, pad_mode) in [(None, PadMode::Edge), (None, PadMode::Zero), (Some(20), PadMode::Edge)] {
+        let view = View::new(DatasetId::Synthetic, side);
+        let augment = Augmentation { pad: 3, pad_mode, flip: true };
+        let config = parse(&format!(
+            "data = {{ dataset = 'synthetic', crop = {} }}\nmodel = {{ depth = 2, width = 9 }}\n\
+             train = {{ epochs = 1, batch_size = 8, lr = 0.1 }}\nschedule = {{ ramp_start = 0, ramp_end = 1 }}\n\
+             loss = {{ lambda = 0.1, eps_train = 0.1 }}\neval.eps = 0.1",
+            side.unwrap_or(28)
+        ));
+        let state = NetState::init(&NetShape::new(&config.unwrap()), 1, None);
+        let [mut held, mut sent] = [(); 2].map(|()| both(Adam::default(), &state).0);
+        let drawn = draw(view, &indices, Some((&augment, 5, 2)));
+        assert!(held.step_held(&drawn, &[0; 40], &point(8.0)).is_err(), "it holds none yet");
+        assert!(held.hold(&split, view).unwrap());
+        let (mut images, mut labels) = (vec![0.0; 40 * view.pixels()], Vec::new());
+        let normalizer = Normalizer::new(view.id);
+        fill_batch(&split, view, &normalizer, &indices, Some((&augment, 5, 2)), &mut images, &mut labels);
+        let a = held.step_held(&drawn, &labels, &point(f64::INFINITY)).unwrap();
+        let b = sent.step(Batch { images: &images, labels: &labels }, &point(f64::INFINITY)).unwrap();
+        assert!(a == b && held.state().unwrap() == sent.state().unwrap(), "{side:?}, {pad_mode:?}");
+    }
+}
+
+#[test]
 fn nets_of_every_kind_train_as_on_the_cpu() {
     for (what, state, exact) in others() {
         for objective in [Objective::Mixture { lambda: 0.4 }, Objective::CrossEntropy { kappa: 0.5 }] {
@@ -228,8 +255,7 @@ fn attacks_find_what_they_find_on_the_cpu() {
         let right = Split { labels, ..split.clone() };
         // Without restarts all gradients are those at p = ∞.
         for (restarts, samples) in [(0, 16), (2, 10)] {
-            let plan =
-                Attack { samples: Some(samples), pgd_steps: 2, restarts, steps: 3, targets: 1, ..Attack::default() };
+            let plan = Attack { samples: Some(samples), pgd_steps: 2, restarts, steps: 3, targets: 1 };
             let reach: Epsilon = "0.1".parse().unwrap();
             let attack = |evaluator: &mut Evaluator| {
                 evaluator.attack(&settled, &right, &right, &plan, reach.into(), &mut |_| true).unwrap()

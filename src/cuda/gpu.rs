@@ -80,7 +80,7 @@ pub enum Argument {
     Sizes([i64; 3]),
     /// A struct of up to ten floats.
     Floats([f32; 10]),
-    /// A struct of ten ints.
+    /// A struct of up to ten ints.
     Ints([i32; 10]),
 }
 
@@ -113,7 +113,7 @@ impl From<Shape> for Argument {
     }
 }
 
-/// What arrays hold: plain numbers of four bytes, for which any bits are a value.
+/// What arrays hold: plain numbers, for which any bits are a value.
 pub trait Element: Copy + Default + sealed::Plain + 'static {}
 
 mod sealed {
@@ -121,11 +121,13 @@ mod sealed {
     impl Plain for f32 {}
     impl Plain for u32 {}
     impl Plain for i32 {}
+    impl Plain for u8 {}
 }
 
 impl Element for f32 {}
 impl Element for u32 {}
 impl Element for i32 {}
+impl Element for u8 {}
 
 /// Numbers on a device; freed when dropped.
 pub struct Array<T> {

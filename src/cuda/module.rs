@@ -45,7 +45,7 @@ pub(crate) const HEADERS: [(&str, &str); 3] = [
     ("tile.cuh", include_str!("kernels/tile.cuh")),
 ];
 
-const SOURCES: [(&str, &str); 12] = [
+const SOURCES: [(&str, &str); 13] = [
     ("adam.cu", include_str!("kernels/adam.cu")),
     ("gather.cu", include_str!("kernels/gather.cu")),
     ("head.cu", include_str!("kernels/head.cu")),
@@ -53,6 +53,7 @@ const SOURCES: [(&str, &str); 12] = [
     ("largest.cu", include_str!("kernels/largest.cu")),
     ("mean_shift.cu", include_str!("kernels/mean_shift.cu")),
     ("norms.cu", include_str!("kernels/norms.cu")),
+    ("pictures.cu", include_str!("kernels/pictures.cu")),
     ("rates.cu", include_str!("kernels/rates.cu")),
     ("scatter.cu", include_str!("kernels/scatter.cu")),
     ("slopes.cu", include_str!("kernels/slopes.cu")),

@@ -48,24 +48,52 @@ pub fn fill_batch(
     labels: &mut Vec<Label>,
 ) {
     let view = view.into();
-    let (size, whole) = (view.pixels(), view.id.pixels());
     labels.clear();
     labels.extend(indices.iter().map(|&index| split.labels[index as usize]));
-    for (&index, out) in indices.iter().zip(out[..indices.len() * size].chunks_exact_mut(size)) {
-        let image = &split.images[index as usize * whole..][..whole];
-        let drawn = augment.map(|(augment, seed, epoch)| Crop::draw(augment, view, seed, epoch, index));
-        drawn.unwrap_or_else(|| Crop::middle(view)).copy(image, view, normalizer, out);
+    fill_drawn(split, view, normalizer, &draw(view, indices, augment), out);
+}
+
+/// What [`fill_batch`] makes of each image, for who copies the pixels elsewhere.
+pub fn draw(view: View, indices: &[u32], augment: Option<(&Augmentation, u64, u64)>) -> Vec<Drawn> {
+    let crop = |index: u32| match augment {
+        Some((augment, seed, epoch)) => Crop::draw(augment, view, seed, epoch, index),
+        None => Crop::middle(view),
+    };
+    indices.iter().map(|&index| Drawn { index, crop: crop(index) }).collect()
+}
+
+/// Writes drawn images of `split`, normalised, to `out` `[B, C·H·W]`.
+///
+/// # Panics
+/// If an index is not of this split, or `out` is shorter than the batch.
+pub fn fill_drawn(split: &Split, view: View, normalizer: &Normalizer, drawn: &[Drawn], out: &mut [f32]) {
+    let (size, whole) = (view.pixels(), view.id.pixels());
+    for (Drawn { index, crop }, out) in drawn.iter().zip(out[..drawn.len() * size].chunks_exact_mut(size)) {
+        let image = &split.images[*index as usize * whole..][..whole];
+        crop.copy(image, view, normalizer, out);
     }
 }
 
+/// An image of a batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drawn {
+    /// In its split.
+    pub index: u32,
+    /// What is seen of it.
+    pub crop: Crop,
+}
+
 /// One image's variation.
-#[derive(Debug, Clone, Copy)]
-struct Crop {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crop {
     /// Row of the image that becomes the first row; outside the image where padding comes first.
-    top: isize,
-    left: isize,
-    mode: PadMode,
-    flip: bool,
+    pub top: isize,
+    /// The same of columns, before a flip.
+    pub left: isize,
+    /// What is outside.
+    pub mode: PadMode,
+    /// Left and right change places.
+    pub flip: bool,
 }
 
 impl Crop {

@@ -1,5 +1,6 @@
 //! What trains: one interface for our CPU kernels and for libtorch.
 
+use crate::dataset::{Drawn, Split, View};
 use crate::dist::OpStats;
 use crate::experiment::{Label, PNorm};
 
@@ -58,6 +59,25 @@ pub enum StepError {
 pub trait Engine {
     /// Forward, loss, backward and Adam on one batch.
     fn step(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<StepStats, StepError>;
+
+    /// Takes the training images to where it computes, if that is elsewhere: then [`Engine::step_held`] does what
+    /// [`Engine::step`] does, and batches need not be sent. Whether it did.
+    ///
+    /// # Errors
+    /// They have no room there, or it failed otherwise; steps may go on with batches.
+    fn hold(&mut self, images: &Split, view: View) -> Result<bool, StepError> {
+        let _ = (images, view);
+        Ok(false)
+    }
+
+    /// [`Engine::step`] on images that it holds.
+    ///
+    /// # Errors
+    /// As there, and if it holds none.
+    fn step_held(&mut self, drawn: &[Drawn], labels: &[Label], point: &StepPoint) -> Result<StepStats, StepError> {
+        let _ = (drawn, labels, point);
+        Err(StepError::Device("it holds no images".into()))
+    }
 
     /// The net as it stands, with the optimizer's moments; copied from the device where it lives on one.
     fn state(&mut self) -> Result<&NetState, StepError>;

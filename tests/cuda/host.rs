@@ -13,7 +13,7 @@ use std::sync::{LazyLock, Mutex};
 use libloading::Library;
 use linf_cuda::{Argument, Gpu, GpuError, Kernel, Module};
 
-const KERNELS: [(&str, &[&str]); 11] = [
+const KERNELS: [(&str, &[&str]); 12] = [
     ("largest.cu", &["largest", "largest_with_tile", "find_index", "join_largest"]),
     ("sums.cu", &["sums", "finish_sums"]),
     ("norms.cu", &["norms", "finish_norms"]),
@@ -36,6 +36,7 @@ const KERNELS: [(&str, &[&str]); 11] = [
             "clear",
         ],
     ),
+    ("pictures.cu", &["fill_batch"]),
     ("head.cu", &["products", "join_products", "sum_sizes", "add_signs"]),
 ];
 

@@ -1,5 +1,6 @@
 //! Makes the batches ahead of the steps, on a thread of its own.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -20,11 +21,11 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// The batches of the steps that follow `from` steps, up to `to`.
-    pub fn new(images: Arc<Images>, from: u64, to: u64) -> anyhow::Result<Feed> {
+    /// The batches of the steps that follow `from` steps, up to `to`; `with_pixels` says whether values are wanted.
+    pub fn new(images: Arc<Images>, from: u64, to: u64, with_pixels: bool) -> anyhow::Result<Feed> {
         let (to_trainer, ready) = sync_channel(READY - 1);
         let (used, from_trainer) = channel();
-        let work = move || make(&images, from, to, &to_trainer, &from_trainer);
+        let work = move || make(&images, from..to, with_pixels, &to_trainer, &from_trainer);
         let thread = std::thread::Builder::new().name("batches".into()).spawn(work);
         Ok(Feed { ready, used, thread: Some(thread.context("starting the thread that makes batches")?) })
     }
@@ -48,11 +49,11 @@ impl Feed {
 }
 
 /// Ends when the trainer drops its ends of the channels.
-fn make(images: &Images, from: u64, to: u64, ready: &SyncSender<Filled>, used: &Receiver<Filled>) {
+fn make(images: &Images, steps: Range<u64>, with_pixels: bool, ready: &SyncSender<Filled>, used: &Receiver<Filled>) {
     let mut order = EpochOrder::default();
-    for step in from..to {
+    for step in steps {
         let mut filled = used.try_recv().unwrap_or_default();
-        images.fill(step, &mut order, &mut filled);
+        images.fill(step, &mut order, &mut filled, with_pixels);
         if ready.send(filled).is_err() {
             return;
         }

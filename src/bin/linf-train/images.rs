@@ -1,13 +1,14 @@
 //! The images of a run, and the batch of every step: a pure function of the step.
 
 use anyhow::{Context, bail};
-use linf::dataset::{self, Augmentation, Normalizer, Split, View};
+use linf::dataset::{self, Augmentation, Drawn, Normalizer, Split, View};
 use linf::experiment::{Config, Label};
 use linf::store::EvalSplit;
 
 /// What a run trains on and is measured on.
 pub struct Images {
-    view: View,
+    /// What nets see.
+    pub view: View,
     /// Trained on: without what is held out, and with whatever more the config names behind it.
     pub train: Split,
     /// Training images held out; none where the config holds out none.
@@ -28,7 +29,9 @@ pub struct Images {
 /// The training images of one step.
 #[derive(Default)]
 pub struct Filled {
-    /// `[B, C·H·W]`, augmented and normalised.
+    /// Which they are, and what is seen of each.
+    pub drawn: Vec<Drawn>,
+    /// `[B, C·H·W]`, augmented and normalised; empty where the engine holds all images.
     pub images: Vec<f32>,
     /// `[B]`.
     pub labels: Vec<Label>,
@@ -83,8 +86,9 @@ impl Images {
         }
     }
 
-    /// The training images of the step that follows `step` steps. `order` is kept from step to step.
-    pub fn fill(&self, step: u64, order: &mut EpochOrder, filled: &mut Filled) {
+    /// The training images of the step that follows `step` steps; `with_pixels` says whether their values are wanted.
+    /// `order` is kept from step to step.
+    pub fn fill(&self, step: u64, order: &mut EpochOrder, filled: &mut Filled, with_pixels: bool) {
         let epoch = step / self.epoch_steps;
         let samples = match &mut order.0 {
             Some((of, samples)) if *of == epoch => samples,
@@ -95,10 +99,22 @@ impl Images {
         // Images of one class lie close together, which lets the kernels bound them together. A batch is a set, so
         // its order is ours to choose; sorting it the same way every time keeps the bits.
         indices.sort_by_key(|&index| self.train.labels[index as usize]);
-        let Filled { images, labels } = filled;
-        images.resize(indices.len() * self.view.pixels(), 0.0);
         let augment = self.augmentation.as_ref().map(|augmentation| (augmentation, self.seed, epoch));
-        dataset::fill_batch(&self.train, self.view, &self.normalizer, &indices, augment, images, labels);
+        let Filled { drawn, images, labels } = filled;
+        *drawn = dataset::draw(self.view, &indices, augment);
+        labels.clear();
+        labels.extend(indices.iter().map(|&index| self.train.labels[index as usize]));
+        if with_pixels {
+            self.fill_pixels(drawn, images);
+        } else {
+            images.clear();
+        }
+    }
+
+    /// The values of drawn images, `[B, C·H·W]`.
+    pub fn fill_pixels(&self, drawn: &[Drawn], images: &mut Vec<f32>) {
+        images.resize(drawn.len() * self.view.pixels(), 0.0);
+        dataset::fill_drawn(&self.train, self.view, &self.normalizer, drawn, images);
     }
 
     fn order(&self, epoch: u64) -> Vec<u32> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use linf::dispatch::{Helm, Order, WorkerSession};
 use linf::dist;
-use linf::experiment::{Config, Desired, Device, FailReason, Label, Phase, RunId, Schedules};
+use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, Sparsity, StepError};
 use linf::store::{
     Attempt, CheckpointKind, CheckpointRow, EpochRow, Gauge, Outcome, RunWriter, StepPoint, checkpoint, now_ms,
@@ -19,6 +19,7 @@ use linf::store::{
 use crate::checkpoints::{Checkpoints, Stamp};
 use crate::device::Machine;
 use crate::feed::Feed;
+use crate::images::Filled;
 use crate::instruments::Instruments;
 use crate::job::{Job, Position};
 use crate::past::{Best, Past};
@@ -201,7 +202,8 @@ pub struct Training<'a> {
 
 impl Training<'_> {
     fn run(mut self) -> anyhow::Result<Outcome> {
-        let mut feed = Feed::new(Arc::clone(&self.job.images), self.position.step, self.job.steps)?;
+        let held = self.hold_images();
+        let mut feed = Feed::new(Arc::clone(&self.job.images), self.position.step, self.job.steps, !held)?;
         let mut last_checkpoint = Instant::now();
         if self.position.step == 0 {
             self.enter(Phase::Start);
@@ -226,10 +228,10 @@ impl Training<'_> {
             }
             let started = Instant::now();
             let step = self.position.step;
-            let batch = feed.next()?;
-            self.step(&batch.images, &batch.labels, started)?;
+            let mut batch = feed.next()?;
+            self.step(&batch, held, started)?;
             if self.position.step.is_multiple_of(self.job.images.epoch_steps) {
-                self.look_at_sparsity(&batch.images)?;
+                self.look_at_sparsity(&mut batch)?;
             }
             feed.give_back(batch);
             for (gauge, value) in self.instruments.read_when_due() {
@@ -272,14 +274,25 @@ impl Training<'_> {
         })
     }
 
-    fn step(&mut self, images: &[f32], labels: &[Label], started: Instant) -> anyhow::Result<()> {
+    /// Whether the engine has taken the training images to its device.
+    fn hold_images(&mut self) -> bool {
+        let images = &self.job.images;
+        self.engine.hold(&images.train, images.view).unwrap_or_else(|error| {
+            say(&format!("the training images stay here, and each batch is sent: {error}"));
+            false
+        })
+    }
+
+    fn step(&mut self, batch: &Filled, held: bool, started: Instant) -> anyhow::Result<()> {
         self.measured = None;
         let point = self.job.point(self.position.step);
-        let stats = self.engine.step(Batch { images, labels }, &point).map_err(|error| StepFault {
-            step: self.position.step + 1,
-            p: point.p,
-            error,
-        })?;
+        let Filled { drawn, images, labels } = batch;
+        let done = if held {
+            self.engine.step_held(drawn, labels, &point)
+        } else {
+            self.engine.step(Batch { images, labels }, &point)
+        };
+        let stats = done.map_err(|error| StepFault { step: self.position.step + 1, p: point.p, error })?;
         if let Some(average) = &mut self.average {
             average.update(self.engine.state()?);
         }
@@ -335,14 +348,17 @@ impl Training<'_> {
 
     /// Writes down how few inputs count after this step, by its batch. Of a large net on a device that costs much beside an
     /// epoch: it may take a hundredth of the time.
-    fn look_at_sparsity(&mut self, images: &[f32]) -> anyhow::Result<()> {
+    fn look_at_sparsity(&mut self, batch: &mut Filled) -> anyhow::Result<()> {
         if self.sparsity.is_some_and(|(when, took)| when.elapsed() < 100 * took) {
             return Ok(());
         }
         let started = Instant::now();
         let step = self.position.step;
         let p = self.job.point(step - 1).p;
-        let found = self.evaluator.sparsity(self.engine.state()?, images, p);
+        if batch.images.is_empty() {
+            self.job.images.fill_pixels(&batch.drawn, &mut batch.images);
+        }
+        let found = self.evaluator.sparsity(self.engine.state()?, &batch.images, p);
         if let Some(Sparsity { counting, candidates }) = found {
             self.writer.gauge(step, Gauge::Counting, counting);
             if let Some(candidates) = candidates {

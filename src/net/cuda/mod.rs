@@ -12,8 +12,9 @@ mod slope;
 
 use std::rc::Rc;
 
-use linf_cuda::{AdamStep, Array, Decay, Gpu, GpuError};
+use linf_cuda::{AdamStep, Array, Cut, Decay, Gpu, GpuError, PictureSizes, Pictures};
 
+use crate::dataset::{Drawn, Normalizer, PadMode, Split, View};
 use crate::dist::{self, Mask, Pool, Simd};
 use crate::experiment::{Adam, Label};
 
@@ -26,6 +27,9 @@ pub(super) use evaluate::CudaLayers;
 use head::CudaHead;
 use layer::Layer;
 pub(super) use slope::CudaSlope;
+
+/// Bytes of training images that the device holds at most: beyond, nets need the room.
+const HELD: usize = 2 << 30;
 
 /// A net that trains on a device.
 pub struct CudaEngine {
@@ -40,6 +44,8 @@ pub struct CudaEngine {
     head: Option<CudaHead>,
     /// The next step's, drawn while the device is busy.
     ahead: Option<Masks>,
+    /// All training images, where it holds them.
+    held: Option<Pictures>,
     /// One step's images, `[B, inputs]`.
     images: Array<f32>,
     /// Gradient of the widest weight; one parameter at a time needs it.
@@ -124,6 +130,7 @@ impl CudaEngine {
             adam,
             head,
             ahead: None,
+            held: None,
             images: Array::zeros(gpu, 0)?,
             weight_gradient: Array::zeros(gpu, widest.unwrap_or(0))?,
             layers,
@@ -134,13 +141,28 @@ impl CudaEngine {
         })
     }
 
+    /// A step on the images that are there.
+    fn advance(&mut self, labels: &[Label], point: &StepPoint) -> Result<StepStats, StepError> {
+        self.current = false;
+        let size = labels.len();
+        self.forward(size, point)?;
+        self.measure(labels, point)?;
+        self.host.step += 1;
+        self.backward(size, point)?;
+        self.update_host(point)?;
+        if self.host.sorts() {
+            self.ahead = Some(Masks::of(&self.host, size));
+        }
+        match self.ruined()? {
+            Some(what) => Err(StepError::NotFinite { what }),
+            None => Ok(self.loss.stats),
+        }
+    }
+
     /// Runs all layers and moves the running means; the last outputs are on their way when it returns.
-    fn forward(&mut self, batch: Batch<'_>, point: &StepPoint) -> Result<(), GpuError> {
-        let size = batch.labels.len();
+    fn forward(&mut self, size: usize, point: &StepPoint) -> Result<(), GpuError> {
         let ahead = self.ahead.take().filter(|ahead| ahead.step == self.host.step && ahead.batch == size);
         let Masks { masks, .. } = ahead.unwrap_or_else(|| Masks::of(&self.host, size));
-        self.images.reserve(batch.images.len())?;
-        self.images.write(batch.images)?;
         for (index, masks) in masks.iter().enumerate() {
             let (before, rest) = self.layers.split_at_mut(index);
             let input = before.last().map_or(&self.images, Layer::output);
@@ -257,20 +279,39 @@ impl Engine for CudaEngine {
         if !dist::all_finite(&self.pool, batch.images) {
             return Err(StepError::NotFinite { what: "input".into() });
         }
-        self.current = false;
-        let size = batch.labels.len();
-        self.forward(batch, point)?;
-        self.measure(batch.labels, point)?;
-        self.host.step += 1;
-        self.backward(size, point)?;
-        self.update_host(point)?;
-        if self.host.sorts() {
-            self.ahead = Some(Masks::of(&self.host, size));
+        self.images.reserve(batch.images.len())?;
+        self.images.write(batch.images)?;
+        self.advance(batch.labels, point)
+    }
+
+    fn hold(&mut self, images: &Split, view: View) -> Result<bool, StepError> {
+        if images.images.len() > HELD {
+            return Ok(false);
         }
-        match self.ruined()? {
-            Some(what) => Err(StepError::NotFinite { what }),
-            None => Ok(self.loss.stats),
-        }
+        let (id, normalizer) = (view.id, Normalizer::new(view.id));
+        let sizes = PictureSizes {
+            channels: view.channels(),
+            height: id.height(),
+            width: id.width(),
+            seen_height: view.height(),
+            seen_width: view.width(),
+        };
+        let table: Vec<f32> = (0..view.channels()).flat_map(|channel| *normalizer.table(channel)).collect();
+        self.held = Some(Pictures::new(&self.gpu, sizes, &images.images, &table)?);
+        Ok(true)
+    }
+
+    fn step_held(&mut self, drawn: &[Drawn], labels: &[Label], point: &StepPoint) -> Result<StepStats, StepError> {
+        let Some(held) = &mut self.held else { return Err(StepError::Device("it holds no images".into())) };
+        let cut = |Drawn { index, crop }: &Drawn| Cut {
+            image: *index as usize,
+            top: crop.top as i32,
+            left: crop.left as i32,
+            flipped: crop.flip,
+            padded_by_zero: crop.mode == PadMode::Zero,
+        };
+        held.fill(&drawn.iter().map(cut).collect::<Vec<_>>(), &mut self.images)?;
+        self.advance(labels, point)
     }
 
     fn state(&mut self) -> Result<&NetState, StepError> {
