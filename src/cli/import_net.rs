@@ -14,7 +14,7 @@ use super::{
     place::{line, present},
 };
 use crate::{
-    dataset,
+    dataset::{self, Part},
     dispatch::{identity, nonce},
     dist::Simd,
     experiment::{Config, PNorm, Radius, Threat, parse_with, resolved},
@@ -22,6 +22,7 @@ use crate::{
     net::{Evaluation, Evaluator, NetState},
     report::{
         measured::{Moment, kept},
+        recipes,
         standing::standing,
     },
     store::{
@@ -69,17 +70,16 @@ pub async fn run(file: &Path, args: NetArgs, place: &Place) -> Result<Exit> {
     drop(tensors);
 
     let id = config.data.dataset;
-    let data = dataset::load(id, &dataset::default_root()).context("loading the images")?;
-    let (train, _) = data.train.for_training(&config.data);
-    let steps_per_epoch = (train.len() as u64).div_ceil(config.train.batch_size as u64);
-    net.step = steps_per_epoch * u64::from(config.train.epochs);
-    let samples = config.data.test_limit.unwrap_or(data.test.len()).min(data.test.len());
+    let test = dataset::load_part(id, &dataset::default_root(), Part::Test).context("loading the images")?;
+    net.step = recipes::steps(&config);
+    let steps_per_epoch = net.step / u64::from(config.train.epochs.max(1));
+    let samples = config.data.test_limit.unwrap_or(test.len()).min(test.len());
     passing(&format!("measuring it on {samples} test images"));
     let started = Instant::now();
     let mut evaluator =
         Evaluator::new(config.data.view(), args.threads, Simd::detect().context("choosing the kernels")?);
-    let evaluation = evaluator.certify(&net, &data.test, samples, config.eval.eps);
-    let found = evaluator.radii(&net, &data.test, &evaluation, Threat::Real, &mut radius_found(samples));
+    let evaluation = evaluator.certify(&net, &test, samples, config.eval.eps);
+    let found = evaluator.radii(&net, &test, &evaluation, Threat::Real, &mut radius_found(samples));
     let (radii, took) = (found.unwrap_or_default(), started.elapsed());
     let made = Made { config: config.clone(), net, evaluation, radii, steps_per_epoch, took };
 

@@ -7,10 +7,10 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::{Exit, Place, place::line};
-use crate::store::{EpochRow, EvalSplit, RunReader, curve};
+use crate::store::{EpochRow, EvalRow, EvalSplit, RunReader};
 
 /// Print what runs measured, as CSV for pandas, R or a spreadsheet: a line for each epoch, with the evaluation at its end
-/// where there was one.
+/// where there was one, and a second line where both held-out and test images were measured.
 ///
 /// `surrogate` is measured at finite p and is no certificate; `clean` and `certified` are at p = ∞ and the run's ε, on the
 /// test set unless `split` says otherwise. What was not measured is left empty; p = ∞ is written inf.
@@ -116,36 +116,35 @@ async fn epochs(reader: &RunReader) -> Result<Figures> {
         "certified",
         "certified_by_margin",
     ];
-    let evals = reader.evals(0).await?;
-    // Of a step that was measured twice, the test set's figures: those that a run comes to.
-    let at_step: BTreeMap<u64, _> = curve(&evals)
-        .chain(evals.iter().filter(|eval| eval.split == EvalSplit::Test))
-        .map(|eval| (eval.step, eval))
-        .collect();
-    let cells = |row: &EpochRow| {
-        let mut cells: Vec<Cell> = [
-            f64::from(row.epoch) + 1.0,
-            row.step as f64,
-            row.p.get(),
-            row.lr,
-            row.lambda,
-            row.loss,
-            row.accuracy,
-            row.surrogate,
-            row.scalar,
-            row.seconds,
-        ]
-        .map(Cell::Number)
-        .into();
-        if let Some(eval) = at_step.get(&row.step) {
-            let split = if eval.split == EvalSplit::Test { "test" } else { "validation" };
-            cells.push(Cell::Word(split));
-            cells.extend([eval.clean, eval.certified, eval.certified_margin].map(Cell::Number));
-        }
-        cells
-    };
-    let lines = reader.epochs(0).await?.iter().map(cells).collect();
+    let mut evals = reader.evals(0).await?;
+    evals.sort_by_key(|eval| (eval.step, eval.split == EvalSplit::Test));
+    let lines = reader.epochs(0).await?.iter().flat_map(|row| of_epoch(row, &evals)).collect();
     Ok(Figures { columns: COLUMNS.map(str::to_owned).into(), lines })
+}
+
+/// The lines of one epoch: one for each evaluation at its end, or one without.
+fn of_epoch(row: &EpochRow, evals: &[EvalRow]) -> Vec<Vec<Cell>> {
+    let trained: Vec<Cell> = [
+        f64::from(row.epoch) + 1.0,
+        row.step as f64,
+        row.p.get(),
+        row.lr,
+        row.lambda,
+        row.loss,
+        row.accuracy,
+        row.surrogate,
+        row.scalar,
+        row.seconds,
+    ]
+    .map(Cell::Number)
+    .into();
+    let with = |eval: &EvalRow| {
+        let split = if eval.split == EvalSplit::Test { "test" } else { "validation" };
+        let figures = [eval.clean, eval.certified, eval.certified_margin].map(Cell::Number);
+        trained.iter().cloned().chain([Cell::Word(split)]).chain(figures).collect()
+    };
+    let lines: Vec<Vec<Cell>> = evals.iter().filter(|eval| eval.step == row.step).map(with).collect();
+    if lines.is_empty() { vec![trained] } else { lines }
 }
 
 async fn steps(reader: &RunReader) -> Result<Figures> {
@@ -167,6 +166,49 @@ async fn steps(reader: &RunReader) -> Result<Figures> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::PNorm;
+
+    #[test]
+    fn an_epoch_that_was_measured_twice_has_two_lines() {
+        let p = PNorm::new(8.0).unwrap();
+        let row = EpochRow {
+            epoch: 4,
+            step: 50,
+            p,
+            lr: 0.02,
+            lambda: 0.1,
+            loss: 0.5,
+            accuracy: 0.9,
+            surrogate: 0.8,
+            scalar: 1.0,
+            seconds: 3.0,
+            time_ms: 0,
+        };
+        let eval = |step, split, clean| EvalRow {
+            id: 1,
+            epoch: 5.0,
+            step,
+            train_p: p,
+            eps: "0.1".parse().unwrap(),
+            split,
+            samples: 10,
+            clean,
+            certified: 0.5,
+            certified_margin: 0.5,
+            surrogate_clean: None,
+            surrogate_certified: None,
+            seconds: 1.0,
+            time_ms: 0,
+        };
+        let evals =
+            [eval(40, EvalSplit::Test, 0.1), eval(50, EvalSplit::Validation, 0.2), eval(50, EvalSplit::Test, 0.3)];
+        let figures = |evals: &[EvalRow]| -> Vec<Vec<Cell>> {
+            of_epoch(&row, evals).iter().map(|line| line.iter().skip(10).take(2).cloned().collect()).collect()
+        };
+        let line = |split, clean| vec![Cell::Word(split), Cell::Number(clean)];
+        assert_eq!(figures(&evals), [line("validation", 0.2), line("test", 0.3)]);
+        assert_eq!(figures(&evals[..1]), [vec![]], "of another epoch");
+    }
 
     #[test]
     fn what_was_not_measured_stays_empty_and_infinity_can_be_read_again() {
