@@ -2,14 +2,16 @@
 //! `cargo bench --no-default-features --bench step -- [--threads N] [--rounds N] [P …]`.
 //!
 //! Synthetic digits, 60 steps at each p before it is measured. A step is batch building and `Engine::step`; the op is
-//! timed alone on the same net and batch. Medians; the share comes from rounds taken alternately.
+//! timed alone on the same net and batch, and beside it the same net takes the same steps on one thread. Medians; shares and
+//! ratios come from rounds taken alternately. "cores" is the ratio that the processor itself gives then: multiply-adds in
+//! registers on all threads over those of one, as clocks differ between cores, and fall where more of them work.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use linf::dataset::{self, Augmentation, DatasetId, Normalizer, PadMode, Split};
-use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward};
+use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward, multiply_adds};
 use linf::experiment::{Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, Engine, LayerState, NetShape, NetState, Objective, StepPoint};
 
@@ -33,7 +35,7 @@ fn main() -> Result<()> {
     if powers.is_empty() {
         powers = vec![8.0, 16.0, 32.0, 48.0, 64.0, 300.0, f64::INFINITY];
     }
-    let (pool, simd) = (Pool::new(threads), Simd::detect()?);
+    let (pool, one_thread, simd) = (Pool::new(threads), Pool::new(1), Simd::detect()?);
     let config = parse(
         "data.dataset = 'synthetic'\nmodel = { depth = 5, width = 512 }\n\
          train = { epochs = 1, batch_size = 256, lr = 0.045 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
@@ -41,9 +43,13 @@ fn main() -> Result<()> {
     )?;
     let data = dataset::load(ID, &dataset::default_root())?.train;
     let net = NetState::init(&NetShape::new(&config), 0, None);
-    let mut engine = CpuEngine::new(net, config.train.adam, threads, simd);
+    let mut engine = CpuEngine::new(net.clone(), config.train.adam, threads, simd);
+    let mut lonely = CpuEngine::new(net, config.train.adam, 1, simd);
     println!("{} threads, {}, medians of {rounds} rounds", pool.threads(), simd.name());
-    println!("{:>7} {:>9} {:>9} {:>9} {:>8}", "p", "step ms", "batch ms", "op ms", "outside");
+    println!(
+        "{:>7} {:>9} {:>9} {:>9} {:>8} {:>13} {:>7} {:>7}",
+        "p", "step ms", "batch ms", "op ms", "outside", "one thread ms", "ratio", "cores"
+    );
     let mut images = vec![0.0; BATCH * ID.pixels()];
     let mut labels = Vec::new();
     for p in powers {
@@ -55,7 +61,8 @@ fn main() -> Result<()> {
             objective: Objective::Mixture { lambda: 0.05 },
             eps: config.loss.eps_train.to_f64() / ID.std(),
         };
-        let (mut whole, mut building, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut whole, mut building, mut alone, mut one) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut cores = Vec::new();
         let mut alone_of = DistanceOp::new(simd, engine.state()?);
         for round in 0..WARM + rounds {
             let start = Instant::now();
@@ -63,19 +70,28 @@ fn main() -> Result<()> {
             let built = start.elapsed();
             engine.step(Batch { images: &images, labels: &labels }, &point)?;
             let stepped = start.elapsed();
+            let start = Instant::now();
+            lonely.step(Batch { images: &images, labels: &labels }, &point)?;
             if round >= WARM {
+                one.push(start.elapsed() + built);
+                cores.push(rate(&pool, simd) / rate(&one_thread, simd));
                 whole.push(stepped);
                 building.push(built);
                 alone.push(alone_of.time(&pool, simd, engine.state()?, p.get(), &images));
             }
         }
-        let (whole, building, alone) = (median(whole), median(building), median(alone));
+        // Of neighbouring steps: the machine may be faster a second later.
+        let ratios: Vec<f64> = one.iter().zip(&whole).map(|(one, all)| one.as_secs_f64() / all.as_secs_f64()).collect();
+        let (whole, building, alone, one) = (median(whole), median(building), median(alone), median(one));
         println!(
-            "{p:>7} {:>9.2} {:>9.2} {:>9.2} {:>7.1}%",
+            "{p:>7} {:>9.2} {:>9.2} {:>9.2} {:>7.1}% {:>13.2} {:>7.2} {:>7.2}",
             ms(whole),
             ms(building),
             ms(alone),
-            100.0 * (1.0 - alone.as_secs_f64() / whole.as_secs_f64())
+            100.0 * (1.0 - alone.as_secs_f64() / whole.as_secs_f64()),
+            ms(one),
+            middle(ratios),
+            middle(cores)
         );
     }
     Ok(())
@@ -143,6 +159,22 @@ impl DistanceOp {
         }
         time
     }
+}
+
+/// Multiply-adds a second, of all threads together.
+fn rate(pool: &Pool, simd: Simd) -> f64 {
+    const TASKS: usize = 24;
+    const PASSES: u64 = 20_000;
+    let start = Instant::now();
+    pool.run(TASKS, |_| {
+        multiply_adds(simd, PASSES);
+    });
+    (TASKS as u64 * PASSES) as f64 / start.elapsed().as_secs_f64()
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -25,6 +25,7 @@ mod pool;
 mod powers;
 mod product;
 mod pruned;
+mod rates;
 pub mod reference;
 mod scatter;
 mod shared;
@@ -46,6 +47,7 @@ pub use op::{DistOp, Kernels, OpStats, Path, interval, sparsity};
 pub use pool::Pool;
 pub use product::{product, product_interval, transposed};
 pub use pruned::{Precision, Pruning};
+pub use rates::multiply_adds;
 pub use simd::{Simd, SimdError};
 pub use sort::{SortOp, SortProfile, sort_interval};
 

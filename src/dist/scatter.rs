@@ -4,6 +4,7 @@ use super::Shape;
 use super::largest::NEGATIVE;
 use super::pool::Pool;
 use super::shared::SharedMut;
+use super::simd::prefetch;
 
 /// Scatters g [B, O] by `index` [B, O, K], the picked coordinates of each pair with the sign of x − w, the k-th of which
 /// counts `weights[k]` times: dx gains ±g·weight, dw loses it, in the order of the outputs and of the samples.
@@ -18,6 +19,7 @@ pub(super) fn scatter(
 ) {
     const SAMPLES: usize = 4;
     const OUTPUTS: usize = 16;
+    const AHEAD: usize = 8;
     let picks = weights.len();
     assert_eq!(index.len(), g.len() * picks, "{picks} indices for each pair");
     let picked = |pair: usize| {
@@ -50,6 +52,10 @@ pub(super) fn scatter(
             let rows = unsafe { dw.part(outputs.start * shape.inputs..outputs.end * shape.inputs) };
             rows.fill(0.0);
             for b in 0..shape.batch {
+                // A line each of a few samples on: no hardware expects such steps, and another core may have written them.
+                let ahead = (b + AHEAD) * shape.outputs + outputs.start;
+                prefetch(index.as_ptr().wrapping_add(ahead * picks));
+                prefetch(g.as_ptr().wrapping_add(ahead));
                 for o in outputs.clone() {
                     let row = (o - outputs.start) * shape.inputs;
                     picked(b * shape.outputs + o).for_each(|(i, slope)| rows[row + i] -= slope);

@@ -18,12 +18,13 @@ pub(super) struct Block {
 /// The most samples in a tile, of any instruction set.
 pub(super) const MOST_ROWS: usize = 6;
 
-/// Runs `task` on all blocks of the [B, O] result. Blocks hold as many weight rows as stay in the second-level cache;
-/// layers with few outputs are split over the batch.
+/// Runs `task` on all blocks of the [B, O] result. Blocks hold as many weight rows as stay in the second-level cache, and
+/// are small and alike enough that threads end together.
 pub(super) fn for_blocks(pool: &Pool, shape: Shape, task: impl Fn(Block) + Sync) {
     const WEIGHT_BYTES: usize = 400 << 10;
-    const TASKS_PER_THREAD: usize = 4;
-    let outputs_each = (WEIGHT_BYTES / (4 * shape.inputs)).clamp(4, shape.outputs.max(4)).next_multiple_of(4);
+    const TASKS_PER_THREAD: usize = 12;
+    let rows = (WEIGHT_BYTES / (4 * shape.inputs)).max(4);
+    let outputs_each = shape.outputs.div_ceil(shape.outputs.div_ceil(rows)).next_multiple_of(4);
     let output_blocks = shape.outputs.div_ceil(outputs_each);
     let tasks = if pool.threads() == 1 { 1 } else { pool.threads() * TASKS_PER_THREAD };
     let sample_blocks = tasks.div_ceil(output_blocks);

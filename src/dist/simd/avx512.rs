@@ -181,8 +181,7 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn prefetch(self, p: *const f32) {
-        // SAFETY: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        super::prefetch(p);
     }
 
     #[inline(always)]

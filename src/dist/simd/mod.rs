@@ -115,6 +115,18 @@ impl Simd {
     }
 }
 
+/// Asks for the cache line of `p`, which need not be valid; where there is no such instruction, does nothing.
+#[inline(always)]
+pub(super) fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, and every such CPU has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// A piece of work written once for all instruction sets. Implementations are `#[inline(always)]`, as is all they call
 /// with vectors, so that it is compiled with the instructions of `S`.
 pub(super) trait Kernel {
