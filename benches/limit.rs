@@ -33,7 +33,7 @@ fn main() {
         "{:<9} {:<14} {:>4} {:<9} {:>9} {:>14} {:>9}",
         "", "shape", "p", "direction", "ms", "operations/ns", "of limit"
     );
-    for simd in Simd::available().into_iter().filter(|simd| *simd != Simd::Portable) {
+    for simd in Simd::available().filter(|simd| *simd != Simd::Portable) {
         for shape in SHAPES {
             for (p, forward, backward) in CASES {
                 measure(simd, shape, p, (forward, backward), rounds);

@@ -27,10 +27,10 @@ pub(crate) const WHOLE: [i32; 18] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 
 /// Every module that a training of p = 8 … 1000, ∞ and the benches need; what else there is is compiled when it is asked
 /// for.
 pub fn modules() -> Vec<Module> {
-    let plain = ["largest", "norms", "scatter", "interval", "sort", "adam", "mean_shift", "gather", "head", "rates"];
-    let plain = SOURCES.iter().map(|(file, _)| *file).filter(|file| plain.contains(&file.trim_end_matches(".cu")));
+    let by_power = ["sums.cu", "slopes.cu"];
+    let plain = SOURCES.iter().map(|(file, _)| *file).filter(|file| !by_power.contains(file));
     let whole = WHOLE.into_iter().filter(|&power| power >= 8);
-    let powers = whole.chain([0]).flat_map(|power| ["sums.cu", "slopes.cu"].map(|file| of(file, Some(power))));
+    let powers = whole.chain([0]).flat_map(|power| by_power.map(|file| of(file, Some(power))));
     plain.map(|file| of(file, None)).chain(powers).chain([of("slopes.cu", Some(-1))]).collect()
 }
 
