@@ -13,8 +13,11 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Instant;
 
-use linf_cuda::{AdamStep, Array, Cache, Decay, Device, DistanceOp, Gpu, Rates, Shape, bounds, mean_shift};
-use linf_dist::Adam;
+use linf_cuda::{
+    AdamStep, Array, Cache, Decay, Device, DistanceOp, Form, FormOp, Gpu, Mask, Rates, Shape, SortProfile, bounds,
+    mean_shift, product, sort_distances,
+};
+use linf_dist::{Adam, MASK_SAMPLES, Neuron};
 
 struct Options {
     device: usize,
@@ -97,7 +100,29 @@ impl Bench {
             op.backward(&x, &w, &g, to.as_deref_mut(), &mut dw).unwrap();
         });
         self.time(shape, p, "dw alone", pairs, backward, || op.backward(&x, &w, &g, None, &mut dw).unwrap());
+        // SortNet's training: a dropout mask of 70 % of the channels on both sides for every 32 samples.
+        let keep = |channels: usize, n: usize| {
+            (0..channels as u32).filter(|c| (*c as usize * 7 + n) % 10 < 7 || channels < 10).collect::<Vec<u32>>()
+        };
+        let mask = |n| Mask { inputs: Some(keep(inputs, n)), outputs: Some(keep(outputs, n + 3)) };
+        let masks: Vec<Mask> = (0..batch.div_ceil(MASK_SAMPLES)).map(mask).collect();
+        let kept: usize =
+            masks.iter().map(|m| m.inputs.as_ref().unwrap().len() * m.outputs.as_ref().unwrap().len()).sum();
+        let share = (kept * MASK_SAMPLES) as f64 / pairs;
+        let mut op = FormOp::new(&gpu, Form::dense(inputs, outputs).unwrap()).unwrap();
+        let neuron = Neuron::Distance(p);
+        self.time(shape, p, "dropout", share * pairs, share * forward, || {
+            op.forward(batch, neuron, &masks, &x, &w, &mut y).unwrap();
+        });
+        self.time(shape, p, "its slopes", share * pairs, share * backward, || {
+            op.backward(&x, &w, &g, Some(&mut dx), &mut dw).unwrap();
+        });
         if p.is_infinite() {
+            let profile = SortProfile::geometric(0.7, inputs);
+            self.time(shape, p, "sort", pairs, forward, || {
+                sort_distances(&*gpu, &profile, shape, &x, &w, &mut y).unwrap();
+            });
+            let mut op = DistanceOp::new(&gpu).unwrap();
             self.time(shape, p, "evaluation", pairs, forward, || op.forward(shape, p, &x, &w, &mut y, false).unwrap());
             let (mut low, mut high) = (zeros(batch * outputs), zeros(batch * outputs));
             // Four maxima.
@@ -143,6 +168,12 @@ impl Bench {
             });
         }
         let mut y = on(&operands.g);
+        // The first layer of a head: one multiply-add a pair.
+        let (x, mut parts, pairs) =
+            (on(&operands.x), Array::zeros(&gpu, 0).unwrap(), (batch * inputs * outputs) as f64);
+        self.time(shape, f64::NAN, "product", pairs, pairs / self.rates.fma, || {
+            product(&*gpu, shape, 1.0, &x, &w, None, &mut parts, &mut y).unwrap();
+        });
         let limit = 12.0 * (batch * outputs) as f64 / self.rates.copy;
         self.time(shape, f64::NAN, "mean shift", (batch * outputs) as f64, limit, || {
             mean_shift(&*gpu, batch, outputs, &mut y, None, None).unwrap();
