@@ -6,14 +6,10 @@ use linf_dist::Shape;
 
 use crate::module::{Kernel, Module};
 use crate::plan::{Plan, least};
-use crate::slices::slices;
+use crate::slices::{STEP, blocks, grid, slices};
 use crate::sort::scatter;
 use crate::{Argument, Array, Gpu, GpuError};
 
-/// Samples and outputs of a block of a forward pass, and the inputs of a step of it: ROWS, COLUMNS and STEP of the
-/// kernels.
-const TILE: (usize, usize) = (128, 32);
-const STEP: usize = 16;
 /// Inputs of a block of a backward pass, its samples at a time, and outputs of a step of it.
 const WIDTH: usize = 32;
 const CHUNK: usize = 256;
@@ -88,17 +84,14 @@ impl DistanceOp {
         let Shape { batch, inputs, outputs } = shape;
         let pairs = batch * outputs;
         let plan = Plan::of(p);
-        let blocks = batch.div_ceil(TILE.0) * outputs.div_ceil(TILE.1);
         // What the kernels' launch bounds promise.
         let per_processor = match plan {
             Plan::Largest if !for_backward => 5,
             Plan::Sums(power) if power > 0 => 5,
             _ => 4,
         };
-        let at_once = per_processor * self.gpu.multiprocessors();
-        let slice = inputs.div_ceil(STEP).div_ceil(slices(blocks, inputs.div_ceil(STEP), at_once, pairs)) * STEP;
-        let count = inputs.div_ceil(slice);
-        let (grid, slice, each) = ([blocks, count], Argument::long(slice), [pairs.div_ceil(128), 1]);
+        let (grid, slice) = grid(shape, per_processor * self.gpu.multiprocessors());
+        let (count, slice, each) = (grid[1], Argument::long(slice), [pairs.div_ceil(128), 1]);
         let (p32, slices) = (Argument::Float(p as f32), Argument::Int(count as i32));
         self.parts.reserve(count * pairs)?;
         let (xs, ws) = (x.pointer(batch * inputs), w.pointer(outputs * inputs));
@@ -280,5 +273,5 @@ pub fn bounds(
         Argument::from(shape),
     ];
     // SAFETY: the arguments of `bounds`; the pointers were asked for with the lengths that it uses.
-    unsafe { gpu.launch(BOUNDS, [batch.div_ceil(TILE.0) * outputs.div_ceil(TILE.1), 1], &arguments) }
+    unsafe { gpu.launch(BOUNDS, [blocks(batch, outputs), 1], &arguments) }
 }

@@ -6,13 +6,12 @@ use std::rc::Rc;
 use linf_dist::{Form, Mask, Neuron, Part, Pick, Shape, SortProfile, parts};
 
 use crate::gather::{Gather, Picked, Piece, clear};
+use crate::slices::blocks;
 use crate::sort::{sort_bounds, sort_distances};
 use crate::{Array, DistanceOp, Gpu, GpuError, SortDistances, bounds};
 
 /// Floats of gathered patches at a time: 512 MB. A single sample may need more.
 const PATCH_FLOATS: usize = 1 << 27;
-/// Samples and outputs of a block of the dense kernels.
-const TILE: (usize, usize) = (128, 32);
 
 /// The op of one layer, with its workspace. What each part's gradient needs is kept, as of a dense layer.
 pub struct FormOp {
@@ -129,7 +128,6 @@ impl Job {
             && part.takes_rows(form)
             && part.gives_rows(form)
             && part.weight_rows(form).is_some();
-        let blocks = |samples: usize, outputs: usize| samples.div_ceil(TILE.0) * outputs.div_ceil(TILE.1);
         let turned = !dense && blocks(shape.outputs, shape.batch) < blocks(shape.batch, shape.outputs);
         Job { piece, shape, dense, turned }
     }

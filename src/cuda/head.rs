@@ -3,7 +3,7 @@
 use linf_dist::Shape;
 
 use crate::module::{Kernel, Module};
-use crate::slices::slices;
+use crate::slices::grid;
 use crate::{Argument, Array, Gpu, GpuError};
 
 const MODULE: Module = Module::plain("head.cu");
@@ -11,9 +11,7 @@ const PRODUCTS: Kernel = MODULE.kernel("products", 128);
 const JOIN_PRODUCTS: Kernel = MODULE.kernel("join_products", 256);
 const SUM_SIZES: Kernel = MODULE.kernel("sum_sizes", 32);
 const ADD_SIGNS: Kernel = MODULE.kernel("add_signs", 256);
-/// Samples and outputs of a block, inputs of a step of it, and blocks of a multiprocessor.
-const TILE: (usize, usize) = (128, 32);
-const STEP: usize = 16;
+/// Blocks of a multiprocessor: what the kernel's launch bounds promise.
 const BLOCKS: usize = 4;
 
 /// y `[B, O]` = `scale`·x·wᵀ + bias, of x `[B, I]` and w `[O, I]`; `parts` is workspace. Sums are in a fixed order.
@@ -35,10 +33,9 @@ pub fn product(
     y: &mut Array<f32>,
 ) -> Result<(), GpuError> {
     let Shape { batch, inputs, outputs } = shape;
-    let (pairs, steps) = (batch * outputs, inputs.div_ceil(STEP));
-    let blocks = batch.div_ceil(TILE.0) * outputs.div_ceil(TILE.1);
-    let slice = steps.div_ceil(slices(blocks, steps, BLOCKS * gpu.multiprocessors(), pairs)) * STEP;
-    let count = inputs.div_ceil(slice);
+    let pairs = batch * outputs;
+    let (grid, slice) = grid(shape, BLOCKS * gpu.multiprocessors());
+    let count = grid[1];
     parts.reserve(count * pairs)?;
     y.reserve(pairs)?;
     let (xs, ws, parts) = (x.pointer(batch * inputs), w.pointer(outputs * inputs), parts.pointer(count * pairs));
@@ -47,7 +44,7 @@ pub fn product(
     let join = [parts, bias, y.pointer(pairs), sizes[0], sizes[1], sizes[2], Argument::Float(scale)];
     // SAFETY: the arguments of both kernels; the pointers were asked for with the lengths that they use.
     unsafe {
-        gpu.launch(PRODUCTS, [blocks, count], &[xs, ws, parts, Argument::from(shape), Argument::long(slice)])?;
+        gpu.launch(PRODUCTS, grid, &[xs, ws, parts, Argument::from(shape), Argument::long(slice)])?;
         gpu.launch(JOIN_PRODUCTS, [pairs.div_ceil(256), 1], &join)
     }
 }

@@ -1,4 +1,11 @@
-//! Into how many slices a sum is cut, so that a device is busy to the end.
+//! Into how many blocks and slices a forward pass is cut, so that a device is busy to the end.
+
+use linf_dist::Shape;
+
+/// Samples and outputs of a block of a forward pass, and the inputs of a step of it: ROWS, COLUMNS and STEP of the
+/// kernels.
+const TILE: (usize, usize) = (128, 32);
+pub(crate) const STEP: usize = 16;
 
 /// What starting a block costs, in steps of its loop.
 const START: usize = 2;
@@ -6,6 +13,20 @@ const START: usize = 2;
 const MOST: usize = 128;
 /// Floats of all slices' results at most: 512 MB.
 const ROOM: usize = 1 << 27;
+
+/// The blocks that all pairs of so many samples and outputs take.
+pub(crate) fn blocks(batch: usize, outputs: usize) -> usize {
+    batch.div_ceil(TILE.0) * outputs.div_ceil(TILE.1)
+}
+
+/// The grid of a forward pass, blocks by slices of the inputs, and the inputs of a slice, where `at_once` blocks run at a
+/// time.
+pub(crate) fn grid(shape: Shape, at_once: usize) -> ([usize; 2], usize) {
+    let Shape { batch, inputs, outputs } = shape;
+    let (blocks, steps) = (blocks(batch, outputs), inputs.div_ceil(STEP));
+    let slice = steps.div_ceil(slices(blocks, steps, at_once, batch * outputs)) * STEP;
+    ([blocks, inputs.div_ceil(slice)], slice)
+}
 
 /// The number of slices of `steps` steps that ends first, of `blocks` blocks each, where `at_once` blocks run at a time
 /// and a slice has `results` results. A function of its arguments alone: the order of sums depends on it.
