@@ -187,7 +187,7 @@ pub(super) fn evaluate(pool: &Pool, simd: Simd, layer: &LayerState, p: PNorm, in
     let form = layer.shape.form;
     let profile = layer.shape.profile();
     assert!(profile.is_none() || p.is_infinite(), "sort neurons are evaluated at p = ∞ alone");
-    let neuron = profile.as_ref().map_or(Neuron::Distance(p.get()), Neuron::Sort);
+    let neuron = Neuron::evaluated(profile.as_ref(), p.get());
     let mut scratch = Vec::new();
     let input = turn(pool, layer.shape.turn, input, &mut scratch);
     let batch = input.len() / form.input().values();

@@ -17,6 +17,13 @@ pub enum Neuron<'a> {
     Sort(&'a SortProfile),
 }
 
+impl<'a> Neuron<'a> {
+    /// Outside training: one that sorts where there is a profile, else the distance.
+    pub fn evaluated(profile: Option<&'a SortProfile>, p: f64) -> Neuron<'a> {
+        profile.map_or(Neuron::Distance(p), Neuron::Sort)
+    }
+}
+
 /// The op of one layer, with its workspace.
 ///
 /// A dense layer or a 1×1 convolution uses its operands as they stand. Otherwise at most 16 MB of patches exist at a time

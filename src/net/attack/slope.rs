@@ -149,7 +149,7 @@ impl<'a> HostLayers<'a> {
             let input = turn(self.pool, layer.shape.turn, input, &mut self.turned[index]);
             output.resize(batch * layer.shape.form.output().values(), 0.0);
             let profile = layer.shape.profile();
-            let neuron = profile.as_ref().map_or(Neuron::Distance(self.p.get()), Neuron::Sort);
+            let neuron = Neuron::evaluated(profile.as_ref(), self.p.get());
             self.ops[index].forward(self.pool, batch, neuron, &[], input, &layer.weight.value, output, keep);
             subtract(output, &layer.mean);
         }

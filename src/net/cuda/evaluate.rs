@@ -59,7 +59,7 @@ impl CudaLayers {
         let x = turn(gpu, layer.shape.turn, batch, x, room)?;
         y.reserve(len)?;
         let profile = layer.shape.profile();
-        let neuron = profile.as_ref().map_or(Neuron::Distance(p.get()), Neuron::Sort);
+        let neuron = Neuron::evaluated(profile.as_ref(), p.get());
         op.evaluate(batch, neuron, x, weight, y)?;
         get(y, len)
     }

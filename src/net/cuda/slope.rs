@@ -85,7 +85,7 @@ impl<'a> CudaSlope<'a> {
             let input = turn(gpu, shape.turn, batch, input, turned)?;
             let planes = shape.form.output();
             output.reserve(batch * planes.values())?;
-            let neuron = profile.as_ref().map_or(Neuron::Distance(self.p.get()), Neuron::Sort);
+            let neuron = Neuron::evaluated(profile.as_ref(), self.p.get());
             if keep {
                 op.forward(batch, neuron, &[], input, weight, output)?;
             } else {
