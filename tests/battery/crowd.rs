@@ -1,7 +1,6 @@
 //! Many at once: readers, adders and workers on one store. Nobody is ever told that the database is locked.
 
 use std::{
-    process::Stdio,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -16,12 +15,11 @@ use crate::{full, support::Place};
 
 #[test]
 fn eight_readers_four_adders_and_two_workers_get_along() {
-    let place = Place::new();
+    let place = Place::new().with_slots(2);
     let for_long = Duration::from_secs(if full() { 60 } else { 5 });
     let config = place.config("config.toml", 10_000, "step-ms=5 checkpoint-every=50");
     for _ in 0..2 {
-        let mut add = place.linf(&["add", config.to_str().unwrap()]);
-        assert!(add.env("LINF_SLOTS", "2").stdout(Stdio::null()).status().unwrap().success());
+        place.good(&["add", config.to_str().unwrap()]);
     }
     let text = std::fs::read_to_string(&config).unwrap();
     let root = place.root();

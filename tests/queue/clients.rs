@@ -55,11 +55,10 @@ fn many_who_add_at_once_get_one_dispatcher() {
 
 #[test]
 fn two_slots_train_two_runs() {
-    let place = Place::new();
+    let place = Place::new().with_slots(2);
     let config = place.config("config.toml", 100, "step-ms=10");
     for _ in 0..3 {
-        let mut add = place.linf(&["add", config.to_str().unwrap()]);
-        assert!(add.env("LINF_SLOTS", "2").stdout(Stdio::null()).status().unwrap().success());
+        place.good(&["add", config.to_str().unwrap()]);
     }
     place.until_step(RunId(1), 1);
     place.until_step(RunId(2), 1);

@@ -41,10 +41,8 @@ fn runs_start_by_priority_and_as_they_were_moved() {
 
 #[test]
 fn a_run_waits_for_another_one_to_complete() {
-    let place = Place::new();
-    let first = place.add_with(400, "step-ms=10", &["--hold"]);
-    let mut release = place.linf(&["release", "1"]);
-    assert!(release.env("LINF_SLOTS", "4").stdout(std::process::Stdio::null()).status().unwrap().success());
+    let place = Place::new().with_slots(4);
+    let first = place.add(400, "step-ms=10");
     place.until_step(first, 1);
     let config = place.config("second.toml", 1, "");
     let add = |after: &str| {
@@ -69,7 +67,7 @@ fn a_run_waits_for_another_one_to_complete() {
 
 #[test]
 fn a_group_trains_no_more_at_once_than_it_may() {
-    let place = Place::new();
+    let place = Place::new().with_slots(3);
     // Long enough for any machine: they are cancelled.
     let config = place.config("config.toml", 4000, "step-ms=10");
     let add = |group: &[&str]| {
@@ -81,8 +79,7 @@ fn a_group_trains_no_more_at_once_than_it_may() {
     add(&["--group", "g"]);
     add(&[]);
     place.good(&["group", "g", "--slots", "1"]);
-    let mut release = place.linf(&["release", "1", "2", "3"]);
-    assert!(release.env("LINF_SLOTS", "3").stdout(std::process::Stdio::null()).status().unwrap().success());
+    place.good(&["release", "1", "2", "3"]);
     place.until_word(RunId(1), "running");
     place.until_word(RunId(3), "running");
     let waiting = WaitReason::Group { name: "g".into(), slots: 1, held_by: vec![RunId(1)] };

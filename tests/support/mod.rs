@@ -39,6 +39,7 @@ pub struct Place {
     dir: TempDir,
     runtime: Runtime,
     worker: PathBuf,
+    slots: u32,
 }
 
 impl Place {
@@ -52,7 +53,13 @@ impl Place {
     /// Runs are trained by this program.
     pub fn trained_by(worker: impl Into<PathBuf>) -> Place {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Place { dir: tempfile::tempdir().unwrap(), runtime, worker: worker.into() }
+        Place { dir: tempfile::tempdir().unwrap(), runtime, worker: worker.into(), slots: 1 }
+    }
+
+    /// Every dispatcher trains so many runs at once, whichever command starts it.
+    pub fn with_slots(mut self, slots: u32) -> Place {
+        self.slots = slots;
+        self
     }
 
     pub fn dir(&self) -> &Path {
@@ -77,7 +84,7 @@ impl Place {
             .env("LINF_TRAIN", &self.worker)
             .env("LINF_TEST_CLOCK", self.clock())
             .env("XDG_CONFIG_HOME", self.dir().join("home"))
-            .env_remove("LINF_SLOTS")
+            .env("LINF_SLOTS", self.slots.to_string())
             .env_remove("LINF_DATA")
             .stdin(Stdio::null());
         command
