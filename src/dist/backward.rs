@@ -1,7 +1,8 @@
 //! Gradients at finite p: dx and dw in one pass.
 //!
 //! A task owns one vector of input columns of x, w, dx and dw, and walks all pairs (sample, output): each slope is
-//! computed once, added to dx and taken from dw. The order of the additions is fixed by the shape alone.
+//! computed once, where additions are fused up to its last product, and added to dx and to −dw. The order of the
+//! additions is fixed by the shape alone.
 
 use super::Shape;
 use super::norms::NormSlope;
@@ -143,7 +144,7 @@ impl<T: Slope, const DX: bool> Kernel for Columns<'_, T, DX> {
         let n = S::N.min(inputs - start);
         let zero = s.splat(0.0);
         let prescale = s.splat(pass.prescale);
-        let unscale = s.splat(pass.unscale);
+        let (unscale, minus_unscale) = (s.splat(pass.unscale), s.splat(-pass.unscale));
         let constants = pass.slope.constants(s);
         let x = pass.x[..batch * inputs].as_ptr();
         let w = pass.w[..outputs * inputs].as_ptr();
@@ -181,11 +182,11 @@ impl<T: Slope, const DX: bool> Kernel for Columns<'_, T, DX> {
                             d[k] = s.sub(x_columns[q], weights[j]);
                         }
                         let slopes = T::slope4(s, &constants, d, pairs);
-                        for k in 0..4 {
+                        for (k, [a, b]) in slopes.into_iter().enumerate() {
                             if DX {
-                                if k % 2 == 0 { even = s.add(even, slopes[k]) } else { odd = s.add(odd, slopes[k]) }
+                                if k % 2 == 0 { even = s.add_shared(a, b, even) } else { odd = s.add_shared(a, b, odd) }
                             }
-                            sums[four + k] = s.sub(sums[four + k], slopes[k]);
+                            sums[four + k] = s.add_shared(a, b, sums[four + k]);
                         }
                     }
                     if DX {
@@ -198,7 +199,7 @@ impl<T: Slope, const DX: bool> Kernel for Columns<'_, T, DX> {
                     // SAFETY: this task owns these columns of dw, n floats in a row below `outputs`.
                     unsafe {
                         let before = if first == 0 { zero } else { s.load_first(place, n) };
-                        s.store_first(place, n, s.fma(sums[j], unscale, before));
+                        s.store_first(place, n, s.fma(sums[j], minus_unscale, before));
                     }
                 }
             }
@@ -214,12 +215,15 @@ impl<T: Slope, const DX: bool> Kernel for Columns<'_, T, DX> {
                         (s.load_first(x.add(pair.sample * inputs + start), n), s.load_first(w.add(place), n))
                     };
                     let values = [s.splat(pair.values[0]), s.splat(pair.values[1]), s.splat(pair.values[2])];
-                    let t = NormSlope::slope(s, &constants, s.sub(x, w), values);
-                    dx_columns[q] = s.add(dx_columns[q], t);
+                    let [a, b] = NormSlope::slope(s, &constants, s.sub(x, w), values);
+                    dx_columns[q] = s.fma(a, b, dx_columns[q]);
                     if let Some(dw) = dw {
                         let place = dw.as_mut_ptr().wrapping_add(place);
                         // SAFETY: this task owns these columns of dw; they were written above.
-                        unsafe { s.store_first(place, n, s.sub(s.load_first(place, n), s.mul(t, unscale))) };
+                        unsafe {
+                            let before = s.load_first(place, n);
+                            s.store_first(place, n, s.fma(s.mul(a, minus_unscale), b, before));
+                        }
                     }
                 }
             }

@@ -211,20 +211,21 @@ impl Slope for NormSlope {
     }
 
     #[inline(always)]
-    fn slope<S: Lanes>(s: S, k: &(LogExp<S>, S::V), d: S::V, pair: [S::V; 3]) -> S::V {
+    fn slope<S: Lanes>(s: S, k: &(LogExp<S>, S::V), d: S::V, pair: [S::V; 3]) -> [S::V; 2] {
         Self::slope4(s, k, [d; 4], [pair; 4])[0]
     }
 
     #[inline(always)]
-    fn slope4<S: Lanes>(s: S, (log_exp, q): &(LogExp<S>, S::V), d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [S::V; 4] {
+    fn slope4<S: Lanes>(s: S, (log_exp, q): &(LogExp<S>, S::V), d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [[S::V; 2]; 4] {
         let (mut a, mut m, mut inverse) = (d, d, d);
         for o in 0..4 {
             a[o] = s.abs(d[o]);
             [_, m[o], inverse[o]] = pairs[o];
         }
-        let mut slopes = log_exp.ratio_power4(s, a, m, inverse, *q);
+        let powers = log_exp.ratio_power4(s, a, m, inverse, *q);
+        let mut slopes = d.map(|d| [d; 2]);
         for o in 0..4 {
-            slopes[o] = s.mul(pairs[o][0], s.copysign(slopes[o], d[o]));
+            slopes[o] = [pairs[o][0], s.copysign(powers[o], d[o])];
         }
         slopes
     }

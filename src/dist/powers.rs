@@ -24,18 +24,19 @@ pub(super) trait Term: Copy + Sync {
     }
 }
 
-/// What one coordinate adds to a gradient: sgn(d)·|d|^(p−1) times the first value of the pair (sample, output).
+/// What one coordinate adds to a gradient: sgn(d)·|d|^(p−1) times the first value of the pair (sample, output). In two
+/// factors, whose product is part of the fused additions to dx and to dw.
 pub(super) trait Slope: Copy + Sync {
     /// How many values of the pair it needs, 1 to 3; the others are not read.
     const VALUES: usize;
     type Constants<S: Lanes>: Copy;
     fn constants<S: Lanes>(self, s: S) -> Self::Constants<S>;
-    fn slope<S: Lanes>(s: S, k: &Self::Constants<S>, d: S::V, pair: [S::V; 3]) -> S::V;
+    fn slope<S: Lanes>(s: S, k: &Self::Constants<S>, d: S::V, pair: [S::V; 3]) -> [S::V; 2];
 
     /// [`slope`](Self::slope) of four outputs.
     #[inline(always)]
-    fn slope4<S: Lanes>(s: S, k: &Self::Constants<S>, d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [S::V; 4] {
-        let mut slopes = d;
+    fn slope4<S: Lanes>(s: S, k: &Self::Constants<S>, d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [[S::V; 2]; 4] {
+        let mut slopes = d.map(|d| [d; 2]);
         for o in 0..4 {
             slopes[o] = Self::slope(s, k, d[o], pairs[o]);
         }
@@ -114,15 +115,15 @@ impl<const P: u32> Slope for WholePower<P> {
     fn constants<S: Lanes>(self, _s: S) {}
 
     #[inline(always)]
-    fn slope<S: Lanes>(s: S, _k: &(), d: S::V, [c, ..]: [S::V; 3]) -> S::V {
+    fn slope<S: Lanes>(s: S, _k: &(), d: S::V, [c, ..]: [S::V; 3]) -> [S::V; 2] {
         if P == 1 {
             let zero = s.splat(0.0);
-            s.select(s.eq(d, zero), zero, s.mul(c, s.copysign(s.splat(1.0), d)))
-        } else if P.is_multiple_of(2) {
-            product(s, Some(c), d, P - 1)
-        } else {
-            product(s, Some(s.mul(c, s.abs(d))), d, P - 2)
+            return [s.select(s.eq(d, zero), zero, s.copysign(s.splat(1.0), d)), c];
         }
+        // Odd powers have the sign of d by themselves; of even ones, one factor is its magnitude.
+        let (c, power) = if P.is_multiple_of(2) { (c, P - 1) } else { (s.mul(c, s.abs(d)), P - 2) };
+        let last = 1 << power.ilog2();
+        [product(s, Some(c), d, power - last), product(s, None, d, last)]
     }
 }
 
@@ -262,20 +263,20 @@ impl<const SQUARINGS: u32> Slope for TablePower<SQUARINGS> {
     }
 
     #[inline(always)]
-    fn slope<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V, pair: [S::V; 3]) -> S::V {
+    fn slope<S: Lanes>(s: S, k: &TableConstants<S>, d: S::V, pair: [S::V; 3]) -> [S::V; 2] {
         Self::slope4(s, k, [d; 4], [pair; 4])[0]
     }
 
     #[inline(always)]
-    fn slope4<S: Lanes>(s: S, k: &TableConstants<S>, d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [S::V; 4] {
+    fn slope4<S: Lanes>(s: S, k: &TableConstants<S>, d: [S::V; 4], pairs: [[S::V; 3]; 4]) -> [[S::V; 2]; 4] {
         let mut a = d;
         for a in &mut a {
             *a = s.max_abs(k.tiny, *a);
         }
         let (scale, power) = Self::factors4(s, k, a);
-        let mut slopes = d;
+        let mut slopes = d.map(|d| [d; 2]);
         for o in 0..4 {
-            slopes[o] = s.mul(s.mul(scale[o], pairs[o][0]), s.flip(power[o], d[o]));
+            slopes[o] = [s.mul(scale[o], pairs[o][0]), s.flip(power[o], d[o])];
         }
         slopes
     }

@@ -11,5 +11,6 @@ mod faults;
 mod folders;
 mod read;
 mod report;
+mod results;
 mod settings;
 mod shell;

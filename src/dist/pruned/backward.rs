@@ -173,9 +173,9 @@ impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
                         let d = s.sub(s.load(values.as_ptr().add(i * lanes + at)), s.splat(*w.get_unchecked(i)));
                         let (m, over, c) = (s.load(m.add(at)), s.load(four_over_m.add(at)), s.load(c.add(at)));
                         let (slope, counted) = constants.power::<SQUARINGS>(s, s.abs(d), m, over);
-                        let term = s.select(counted, s.mul(c, s.copysign(slope, d)), zero);
+                        let slope = s.select(counted, s.copysign(slope, d), zero);
                         for to in [dx_columns.add(column * lanes + at), dw_columns.add(column * S::N)] {
-                            s.store(to, s.add(s.load(to), term));
+                            s.store(to, s.add_shared(c, slope, s.load(to)));
                         }
                     }
                 }

@@ -8,8 +8,9 @@
 //! The constants are core cycles. They come from the 92 cases of `cargo bench --bench choice -- --epochs 6` (the layers of a
 //! 784-512×4-10 net, fresh and in training, p = 24 … ∞, one thread): those of AVX2 on a Zen 3 EPYC, those of AVX-512 on a Xeon
 //! (Emerald Rapids), both under some other load. The dense ones are medians, the pruned ones least squares of the relative
-//! errors, held near first guesses where the cases do not tell costs apart; `docs/benchmarks.md` says how much longer the
-//! choices take than the better of the two. NOT measured are `interval` of any set and the portable constants, which are the
+//! errors, held near first guesses where the cases do not tell costs apart; those of dense gradients of AVX-512 are half a cycle
+//! less, because additions have been fused since; `docs/benchmarks.md` says how much longer the choices take than the better of
+//! the two. NOT measured are `interval` of any set and the portable constants, which are the
 //! AVX2 ones scaled.
 
 use super::super::Shape;
@@ -166,8 +167,8 @@ const AVX2: Costs = Costs {
 const AVX512: Costs = Costs {
     pruned: [1.0, 0.46, 1.7, 38.0, 9.8, 16.3, 140.0],
     largest: [1.2, 2.6],
-    whole: [[0.7, 0.6], [3.2, 0.8]],
-    table: [[9.5, 0.45], [10.5, 0.45]],
+    whole: [[0.7, 0.6], [2.7, 0.8]],
+    table: [[9.5, 0.45], [10.0, 0.45]],
     norms: [30.5, 31.0],
     interval: 3.3,
 };

@@ -167,6 +167,12 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
     fn sqrt(self, a: Self::V) -> Self::V;
     /// a·b + c, rounded once where the CPU can.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// a·b + c of a product that several sums share. Fused where that is an operation less; a multiplication for all of them
+    /// and an addition each where CPUs have adders beside their multipliers.
+    #[inline(always)]
+    fn add_shared(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.add(self.mul(a, b), c)
+    }
     /// x − w, given a vector of ones. With ones that the compiler cannot see through, CPUs with separate adders and
     /// multipliers compute it in the multiplier (as x − 1·w, the same bits) and leave the adder to the maximum.
     fn diff(self, one: Self::V, x: Self::V, w: Self::V) -> Self::V;
@@ -263,6 +269,7 @@ mod tests {
             check("mul", s.mul(a, b), &|x| x * 2.0);
             check("div", s.div(a, b), &|x| x / 2.0);
             check("fma", s.fma(a, b, a), &|x| x * 2.0 + x);
+            check("add_shared", s.add_shared(a, b, a), &|x| x * 2.0 + x);
             check("diff", s.diff(s.splat(1.0), a, b), &|x| x - 2.0);
             check("max", s.max(a, b), &|x| x.max(2.0));
             check("min", s.min(a, b), &|x| x.min(2.0));
