@@ -67,11 +67,11 @@ impl Term for Largest {
 #[derive(Clone, Copy)]
 pub(super) struct WholePower<const P: u32>;
 
-/// c·dⁿ, or dⁿ without c. Loops over constants: unrolled, and squares nobody uses vanish.
+/// dⁿ for n ≥ 1. Loops over constants: unrolled, and squares nobody uses vanish.
 #[inline(always)]
-fn product<S: Lanes>(s: S, c: Option<S::V>, d: S::V, n: u32) -> S::V {
+fn product<S: Lanes>(s: S, d: S::V, n: u32) -> S::V {
     let mut square = d;
-    let mut product = c;
+    let mut product = None;
     for bit in 0..7 {
         if n >> bit & 1 == 1 {
             product = Some(match product {
@@ -81,10 +81,7 @@ fn product<S: Lanes>(s: S, c: Option<S::V>, d: S::V, n: u32) -> S::V {
         }
         square = s.mul(square, square);
     }
-    match product {
-        Some(product) => product,
-        None => s.splat(1.0),
-    }
+    product.unwrap_or(d)
 }
 
 impl<const P: u32> Term for WholePower<P> {
@@ -103,7 +100,7 @@ impl<const P: u32> Term for WholePower<P> {
         }
         // The last product is part of the fused addition.
         let half = if P.is_power_of_two() { P / 2 } else { 1 << P.ilog2() };
-        s.fma(product(s, None, d, half), product(s, None, d, P - half), sum)
+        s.fma(product(s, d, half), product(s, d, P - half), sum)
     }
 }
 
@@ -120,10 +117,91 @@ impl<const P: u32> Slope for WholePower<P> {
             let zero = s.splat(0.0);
             return [s.select(s.eq(d, zero), zero, s.copysign(s.splat(1.0), d)), c];
         }
-        // Odd powers have the sign of d by themselves; of even ones, one factor is its magnitude.
-        let (c, power) = if P.is_multiple_of(2) { (c, P - 1) } else { (s.mul(c, s.abs(d)), P - 2) };
-        let last = 1 << power.ilog2();
-        [product(s, Some(c), d, power - last), product(s, None, d, last)]
+        // Odd powers have the sign of d by themselves; to even ones the coefficient brings it.
+        let c = if P.is_multiple_of(2) { c } else { s.flip(c, d) };
+        let chain = const { Chain::of(if P > 1 { P - 1 } else { 1 }) };
+        let mut powers = [d; Chain::MOST + 1];
+        for k in 0..chain.count {
+            let (a, b) = chain.steps[k];
+            powers[k + 1] = s.mul(powers[a], powers[b]);
+        }
+        let (with_c, other) = chain.factors;
+        let first = match with_c {
+            Some(power) => s.mul(c, powers[power]),
+            None => c,
+        };
+        [first, powers[other]]
+    }
+}
+
+/// How c·dⁿ is multiplied up in two factors, with the fewest products there can be (by exhaustive search). A power
+/// is named by its place: 0 is d, k + 1 the result of step k.
+#[derive(Clone, Copy)]
+struct Chain {
+    steps: [(usize, usize); Chain::MOST],
+    count: usize,
+    /// The power that c is multiplied by, where it is any, and the other factor.
+    factors: (Option<usize>, usize),
+}
+
+impl Chain {
+    const MOST: usize = 7;
+
+    /// Which exponents are added to reach n, at last those of the two factors, 0 for c alone.
+    const fn exponents(n: u32) -> (&'static [(u32, u32)], (u32, u32)) {
+        match n {
+            1 => (&[], (0, 1)),
+            2 => (&[], (1, 1)),
+            3 => (&[(1, 1)], (1, 2)),
+            4 => (&[(1, 1)], (2, 2)),
+            5 => (&[(1, 1), (1, 2)], (2, 3)),
+            6 => (&[(1, 1), (1, 2)], (3, 3)),
+            7 => (&[(1, 1), (1, 2), (2, 2)], (3, 4)),
+            8 => (&[(1, 1), (2, 2)], (4, 4)),
+            9 => (&[(1, 1), (1, 2), (3, 3)], (3, 6)),
+            10 => (&[(1, 1), (1, 2), (2, 3)], (5, 5)),
+            11 => (&[(1, 1), (1, 2), (2, 2), (3, 4)], (4, 7)),
+            13 => (&[(1, 1), (1, 2), (2, 3), (3, 5)], (5, 8)),
+            15 => (&[(1, 1), (1, 2), (2, 3), (5, 5)], (5, 10)),
+            17 => (&[(1, 1), (2, 2), (4, 4), (1, 8)], (8, 9)),
+            19 => (&[(1, 1), (1, 2), (2, 2), (4, 4), (3, 8)], (8, 11)),
+            21 => (&[(1, 1), (1, 2), (2, 2), (3, 4), (7, 7)], (7, 14)),
+            23 => (&[(1, 1), (1, 2), (2, 3), (5, 5), (3, 10)], (10, 13)),
+            27 => (&[(1, 1), (1, 2), (3, 3), (3, 6), (9, 9)], (9, 18)),
+            31 => (&[(1, 1), (1, 2), (2, 2), (3, 4), (7, 7), (3, 14)], (14, 17)),
+            35 => (&[(1, 1), (1, 2), (2, 2), (3, 4), (7, 7), (7, 14)], (14, 21)),
+            39 => (&[(1, 1), (1, 2), (2, 3), (3, 5), (5, 8), (13, 13)], (13, 26)),
+            47 => (&[(1, 1), (1, 2), (2, 2), (3, 4), (3, 7), (10, 10), (7, 20)], (20, 27)),
+            63 => (&[(1, 1), (1, 2), (2, 2), (3, 4), (7, 7), (7, 14), (21, 21)], (21, 42)),
+            _ => panic!("no chain for this power"),
+        }
+    }
+
+    /// Those exponents by where they are made; a chain that uses one that is not there does not compile.
+    const fn of(n: u32) -> Chain {
+        let (sums, (with_c, other)) = Chain::exponents(n);
+        let mut chain = Chain { steps: [(0, 0); Chain::MOST], count: sums.len(), factors: (None, 0) };
+        let mut made = [1; Chain::MOST + 1];
+        let mut k = 0;
+        while k < sums.len() {
+            let (a, b) = sums[k];
+            chain.steps[k] = (Chain::place(&made, k, a), Chain::place(&made, k, b));
+            made[k + 1] = a + b;
+            k += 1;
+        }
+        assert!(with_c + other == n, "the factors do not make the power");
+        let with_c = if with_c == 0 { None } else { Some(Chain::place(&made, k, with_c)) };
+        chain.factors = (with_c, Chain::place(&made, k, other));
+        chain
+    }
+
+    const fn place(made: &[u32], last: usize, exponent: u32) -> usize {
+        let mut k = 0;
+        while made[k] != exponent {
+            assert!(k < last, "a power is used that is not there");
+            k += 1;
+        }
+        k
     }
 }
 
