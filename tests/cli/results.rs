@@ -33,14 +33,17 @@ fn the_runs_behind_the_results_can_be_opened_and_gave_them() {
         let report = place
             .good(&iter::once("report").chain(runs.iter().map(String::as_str)).chain(["--json"]).collect::<Vec<_>>());
         let report: Vec<Value> = serde_json::from_str(&report).unwrap();
-        assert_eq!(report.len(), 1, "an archive holds one experiment: {archive:?}");
-        let percent = |of: &str| {
-            let Value::Object(share) = &report[0][of] else { panic!("{archive:?} has no {of}") };
-            let sigma = share["sigma"].as_f64().map_or(String::new(), |sigma| format!(" ± {:.2}", 100.0 * sigma));
-            format!(" {:.2}{sigma} |", 100.0 * share["mean"].as_f64().unwrap())
-        };
-        let figures = format!("|{}{}", percent("clean"), percent("certified"));
-        assert!(page.contains(&figures), "{archive:?} gave {figures}, which docs/results.md does not say");
+        for experiment in &report {
+            let percent = |of: &str| {
+                let Value::Object(share) = &experiment[of] else { panic!("{archive:?} has no {of}") };
+                let sigma = share["sigma"].as_f64().map_or(String::new(), |sigma| format!(" ± {:.2}", 100.0 * sigma));
+                format!("{:.2}{sigma}", 100.0 * share["mean"].as_f64().unwrap())
+            };
+            let (clean, certified) = (percent("clean"), percent("certified"));
+            let said = [format!("| {clean} | {certified} |"), format!("| {clean} / {certified} |")];
+            let there = said.iter().any(|said| page.contains(said));
+            assert!(there, "{archive:?} gave {clean} / {certified}, which docs/results.md does not say");
+        }
     }
-    assert!(opened >= 7, "{opened} runs are not all that were kept");
+    assert!(opened >= 20, "{opened} runs are not all that were kept");
 }
