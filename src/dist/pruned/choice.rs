@@ -10,8 +10,7 @@
 //! (Emerald Rapids), both under some other load. The dense ones are medians, the pruned ones least squares of the relative
 //! errors, held near first guesses where the cases do not tell costs apart; those of dense gradients of AVX-512 are half a cycle
 //! less, because additions have been fused since; `docs/benchmarks.md` says how much longer the choices take than the better of
-//! the two. NOT measured are `interval` of any set and the portable constants, which are the
-//! AVX2 ones scaled.
+//! the two. NOT measured are `interval` of any set and the portable constants, which are the AVX2 ones scaled.
 
 use super::super::Shape;
 use super::super::backward::group_size;
