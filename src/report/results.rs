@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::table::{Side, Table};
-use crate::experiment::{Config, Epsilon, Published, Resources, Run, RunState};
+use crate::experiment::{Config, Epsilon, Published, Resources, Run, RunState, differences};
 use crate::net::NetShape;
 use crate::store::RunRow;
 
@@ -20,6 +20,8 @@ pub struct ResultRow {
     pub eps: Epsilon,
     /// The net's shape.
     pub net: String,
+    /// What tells it from the others of this data set, ε and net: the keys of the config that differ, with its values.
+    pub differs: BTreeMap<String, String>,
     /// The runs by name, with their seeds.
     pub runs: Vec<(String, u64)>,
     /// Clean test accuracy at p = ∞.
@@ -67,21 +69,27 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
         let (Some(clean), Some(certified)) = (row.summary.clean, row.summary.certified) else { continue };
         let key = experiment(&row.config);
         if !by_experiment.contains_key(&key) {
-            order.push(key.clone());
+            order.push((key.clone(), recipe(&row.config)));
         }
         by_experiment.entry(key).or_default().push((row, clean, certified));
     }
-    let of_one = |key: &String| {
+    let of_one = |(key, recipe): &(String, Config)| {
         let runs = by_experiment.get(key)?;
         let (first, ..) = runs.first()?;
         let config = &first.config;
         let attacked: Option<Vec<f64>> =
             runs.iter().map(|(row, ..)| row.summary.attacked.map(|(share, _)| share)).collect();
+        let alike: Vec<&Config> =
+            order.iter().map(|(_, other)| other).filter(|other| task(other) == task(config)).collect();
+        let (data, eps, net) = task(config);
+        let own = alike.iter().position(|other| *other == recipe)?;
+        let differs = differences(&alike).into_iter().map(|(key, values)| (key, values[own].clone())).collect();
         Some(ResultRow {
+            differs,
             title: config.run.title.clone(),
-            data: config.data.dataset.title(),
-            eps: config.eval.eps,
-            net: NetShape::new(config).to_string(),
+            data,
+            eps,
+            net,
             runs: runs.iter().map(|(row, ..)| (row.name.clone(), row.config.train.seed)).collect(),
             clean: Spread::of(&runs.iter().map(|run| run.1).collect::<Vec<_>>()),
             attacked: attacked.map(|shares| Spread::of(&shares)),
@@ -94,10 +102,20 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
 
 /// What an experiment is, whatever its seed, its words and its machine.
 pub(crate) fn experiment(config: &Config) -> String {
+    format!("{:?}", recipe(config))
+}
+
+/// A config without its seed, its words and its machine.
+fn recipe(config: &Config) -> Config {
     let mut config = config.clone();
     config.train.seed = 0;
     (config.run, config.resources) = (Run::default(), Resources::default());
-    format!("{config:?}")
+    config
+}
+
+/// What the table says of a config by itself.
+fn task(config: &Config) -> (&'static str, Epsilon, String) {
+    (config.data.dataset.title(), config.eval.eps, NetShape::new(config).to_string())
 }
 
 /// How the table is written.
@@ -114,9 +132,16 @@ pub enum Format {
     Json,
 }
 
-const HEADINGS: [&str; 9] = ["data", "ε", "net", "seeds", "clean", "attacked", "certified", "published", "of"];
+const COLUMNS: usize = 10;
+const HEADINGS: [&str; COLUMNS] =
+    ["data", "ε", "net", "seeds", "clean", "attacked", "certified", "published", "of", "where configs differ"];
 
-fn cells(row: &ResultRow, pm: &str) -> [String; 9] {
+/// How many columns have something to say: the last one only where experiments would look alike without it.
+fn columns(rows: &[ResultRow]) -> usize {
+    if rows.iter().all(|row| row.differs.is_empty()) { COLUMNS - 1 } else { COLUMNS }
+}
+
+fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
     let published = row.published.as_ref();
     let percent = |value: f64| format!("{:.2}", 100.0 * value);
     let figures = published.map(|row| match row.clean {
@@ -133,14 +158,17 @@ fn cells(row: &ResultRow, pm: &str) -> [String; 9] {
         row.certified.percent(pm),
         figures.unwrap_or_else(|| "–".into()),
         published.map(|row| row.source.clone()).unwrap_or_default(),
+        row.differs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "),
     ]
 }
 
 /// The table as plain text, accuracies in percent; a published row is clean / certified.
 pub fn plain(rows: &[ResultRow]) -> String {
-    let mut sides = [Side::Right; 9];
-    [sides[0], sides[2], sides[8]] = [Side::Left; 3];
-    let mut table = Table::new(std::array::from_fn(|column| (HEADINGS[column], sides[column])));
+    let mut sides = [Side::Right; COLUMNS];
+    [sides[0], sides[2], sides[8], sides[9]] = [Side::Left; 4];
+    let shown = columns(rows);
+    let heading = |column: usize| if column < shown { HEADINGS[column] } else { "" };
+    let mut table = Table::new(std::array::from_fn(|column| (heading(column), sides[column])));
     rows.iter().for_each(|row| table.row(cells(row, " ± ")));
     table.to_string()
 }
@@ -150,9 +178,11 @@ pub fn markdown(rows: &[ResultRow]) -> String {
     let line = |cells: &[String]| {
         format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
     };
-    let mut text = line(&HEADINGS.map(str::to_owned));
-    text.push_str("|---|--:|---|--:|--:|--:|--:|--:|---|\n");
-    text.extend(rows.iter().map(|row| line(&cells(row, " ± "))));
+    let shown = columns(rows);
+    let mut text = line(&HEADINGS.map(str::to_owned)[..shown]);
+    text.push_str("|---|--:|---|--:|--:|--:|--:|--:|---|");
+    text.push_str(if shown == COLUMNS { "---|\n" } else { "\n" });
+    text.extend(rows.iter().map(|row| line(&cells(row, " ± ")[..shown])));
     text
 }
 
@@ -160,10 +190,12 @@ pub fn markdown(rows: &[ResultRow]) -> String {
 pub fn latex(rows: &[ResultRow]) -> String {
     let line =
         |cells: &[String]| format!("{} \\\\\n", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & "));
-    let mut text = String::from("\\begin{tabular}{lrlrrrrrl}\n\\toprule\n");
-    text.push_str(&line(&HEADINGS.map(str::to_owned)));
+    let shown = columns(rows);
+    let last = if shown == COLUMNS { "l" } else { "" };
+    let mut text = format!("\\begin{{tabular}}{{lrlrrrrrl{last}}}\n\\toprule\n");
+    text.push_str(&line(&HEADINGS.map(str::to_owned)[..shown]));
     text.push_str("\\midrule\n");
-    text.extend(rows.iter().map(|row| line(&cells(row, "±"))));
+    text.extend(rows.iter().map(|row| line(&cells(row, "±")[..shown])));
     text.push_str("\\bottomrule\n\\end{tabular}\n");
     text
 }
@@ -239,6 +271,9 @@ pub(super) mod tests {
         assert!((rows[0].clean.mean - 0.98).abs() < 1e-12 && (rows[0].clean.sigma.unwrap() - 0.01).abs() < 1e-12);
         assert!((rows[0].certified.mean - 0.91).abs() < 1e-12);
         assert_eq!((rows[1].certified.mean, rows[1].certified.sigma), (0.95, None));
+        let differs = |row: &ResultRow| row.differs.clone().into_iter().collect::<Vec<_>>();
+        assert_eq!(differs(&rows[0]), [("train.lr".to_owned(), "0.03".to_owned())]);
+        assert_eq!(differs(&rows[1]), [("train.lr".to_owned(), "0.05".to_owned())]);
 
         let plain = plain(&rows);
         assert!(
@@ -247,10 +282,22 @@ pub(super) mod tests {
         );
         let markdown = markdown(&rows);
         assert_eq!(markdown.lines().count(), 4, "{markdown}");
-        assert!(markdown.lines().all(|line| line.matches('|').count() == 10), "{markdown}");
+        assert!(markdown.lines().all(|line| line.matches('|').count() == 11), "{markdown}");
+        assert!(markdown.contains(" | train.lr=0.05 |"), "{markdown}");
         let latex = latex(&rows);
         assert!(latex.contains("98.00$\\pm$1.00 & -- & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
         assert_eq!(latex.matches("\\\\\n").count(), 3);
         assert!(latex.is_ascii(), "{latex}");
+    }
+
+    #[test]
+    fn where_configs_differ_is_a_column_only_where_experiments_would_look_alike() {
+        let mut deeper = run(1, 0.99, 0.95);
+        deeper.config.model.depth = 3;
+        let rows = results(&[run(1, 0.98, 0.90), deeper]);
+        assert!(rows.iter().all(|row| row.differs.is_empty()), "{rows:?}");
+        assert!(plain(&rows).lines().all(|line| !line.contains("differ")));
+        assert!(markdown(&rows).lines().all(|line| line.matches('|').count() == 10));
+        assert!(latex(&rows).contains("{lrlrrrrrl}"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    experiment::{Config, keys},
+    experiment::{Config, flat, keys},
     store::{EventRow, RunRow},
     tui::{look::Tone, model::Model, pen::Pen, screens::run::draw_waiting, wording},
 };
@@ -43,33 +43,6 @@ pub fn draw_config(model: &Model, row: &RunRow, scroll: usize, pen: &mut Pen<'_>
         } else {
             pen.text(28, y, value, style);
             pen.fit(52, y, width.saturating_sub(53), text, faint);
-        }
-    }
-}
-
-/// A config as dotted keys and their values.
-pub fn flat(config: &Config) -> BTreeMap<String, String> {
-    let mut flat = BTreeMap::new();
-    if let Ok(table) = toml::Table::try_from(config) {
-        flatten("", &table, &mut flat);
-    }
-    flat
-}
-
-fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            toml::Value::Table(inner) => flatten(&path, inner, into),
-            toml::Value::String(text) => {
-                into.insert(path, text.clone());
-            }
-            toml::Value::Float(number) => {
-                into.insert(path, number.to_string());
-            }
-            other => {
-                into.insert(path, other.to_string());
-            }
         }
     }
 }

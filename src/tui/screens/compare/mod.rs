@@ -6,7 +6,7 @@ mod overlay;
 mod table;
 
 use crate::{
-    experiment::RunId,
+    experiment::{RunId, differences},
     store::RunRow,
     tui::{
         filter::is_pinned, keys::Action, known::Known, lens::Lens, look::Tone, model::Model, pen::Pen,
@@ -129,7 +129,7 @@ pub fn draw(model: &Model, screen: &CompareScreen, pen: &mut Pen<'_>) {
         pen.text(x, 0, ": mean, ± σ dense, lowest to highest thin", faint);
     }
     let means = table::means(&rows, screen.gather);
-    let differing = table::differences(&rows);
+    let differing = differences(&rows.iter().map(|row| &row.config).collect::<Vec<_>>());
     let table = ((rows.len() + 1 + means.len().max(1)) as u16).min(height / 3);
     let diff = if differing.is_empty() { 0 } else { (differing.len() as u16 + 2).min(height / 4) };
     let chart = height.saturating_sub(1 + table + diff);

@@ -1,7 +1,5 @@
 //! The figures of the compared runs: on the screen, and as a table for a paper.
 
-use std::collections::BTreeMap;
-
 use super::{
     CompareScreen,
     gather::{Bunch, Gather, bunches},
@@ -15,7 +13,6 @@ use crate::{
         known::Known,
         look::{Look, Tone},
         pen::Pen,
-        screens::records::flat,
         wording,
     },
 };
@@ -128,21 +125,7 @@ pub fn draw_table(rows: &[&RunRow], means: &[String], look: &Look, mut pen: Pen<
     }
 }
 
-/// The keys in which the configs differ, with the value of each run.
-pub fn differences(rows: &[&RunRow]) -> Vec<(String, Vec<String>)> {
-    let tables: Vec<BTreeMap<String, String>> = rows.iter().map(|row| flat(&row.config)).collect();
-    let mut keys: Vec<&String> = tables.iter().flat_map(BTreeMap::keys).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let values =
-        |key: &String| tables.iter().map(|table| table.get(key).cloned().unwrap_or_else(|| "–".into())).collect();
-    keys.into_iter()
-        .map(|key| (key.clone(), values(key)))
-        .filter(|(_, values): &(String, Vec<String>)| values.iter().any(|value| *value != values[0]))
-        .collect()
-}
-
-/// Draws them.
+/// Draws the keys in which the configs differ, with the value of each run.
 pub fn draw_differences(rows: &[&RunRow], differing: &[(String, Vec<String>)], look: &Look, mut pen: Pen<'_>) {
     if pen.height() == 0 {
         return;
