@@ -25,7 +25,7 @@ pub(super) trait Term: Copy + Sync {
 }
 
 /// What one coordinate adds to a gradient: sgn(d)·|d|^(p−1) times the first value of the pair (sample, output). In two
-/// factors, whose product is part of the fused additions to dx and to dw.
+/// factors: where that is faster ([`Lanes::add_shared`]) their product is part of the fused additions to dx and to dw.
 pub(super) trait Slope: Copy + Sync {
     /// How many values of the pair it needs, 1 to 3; the others are not read.
     const VALUES: usize;

@@ -22,6 +22,11 @@ use tokio::runtime::Runtime;
 /// How long anything may take on a machine that is busy with other things.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The Python that the tests use, Python 3 with its standard library: `PYTHON` where that is set.
+pub fn python() -> Command {
+    Command::new(std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into()))
+}
+
 /// Looks again and again until `look` finds something.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

@@ -3,16 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::{add, place};
+use crate::{add, place, support::python};
 
 /// Runs `tools/verify_certificate.py`; gives whether it was content, and all it said.
 fn verify(args: &[&Path]) -> (bool, String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let output = Command::new(&python)
+    let output = python()
         .arg(root.join("tools/verify_certificate.py"))
         .args(args)
         .env("PYTHONPATH", root.join(".numpy"))
