@@ -2,13 +2,14 @@
 //! `cargo bench --no-default-features --bench choice -- [--epochs N] [--rounds N] [--threads N] [--data DIR]`.
 //!
 //! Takes the operands of every layer of a 784-512×4-10 net, fresh and, with `--epochs N`, while N epochs of
-//! `configs/mnist-cpu.toml` take p from 8 to ∞. For each: the share of coordinates that bounds leave and that count, the
+//! `configs/mnist-cpu.toml` take p from 8 to ∞; and, at p = ∞, the boxes of ε = 0.3 that certification takes through the net. For
+//! each: the share of coordinates that bounds leave and that count, the
 //! time of forward + backward with dense, pruned and chosen kernels, in core cycles per 16 triples (sample, output,
 //! input), and the regret: how much longer the choice takes than the better of the two, its own cost included. Times are
 //! minima over rounds that run the three in turn. The constants of `src/dist/pruned/choice.rs` are fitted to the columns.
 
 use linf::dataset::{self, Dataset, DatasetId, Normalizer};
-use linf::dist::{DistOp, Kernels, Pool, Precision, Shape, Simd, mean_shift_forward};
+use linf::dist::{DistOp, Kernels, Path, Pool, Precision, Shape, Simd, interval_by, mean_shift_forward};
 use linf::experiment::{Config, Label, Schedules, parse_with};
 use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoint};
 use std::hint::black_box;
@@ -169,9 +170,19 @@ impl Bench {
     /// All layers of a net on a batch of images.
     fn net(&mut self, name: &str, net: &NetState, images: &[f32], p: f64) {
         let mut input = images.to_vec();
+        // MNIST's black and white, normalised.
+        let (black, white, eps) = (-0.1307 / 0.3081, (1.0 - 0.1307) / 0.3081, 0.3 / 0.3081);
+        let end = |by: f32| images.iter().map(|x| (x + by).clamp(black, white)).collect::<Vec<f32>>();
+        let (mut low, mut high) = (end(-eps), end(eps));
         for (index, layer) in net.layers.iter().enumerate() {
             let shape = Shape { batch: BATCH, inputs: layer.shape.inputs(), outputs: layer.shape.outputs() };
-            if index < 3 || index + 1 == net.layers.len() {
+            let shown = index < 3 || index + 1 == net.layers.len();
+            if p.is_infinite() {
+                let name = format!("{name:<8} {:>5}", index + 1);
+                let [to_low, to_high] = self.boxes(&name, shape, &low, &high, &layer.weight.value, shown);
+                (low, high) = (to_low, to_high);
+            }
+            if shown {
                 self.case(&format!("{name:<8} {:>5}", index + 1), shape, p, &input, &layer.weight.value, true);
                 if p.is_infinite() {
                     self.case(&format!("{name:<8} {:>5}", index + 1), shape, p, &input, &layer.weight.value, false);
@@ -182,7 +193,40 @@ impl Bench {
             let mut mean = vec![0.0; shape.outputs];
             mean_shift_forward(&self.pool, self.simd, BATCH, &mut output, &mut mean);
             input = output;
+            for end in [&mut low, &mut high].into_iter().filter(|end| end.len() == input.len()) {
+                end.chunks_exact_mut(shape.outputs)
+                    .for_each(|row| row.iter_mut().zip(&mean).for_each(|(y, m)| *y -= m));
+            }
         }
+    }
+
+    /// The bounds of one layer's boxes.
+    fn boxes(&mut self, name: &str, shape: Shape, low: &[f32], high: &[f32], w: &[f32], shown: bool) -> [Vec<f32>; 2] {
+        let (mut to_low, mut to_high) =
+            (vec![0.0; shape.batch * shape.outputs], vec![0.0; shape.batch * shape.outputs]);
+        let (mut seconds, mut path) = ([f64::INFINITY; 3], Path::None);
+        for _ in 0..self.rounds + 1 {
+            for (k, kernels) in [Kernels::Dense, Kernels::Pruned, Kernels::Auto].into_iter().enumerate() {
+                let start = Instant::now();
+                path = interval_by(kernels, &self.pool, self.simd, shape, low, high, w, &mut to_low, &mut to_high);
+                seconds[k] = seconds[k].min(start.elapsed().as_secs_f64());
+            }
+        }
+        if shown {
+            let row = Row { seconds };
+            let [dense, pruned, chosen] = seconds.map(|seconds| self.cycles(shape, seconds));
+            println!(
+                "{name}    inf {:>4}x{:>4}x{:>4}   box {:>35}{dense:>6.2}        {pruned:>6.2}        {chosen:>6.2}  Largest {:<7} {:>6.1} %",
+                shape.batch,
+                shape.inputs,
+                shape.outputs,
+                "",
+                format!("{path:?}"),
+                100.0 * row.regret(),
+            );
+            self.rows.push(row);
+        }
+        [to_low, to_high]
     }
 
     fn case(&mut self, name: &str, shape: Shape, p: f64, x: &[f32], w: &[f32], keep: bool) {

@@ -43,7 +43,7 @@ pub use form::{
     parts,
 };
 pub use mean_shift::{mean_shift_backward, mean_shift_forward, mean_shift_masked_backward, mean_shift_masked_forward};
-pub use op::{DistOp, Kernels, OpStats, Path, interval, sparsity};
+pub use op::{DistOp, Kernels, OpStats, Path, interval, interval_by, sparsity};
 pub use pool::Pool;
 pub use product::{product, product_interval, transposed};
 pub use pruned::{Precision, Pruning};

@@ -279,7 +279,7 @@ impl DistOp {
             let pruning = self.pruned.sample(pool, simd, shape, self.norm(), x, w, keep);
             self.stats.pruning = Some(pruning);
             if forced || pruned::wins(simd, shape, p, dense, keep, &pruning) {
-                self.pruned.pack_rest(pool, simd, x);
+                self.pruned.pack_rest(pool, simd, shape, x);
                 self.stats.path = Path::Pruned;
             }
         }
@@ -434,16 +434,39 @@ pub fn interval(
     out_lo: &mut [f32],
     out_hi: &mut [f32],
 ) {
+    interval_by(Kernels::Auto, pool, simd, shape, lo, hi, w, out_lo, out_hi);
+}
+
+/// [`interval`] by the kernels of one's choice, and how it was computed: [`Path::Largest`] or [`Path::Pruned`].
+///
+/// # Panics
+/// If a length does not fit `shape`.
+#[allow(clippy::too_many_arguments)] // two boxes in, two out
+pub fn interval_by(
+    kernels: Kernels,
+    pool: &Pool,
+    simd: Simd,
+    shape: Shape,
+    lo: &[f32],
+    hi: &[f32],
+    w: &[f32],
+    out_lo: &mut [f32],
+    out_hi: &mut [f32],
+) -> Path {
     shape.check(lo, w, out_lo);
     shape.check(hi, w, out_hi);
     debug_assert!(lo.iter().zip(hi).all(|(lo, hi)| lo <= hi), "an interval is empty");
-    if pruned::interval_could_win(simd, shape) {
+    let forced = kernels == Kernels::Pruned;
+    if forced || (kernels == Kernels::Auto && pruned::interval_could_win(simd, shape)) {
         let mut op = PrunedInterval::default();
-        if pruned::interval_wins(simd, shape, &op.sample(pool, simd, shape, lo, hi, w)) {
-            return op.bounds(pool, simd, shape, lo, hi, w, out_lo, out_hi);
+        let pruning = op.sample(pool, simd, shape, lo, hi, w);
+        if forced || pruned::interval_wins(simd, shape, &pruning) {
+            op.bounds(pool, simd, shape, lo, hi, w, out_lo, out_hi);
+            return Path::Pruned;
         }
     }
     largest::interval(pool, simd, shape, lo, hi, w, out_lo, out_hi);
+    Path::Largest
 }
 
 struct SumBlock<'a, T> {

@@ -9,8 +9,8 @@
 //! 784-512×4-10 net, fresh and in training, p = 24 … ∞, one thread): those of AVX2 on a Zen 3 EPYC, those of AVX-512 on a Xeon
 //! (Emerald Rapids), both under some other load. The dense ones are medians, the pruned ones least squares of the relative
 //! errors, held near first guesses where the cases do not tell costs apart; those of dense gradients of AVX-512 are half a cycle
-//! less, because additions have been fused since; `docs/benchmarks.md` says how much longer the choices take than the better of
-//! the two. NOT measured are `interval` of any set and the portable constants, which are the AVX2 ones scaled.
+//! less, because additions have been fused since. `interval` was measured on the Xeon for both. `docs/benchmarks.md` says how much
+//! longer the choices take than the better of the two. NOT measured are the portable constants, which are the AVX2 ones scaled.
 
 use super::super::Shape;
 use super::super::backward::group_size;
@@ -22,8 +22,13 @@ use super::outputs::Outputs;
 /// Pairs (group, output) that are counted at most, and the least share of all pairs that one of them stands for.
 const SAMPLED_PAIRS: usize = 24;
 const SAMPLED_SHARE: usize = 24;
-/// Groups they are taken from.
+/// Groups they are taken from, and the outputs of a layer below which it is one: to lay a group out costs the same for
+/// few outputs as for many.
 const SAMPLED_GROUPS: usize = 4;
+const FEW_OUTPUTS: usize = 64;
+
+/// Share of the dense pass that a look in vain may cost: what the choice may lose at most.
+const VAIN_LOOK: f64 = 0.1;
 
 /// What pruned passes met, over some pairs (group, output).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,23 +88,24 @@ impl std::ops::AddAssign for Counts {
 }
 
 /// The groups whose pairs are counted.
-pub(super) fn sampled(groups: Groups) -> Vec<usize> {
-    let sampled = groups.count.min(SAMPLED_GROUPS);
+pub(super) fn sampled(shape: Shape, groups: Groups) -> Vec<usize> {
+    let sampled = if shape.outputs < FEW_OUTPUTS { 1 } else { groups.count.min(SAMPLED_GROUPS) };
     // Batches are sorted by class: spread, the groups are of different ones.
     (0..sampled).map(|k| k * groups.count / sampled).collect()
 }
 
 /// The others.
-pub(super) fn not_sampled(groups: Groups) -> Vec<usize> {
-    let sampled = sampled(groups);
+pub(super) fn not_sampled(shape: Shape, groups: Groups) -> Vec<usize> {
+    let sampled = sampled(shape, groups);
     (0..groups.count).filter(|group| !sampled.contains(group)).collect()
 }
 
 /// Counts a sample of the pairs, all of [`sampled`] groups, with `count(group, outputs)`.
 pub(super) fn sample(shape: Shape, groups: Groups, p: f64, mut count: impl FnMut(usize, Outputs) -> Counts) -> Pruning {
-    let each = (SAMPLED_PAIRS / groups.count.min(SAMPLED_GROUPS)).min(shape.outputs / SAMPLED_SHARE).max(1);
+    let sampled = sampled(shape, groups);
+    let each = (SAMPLED_PAIRS / sampled.len()).min(shape.outputs / SAMPLED_SHARE).max(1);
     let mut counts = Counts::default();
-    for (phase, group) in sampled(groups).into_iter().enumerate() {
+    for (phase, group) in sampled.into_iter().enumerate() {
         counts += count(group, Outputs::spread(shape.outputs, each, phase));
     }
     Pruning::of(counts, shape, groups, p)
@@ -151,7 +157,7 @@ const PORTABLE: Costs = Costs {
     whole: [[3.0, 1.0], [4.0, 1.0]],
     table: [[25.0, 1.0], [28.0, 1.0]],
     norms: [98.0, 98.0],
-    interval: 6.0,
+    interval: 8.7,
 };
 
 const AVX2: Costs = Costs {
@@ -160,7 +166,7 @@ const AVX2: Costs = Costs {
     whole: [[1.0, 0.45], [2.0, 0.65]],
     table: [[9.5, 0.5], [10.2, 0.5]],
     norms: [43.0, 48.0],
-    interval: 3.8,
+    interval: 5.5,
 };
 
 const AVX512: Costs = Costs {
@@ -169,7 +175,7 @@ const AVX512: Costs = Costs {
     whole: [[0.7, 0.6], [2.7, 0.8]],
     table: [[9.5, 0.45], [10.0, 0.45]],
     norms: [30.5, 31.0],
-    interval: 3.3,
+    interval: 4.5,
 };
 
 fn costs(simd: Simd) -> &'static Costs {
@@ -200,11 +206,18 @@ fn products(p: u32) -> u32 {
     p.ilog2() + p.count_ones() - 1
 }
 
-/// Whether a look at the operands can be worth while: whether the pruned kernels would win if they found nothing to do.
+/// Whether a look at the operands can be worth while: whether the pruned kernels would win if they found nothing to do,
+/// and a look in vain would be cheap. Layers of few outputs fail the second test, and are dense unless p makes that dear.
 pub(in super::super) fn could_win(simd: Simd, shape: Shape, p: f64, dense: Path, keep: bool) -> bool {
+    let dense = dense_cycles(simd, shape, p, dense, keep);
+    pruned_cycles(simd, shape, p, keep, &Pruning::default()) < dense && look_cycles(simd, shape) < VAIN_LOOK * dense
+}
+
+/// Predicted cycles of a look: the inputs of the groups that are counted are laid out whole, and with the counts that
+/// took twice as long.
+fn look_cycles(simd: Simd, shape: Shape) -> f64 {
     let groups = Groups::new(shape.batch, simd);
-    pruned_cycles(simd, shape, p, keep, &Pruning::default()) < dense_cycles(simd, shape, p, dense, keep)
-        && groups.count > 0
+    2.0 * costs(simd).pruned[0] * (sampled(shape, groups).len() * groups.lanes * shape.inputs) as f64
 }
 
 /// Whether the pruned kernels should be faster.
@@ -214,15 +227,21 @@ pub(in super::super) fn wins(simd: Simd, shape: Shape, p: f64, dense: Path, keep
 
 /// [`could_win`] for the bounds of an interval.
 pub(in super::super) fn interval_could_win(simd: Simd, shape: Shape) -> bool {
-    interval_wins(simd, shape, &Pruning::default())
+    let look = ENDS * look_cycles(simd, shape);
+    interval_wins(simd, shape, &Pruning::default()) && look < VAIN_LOOK * dense_interval_cycles(simd, shape)
 }
 
 /// [`wins`] for the bounds of an interval: two maxima, each of two operands.
 pub(in super::super) fn interval_wins(simd: Simd, shape: Shape, pruning: &Pruning) -> bool {
-    const BOTH: f64 = 2.0;
-    let dense = costs(simd).interval * (shape.batch * shape.outputs * shape.inputs.div_ceil(simd.lanes())) as f64;
-    let twice = Pruning { largest: BOTH * pruning.largest, ..*pruning };
-    BOTH * pruned_cycles(simd, shape, f64::INFINITY, false, &twice) < dense
+    let twice = Pruning { largest: ENDS * pruning.largest, ..*pruning };
+    ENDS * pruned_cycles(simd, shape, f64::INFINITY, false, &twice) < dense_interval_cycles(simd, shape)
+}
+
+/// An interval has two ends.
+const ENDS: f64 = 2.0;
+
+fn dense_interval_cycles(simd: Simd, shape: Shape) -> f64 {
+    costs(simd).interval * (shape.batch * shape.outputs * shape.inputs.div_ceil(simd.lanes())) as f64
 }
 
 fn pruned_cycles(simd: Simd, shape: Shape, p: f64, keep: bool, pruning: &Pruning) -> f64 {

@@ -95,7 +95,7 @@ impl PrunedOp {
         self.fit(shape, norm);
         self.packed.reset(simd, shape.batch, shape.inputs);
         let groups = self.packed.groups;
-        self.packed.pack(pool, simd, x, &choice::sampled(groups));
+        self.packed.pack(pool, simd, x, &choice::sampled(shape, groups));
         choice::sample(shape, groups, norm.p, |group, outputs| {
             if norm.p.is_infinite() {
                 largest::count(simd, shape, &self.packed, group, outputs, w, keep)
@@ -106,8 +106,8 @@ impl PrunedOp {
     }
 
     /// Lays out the part of x that was not [`sample`](Self::sample)d, for the passes to come.
-    pub(super) fn pack_rest(&mut self, pool: &Pool, simd: Simd, x: &[f32]) {
-        self.packed.pack(pool, simd, x, &choice::not_sampled(self.packed.groups));
+    pub(super) fn pack_rest(&mut self, pool: &Pool, simd: Simd, shape: Shape, x: &[f32]) {
+        self.packed.pack(pool, simd, x, &choice::not_sampled(shape, self.packed.groups));
     }
 
     /// y at p = ∞ of the packed x, and where wanted the index that the dense backward pass takes.
@@ -185,7 +185,7 @@ impl PrunedInterval {
     ) -> Pruning {
         for (packed, ends) in [(&mut self.lo, lo), (&mut self.hi, hi)] {
             packed.reset(simd, shape.batch, shape.inputs);
-            packed.pack(pool, simd, ends, &choice::sampled(packed.groups));
+            packed.pack(pool, simd, ends, &choice::sampled(shape, packed.groups));
         }
         choice::sample(shape, self.lo.groups, f64::INFINITY, |group, outputs| {
             interval::count(simd, shape, &self.lo, &self.hi, group, outputs, w)
@@ -206,7 +206,7 @@ impl PrunedInterval {
         out_hi: &mut [f32],
     ) {
         for (packed, ends) in [(&mut self.lo, lo), (&mut self.hi, hi)] {
-            packed.pack(pool, simd, ends, &choice::not_sampled(packed.groups));
+            packed.pack(pool, simd, ends, &choice::not_sampled(shape, packed.groups));
         }
         interval::interval(pool, simd, shape, &self.lo, &self.hi, w, out_lo, out_hi);
     }
