@@ -13,7 +13,7 @@ use crate::report::results::{Format, latex, markdown, plain, results};
 ///
 /// Complete runs whose configs differ in train.seed alone are one experiment. Accuracies are of the test set at p = ∞, in
 /// percent; σ is the standard deviation of the sample (n − 1). A published row is clean / certified. Experiments of the
-/// same data, ε and net are told apart by the keys in which their configs differ.
+/// same data, ε and net are told apart by the keys in which their configs differ; values that most of them have are left out.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// Which runs; all that are complete where none is named.

@@ -20,7 +20,8 @@ pub struct ResultRow {
     pub eps: Epsilon,
     /// The net's shape.
     pub net: String,
-    /// What tells it from the others of this data set, ε and net: the keys of the config that differ, with its values.
+    /// What tells it from the others of this data set, ε and net: the keys of the config that differ, with its values, but
+    /// for values that more than half of them have.
     pub differs: BTreeMap<String, String>,
     /// The runs by name, with their seeds.
     pub runs: Vec<(String, u64)>,
@@ -83,9 +84,12 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
             order.iter().map(|(_, other)| other).filter(|other| task(other) == task(config)).collect();
         let (data, eps, net) = task(config);
         let own = alike.iter().position(|other| *other == recipe)?;
-        let differs = differences(&alike).into_iter().map(|(key, values)| (key, values[own].clone())).collect();
+        let differs = differences(&alike).into_iter().filter_map(|(key, values)| {
+            let same = values.iter().filter(|value| **value == values[own]).count();
+            (2 * same <= values.len()).then(|| (key, values[own].clone()))
+        });
         Some(ResultRow {
-            differs,
+            differs: differs.collect(),
             title: config.run.title.clone(),
             data,
             eps,
@@ -288,6 +292,19 @@ pub(super) mod tests {
         assert!(latex.contains("98.00$\\pm$1.00 & -- & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
         assert_eq!(latex.matches("\\\\\n").count(), 3);
         assert!(latex.is_ascii(), "{latex}");
+    }
+
+    #[test]
+    fn what_most_experiments_have_is_not_repeated() {
+        let [mut faster, mut longer] = [run(1, 0.99, 0.95), run(1, 0.97, 0.93)];
+        faster.config.train.lr = 0.05;
+        longer.config.train.epochs = 20;
+        let rows = results(&[run(1, 0.98, 0.90), faster, longer]);
+        let differs = rows.iter().map(|row| row.differs.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>());
+        assert_eq!(
+            differs.collect::<Vec<_>>(),
+            [vec![], vec!["train.lr=0.05".to_owned()], vec!["train.epochs=20".into()]]
+        );
     }
 
     #[test]
