@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{
@@ -30,10 +30,17 @@ use crate::{
 ///
 /// With --with several nets answer as one, by the mean of their logits (of a distance net its distances with their sign
 /// turned), and that is what is certified.
+///
+/// With --images train it is measured on what it was trained on: how far that lies above the test images is what it has
+/// learnt by heart.
 #[derive(Debug, Args)]
 pub struct CertifyArgs {
     #[command(flatten)]
     net: MeasureArgs,
+    /// Which images: the test set; those that the net was trained on, as they are, not augmented; or those that its run held
+    /// out of them.
+    #[arg(long, value_enum, default_value_t)]
+    images: Images,
     /// Further nets that answer together with it, by commas: the class of the mean of all their logits. The net of each
     /// run's last figure, or of the step behind an @: RUN2,RUN3@28080.
     #[arg(long = "with", value_delimiter = ',', value_name = "RUN[@STEP]", conflicts_with = "radius")]
@@ -58,6 +65,27 @@ pub struct CertifyArgs {
     json: bool,
 }
 
+/// What a net is measured on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum Images {
+    #[default]
+    Test,
+    Train,
+    HeldOut,
+}
+
+impl Images {
+    /// As a column's heading.
+    fn heading(self) -> &'static str {
+        match self {
+            Images::Test => "test images",
+            Images::Train => "training images",
+            Images::HeldOut => "held-out images",
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Certified {
     /// The nets that answer together, where there are several.
@@ -65,6 +93,7 @@ struct Certified {
     nets: Vec<String>,
     eps: Epsilon,
     threat: Threat,
+    images: Images,
     samples: usize,
     clean: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +117,11 @@ struct Quantiles {
 
 pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
     let kind = args.save.as_deref().map(Kind::of).transpose()?;
+    let wanted = args.net.samples();
     let mut measured = args.net.prepare(place).await?;
+    if args.images != Images::Test {
+        measured.measure_on(args.images == Images::Train, wanted)?;
+    }
     let others = together::read(&args.others, &mut measured, place).await?;
     let (net, test, threat) = (&measured.net, &measured.test, args.threat);
     let nets: Vec<&NetState> = std::iter::once(net).chain(others.iter().map(|other| &other.net)).collect();
@@ -110,8 +143,8 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
         measured.evaluator.radii(net, test, evaluation, threat, &mut radius_found(measured.samples))
     });
     if let (Some(path), Some(kind)) = (&args.save, kind) {
-        // A run's own attack was on its net alone.
-        let attacked = measured.attacked.as_ref().filter(|_| others.is_empty());
+        // A run's own attack was on its net alone, and on test images.
+        let attacked = measured.attacked.as_ref().filter(|_| others.is_empty() && args.images == Images::Test);
         let attacks: Vec<_> = attacked.iter().map(|(eps, found)| (*eps, found)).collect();
         let claims = Claims { evaluations: &evaluations, radii: radii.as_deref(), threat, attacks: &attacks };
         claims.save(path, kind).with_context(|| format!("writing {}", path.display()))?;
@@ -127,6 +160,7 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
             nets: if others.is_empty() { Vec::new() } else { names.clone() },
             eps: *eps,
             threat,
+            images: args.images,
             samples: evaluation.samples.len(),
             clean: evaluation.clean(),
             certified: (!args.plain).then(|| evaluation.certified()),
@@ -139,7 +173,7 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut table =
-        Table::new(["ε", "test images", "clean", "certified", "by margin"].map(|heading| (heading, Side::Right)));
+        Table::new(["ε", args.images.heading(), "clean", "certified", "by margin"].map(|head| (head, Side::Right)));
     for row in &rows {
         let shares = [Some(row.clean), row.certified, row.by_margin].map(accuracy);
         let [clean, certified, by_margin] = shares;

@@ -26,7 +26,7 @@ pub struct MeasureArgs {
     /// Radii in pixels, by commas: 0.1,0.2,8/255. By default the config's.
     #[arg(long, value_delimiter = ',', value_name = "EPS")]
     eps: Vec<Epsilon>,
-    /// The first so many test images; by default as many as the config says.
+    /// The first so many images; by default all, of the test set as many as the config says.
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
     /// CPU threads; 0 takes all cores.
@@ -47,12 +47,13 @@ pub struct Measured {
     pub step: u64,
     /// With its means at p = ∞.
     pub net: NetState,
+    /// What it is measured on: the test set, but for [`Measured::measure_on`].
     pub test: Split,
     /// Empty before [`Measured::load_train`].
     pub train: Split,
     pub evaluator: Evaluator,
     pub radii: Vec<Epsilon>,
-    /// Of the test set.
+    /// The first so many of them.
     pub samples: usize,
     /// The run of the store, where the net is one's.
     pub run: Option<Stored>,
@@ -86,14 +87,35 @@ impl Measured {
     /// Reads the images that the net was trained on, unless they are there.
     pub fn load_train(&mut self) -> Result<()> {
         if self.train.is_empty() {
-            let train = dataset::load_part(self.config.data.dataset, &dataset::default_root(), Part::Train);
-            (self.train, _) = train.context("loading the training images")?.for_training(&self.config.data);
+            (self.train, _) = self.read_train()?;
         }
         Ok(())
+    }
+
+    /// Measures on the images that the net was trained on, or on those that its run held out, the first `samples` of them.
+    pub fn measure_on(&mut self, trained_on: bool, samples: Option<usize>) -> Result<()> {
+        let (train, held_out) = self.read_train()?;
+        if !trained_on && held_out.is_empty() {
+            bail!("{} holds no images out: data.validation is 0", self.name);
+        }
+        self.test = if trained_on { train } else { held_out };
+        self.samples = samples.unwrap_or(self.test.len()).min(self.test.len());
+        Ok(())
+    }
+
+    /// The training images as the run divides them: (those it trains on, those it holds out).
+    fn read_train(&self) -> Result<(Split, Split)> {
+        let train = dataset::load_part(self.config.data.dataset, &dataset::default_root(), Part::Train);
+        Ok(train.context("loading the training images")?.for_training(&self.config.data))
     }
 }
 
 impl MeasureArgs {
+    /// How many images are asked for.
+    pub fn samples(&self) -> Option<usize> {
+        self.samples
+    }
+
     /// Reads the net and the test images. A checkpoint that was written between evaluations has no means at p = ∞: they are
     /// computed from the training images, as at a run's end.
     pub async fn prepare(self, place: &Place) -> Result<Measured> {

@@ -129,6 +129,8 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert!(wrong.contains("opening cuda:99: "), "{wrong}");
         let wrong = place.bad(1, &["certify", &run, "--device", "auto"]);
         assert!(wrong.contains("cpu or cuda:N, not auto"), "{wrong}");
+        let wrong = place.bad(1, &["certify", &run, "--images", "held-out"]);
+        assert!(wrong.contains("holds no images out: data.validation is 0"), "{wrong}");
         let wrong = place.bad(1, &["certify", &run, "--save", "images.txt"]);
         assert!(wrong.contains(".csv, .jsonl or .npz"), "{wrong}");
     });
@@ -196,5 +198,16 @@ fn what_is_held_out_chooses_the_net_and_the_test_set_is_measured_once() {
         // One that was the best at a phase switch or at the end is kept as that.
         let best = checkpoints.iter().filter(|row| row.kind == CheckpointKind::Best).count();
         assert!(best <= 1, "of those that were the best one is kept: {checkpoints:?}");
+        // The same net on the images that chose it, and on those that it was trained on.
+        let run = id.to_string();
+        let on = |images: &str| -> serde_json::Value {
+            serde_json::from_str(&place.good(&["certify", &run, "--images", images, "--json"])).unwrap()
+        };
+        let (held_out, train) = (on("held-out"), on("train"));
+        assert_eq!((&held_out[0]["samples"], &held_out[0]["images"]), (&400.into(), &"held-out".into()));
+        assert_eq!(held_out[0]["certified"], first_best.certified);
+        assert_eq!(held_out[0]["clean"], first_best.clean);
+        assert_eq!((&train[0]["samples"], &train[0]["images"]), (&2000.into(), &"train".into()));
+        assert!(train[0]["certified"].as_f64().unwrap() > 0.2, "{train}");
     });
 }
