@@ -85,7 +85,14 @@ impl Kind {
 
     /// What a record of ours that cannot be read means for this file.
     pub(super) fn unreadable(&self, path: &Path, what: &str, error: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Damaged { path: path.to_owned(), detail: format!("{what}: {error}"), remedy: self.remedy }
+        let (path, detail) = (path.to_owned(), format!("{what}: {error}"));
+        // So serde says that a program which has more keys or words wrote the record.
+        if detail.contains("unknown field `") || detail.contains("unknown variant `") {
+            // Without the list of all that it does know.
+            let detail = detail.split(", expected ").next().unwrap_or(&detail).to_owned();
+            return StoreError::NewerRecord { path, detail };
+        }
+        StoreError::Damaged { path, detail, remedy: self.remedy }
     }
 }
 

@@ -32,6 +32,14 @@ pub enum StoreError {
         /// The newest version this program knows.
         known: i64,
     },
+    /// A record with a key or a word that this program does not have: no damage, but of a later version.
+    #[error("{path} was written by a newer linf-tui: use that one ({detail})")]
+    NewerRecord {
+        /// The file.
+        path: PathBuf,
+        /// Which record, and what of it.
+        detail: String,
+    },
     /// The file is broken: cut short, overwritten, or holding what no version of the program writes.
     #[error("{path} is damaged ({detail}). {remedy}")]
     Damaged {

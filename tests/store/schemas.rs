@@ -151,3 +151,30 @@ async fn a_later_schema_is_refused() {
     refused(RunWriter::open(&root.join("1"), &config(), attempt("z")).unwrap_err());
     refused(checkpoint::read(&root.join("1/checkpoints/00000020.db")).unwrap_err());
 }
+
+#[tokio::test]
+async fn a_key_that_a_later_program_wrote_is_refused_and_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(5, dir.path());
+    let root = dir.path().join("runs");
+    let add_a_key = [
+        ("linf.db", "UPDATE run SET config = json_set(config, '$.train.later', 1)"),
+        ("1/run.db", "UPDATE config SET json = json_set(json, '$.train.later', 1)"),
+    ];
+    for (file, sql) in add_a_key {
+        let mut connection = SqliteConnectOptions::new().filename(root.join(file)).connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+    let refused = |error: StoreError| {
+        let text = error.to_string();
+        assert!(matches!(error, StoreError::NewerRecord { .. }) && !error.is_damage(), "{text}");
+        assert!(text.contains("`later`") && text.contains("newer linf-tui"), "{text}");
+    };
+    let store = Store::open_existing(&root).await.unwrap();
+    refused(store.catalog().runs().await.unwrap_err());
+    store.catalog().close().await;
+    // Reindexing would set the catalog aside and leave the run out.
+    refused(Store::reindex(&root, &|_| false).await.unwrap_err());
+    refused(RunReader::open(&root.join("1")).await.unwrap().unwrap().config().await.unwrap_err());
+}
