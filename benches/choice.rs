@@ -2,11 +2,11 @@
 //! `cargo bench --no-default-features --bench choice -- [--epochs N] [--rounds N] [--threads N] [--data DIR]`.
 //!
 //! Takes the operands of every layer of a 784-512×4-10 net, fresh and, with `--epochs N`, while N epochs of
-//! `configs/mnist-cpu.toml` take p from 8 to ∞; and, at p = ∞, the boxes of ε = 0.3 that certification takes through the net. For
-//! each: the share of coordinates that bounds leave and that count, the
-//! time of forward + backward with dense, pruned and chosen kernels, in core cycles per 16 triples (sample, output,
-//! input), and the regret: how much longer the choice takes than the better of the two, its own cost included. Times are
-//! minima over rounds that run the three in turn. The constants of `src/dist/pruned/choice.rs` are fitted to the columns.
+//! `configs/mnist-cpu.toml` take p from 8 to ∞; and, at p = ∞, the boxes of ε = 0.3 that certification takes through the
+//! net. For each: the share of coordinates that bounds leave and that count, the time of forward + backward with dense,
+//! pruned and chosen kernels, in core cycles per 16 triples (sample, output, input), and the regret: how much longer the
+//! choice takes than the better of the two, its own cost included. Times are minima over rounds that run the three in
+//! turn. The constants of `src/dist/pruned/choice.rs` are fitted to the columns.
 
 use linf::dataset::{self, Dataset, DatasetId, Normalizer};
 use linf::dist::{DistOp, Kernels, Path, Pool, Precision, Shape, Simd, interval_by, mean_shift_forward};

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use super::{
     Exit, Place,
-    measure::{MeasureArgs, radius_found},
+    measure::{Images, MeasureArgs, radius_found},
     place::{json, line},
     samples::{Claims, Kind},
     together,
@@ -65,27 +65,6 @@ pub struct CertifyArgs {
     json: bool,
 }
 
-/// What a net is measured on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-enum Images {
-    #[default]
-    Test,
-    Train,
-    HeldOut,
-}
-
-impl Images {
-    /// As a column's heading.
-    fn heading(self) -> &'static str {
-        match self {
-            Images::Test => "test images",
-            Images::Train => "training images",
-            Images::HeldOut => "held-out images",
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Certified {
     /// The nets that answer together, where there are several.
@@ -119,9 +98,7 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
     let kind = args.save.as_deref().map(Kind::of).transpose()?;
     let wanted = args.net.samples();
     let mut measured = args.net.prepare(place).await?;
-    if args.images != Images::Test {
-        measured.measure_on(args.images == Images::Train, wanted)?;
-    }
+    measured.measure_on(args.images, wanted)?;
     let others = together::read(&args.others, &mut measured, place).await?;
     let (net, test, threat) = (&measured.net, &measured.test, args.threat);
     let nets: Vec<&NetState> = std::iter::once(net).chain(others.iter().map(|other| &other.net)).collect();

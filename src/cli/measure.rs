@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Write, stderr};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use linf_cuda::Cache;
+use serde::Serialize;
 
 use super::{
     Place,
@@ -36,6 +37,27 @@ pub struct MeasureArgs {
     /// a finite p, which differ by rounding.
     #[arg(long, default_value_t = Device::Cpu, value_name = "DEVICE")]
     device: Device,
+}
+
+/// What a net is measured on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Images {
+    #[default]
+    Test,
+    Train,
+    HeldOut,
+}
+
+impl Images {
+    /// As a column's heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Images::Test => "test images",
+            Images::Train => "training images",
+            Images::HeldOut => "held-out images",
+        }
+    }
 }
 
 /// The net and what it is measured with.
@@ -92,13 +114,16 @@ impl Measured {
         Ok(())
     }
 
-    /// Measures on the images that the net was trained on, or on those that its run held out, the first `samples` of them.
-    pub fn measure_on(&mut self, trained_on: bool, samples: Option<usize>) -> Result<()> {
-        let (train, held_out) = self.read_train()?;
-        if !trained_on && held_out.is_empty() {
-            bail!("{} holds no images out: data.validation is 0", self.name);
-        }
-        self.test = if trained_on { train } else { held_out };
+    /// Measures on other images than the test set, the first `samples` of them.
+    pub fn measure_on(&mut self, images: Images, samples: Option<usize>) -> Result<()> {
+        self.test = match images {
+            Images::Test => return Ok(()),
+            Images::Train => self.read_train()?.0,
+            Images::HeldOut if self.config.data.validation == 0 => {
+                bail!("{} holds no images out: data.validation is 0", self.name)
+            }
+            Images::HeldOut => self.read_train()?.1,
+        };
         self.samples = samples.unwrap_or(self.test.len()).min(self.test.len());
         Ok(())
     }

@@ -22,7 +22,7 @@ fn pairs(page: &str) -> BTreeSet<(String, String)> {
     let tables = lines.chunk_by(|a, b| a.starts_with('|') == b.starts_with('|')).filter(|t| t[0].starts_with('|'));
     for table in tables {
         let heads = cells(table[0]);
-        let column = |of: &str| heads.iter().position(|head| head.trim_start_matches("test: ") == of);
+        let column = |of: &str| heads.iter().position(|head| head == of);
         for row in table[2..].iter().map(|line| cells(line)) {
             match (column("clean"), column("certified"), column("width")) {
                 (Some(clean), Some(certified), _) => drop(pairs.insert((row[clean].clone(), row[certified].clone()))),
