@@ -62,38 +62,38 @@ impl Spread {
     }
 }
 
+/// The runs of one recipe, with their clean and certified accuracy.
+struct Experiment<'a> {
+    recipe: Config,
+    runs: Vec<(&'a RunRow, f64, f64)>,
+}
+
 /// The experiments of the runs that are complete, in the order of their first runs.
 pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
-    let mut order = Vec::new();
-    let mut by_experiment: BTreeMap<String, Vec<(&RunRow, f64, f64)>> = BTreeMap::new();
+    let mut experiments: Vec<Experiment<'_>> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.state == RunState::Completed) {
         let (Some(clean), Some(certified)) = (row.summary.clean, row.summary.certified) else { continue };
-        let key = experiment(&row.config);
-        if !by_experiment.contains_key(&key) {
-            order.push((key.clone(), recipe(&row.config)));
-        }
-        by_experiment.entry(key).or_default().push((row, clean, certified));
+        let place = *places.entry(experiment(&row.config)).or_insert_with(|| {
+            experiments.push(Experiment { recipe: recipe(&row.config), runs: Vec::new() });
+            experiments.len() - 1
+        });
+        experiments[place].runs.push((row, clean, certified));
     }
-    let of_one = |(key, recipe): &(String, Config)| {
-        let runs = by_experiment.get(key)?;
+    let differs = differing(&experiments.iter().map(|experiment| &experiment.recipe).collect::<Vec<_>>());
+    let of_one = |(experiment, differs): (&Experiment<'_>, BTreeMap<String, String>)| {
+        let runs = &experiment.runs;
         let (first, ..) = runs.first()?;
         let config = &first.config;
         let attacked: Option<Vec<f64>> =
             runs.iter().map(|(row, ..)| row.summary.attacked.map(|(share, _)| share)).collect();
-        let alike: Vec<&Config> =
-            order.iter().map(|(_, other)| other).filter(|other| task(other) == task(config)).collect();
         let (data, eps, net) = task(config);
-        let own = alike.iter().position(|other| *other == recipe)?;
-        let differs = differences(&alike).into_iter().filter_map(|(key, values)| {
-            let same = values.iter().filter(|value| **value == values[own]).count();
-            (2 * same <= values.len()).then(|| (key, values[own].clone()))
-        });
         Some(ResultRow {
-            differs: differs.collect(),
             title: config.run.title.clone(),
             data,
             eps,
             net,
+            differs,
             runs: runs.iter().map(|(row, ..)| (row.name.clone(), row.config.train.seed)).collect(),
             clean: Spread::of(&runs.iter().map(|run| run.1).collect::<Vec<_>>()),
             attacked: attacked.map(|shares| Spread::of(&shares)),
@@ -101,7 +101,27 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
             published: config.run.published.clone(),
         })
     };
-    order.iter().filter_map(of_one).collect()
+    experiments.iter().zip(differs).filter_map(of_one).collect()
+}
+
+/// For each recipe what tells it from those of the same task: keys with its values, but for values that more than half of
+/// them have.
+fn differing(recipes: &[&Config]) -> Vec<BTreeMap<String, String>> {
+    let mut tasks: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (place, recipe) in recipes.iter().enumerate() {
+        tasks.entry(format!("{:?}", task(recipe))).or_default().push(place);
+    }
+    let mut differing = vec![BTreeMap::new(); recipes.len()];
+    for places in tasks.values() {
+        for (key, values) in differences(&places.iter().map(|&place| recipes[place]).collect::<Vec<_>>()) {
+            let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+            values.iter().for_each(|value| *counts.entry(value).or_default() += 1);
+            for (&place, value) in places.iter().zip(&values).filter(|(_, value)| 2 * counts[value] <= values.len()) {
+                differing[place].insert(key.clone(), value.clone());
+            }
+        }
+    }
+    differing
 }
 
 /// What an experiment is, whatever its seed, its words and its machine.
