@@ -96,9 +96,7 @@ struct Quantiles {
 
 pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
     let kind = args.save.as_deref().map(Kind::of).transpose()?;
-    let wanted = args.net.samples();
-    let mut measured = args.net.prepare(place).await?;
-    measured.measure_on(args.images, wanted)?;
+    let mut measured = args.net.prepare_on(args.images, place).await?;
     let others = together::read(&args.others, &mut measured, place).await?;
     let (net, test, threat) = (&measured.net, &measured.test, args.threat);
     let nets: Vec<&NetState> = std::iter::once(net).chain(others.iter().map(|other| &other.net)).collect();

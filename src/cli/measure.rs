@@ -69,7 +69,7 @@ pub struct Measured {
     pub step: u64,
     /// With its means at p = ∞.
     pub net: NetState,
-    /// What it is measured on: the test set, but for [`Measured::measure_on`].
+    /// What it is measured on: the test set, but for [`MeasureArgs::prepare_on`].
     pub test: Split,
     /// Empty before [`Measured::load_train`].
     pub train: Split,
@@ -109,48 +109,44 @@ impl Measured {
     /// Reads the images that the net was trained on, unless they are there.
     pub fn load_train(&mut self) -> Result<()> {
         if self.train.is_empty() {
-            (self.train, _) = self.read_train()?;
+            (self.train, _) = training_images(&self.config)?;
         }
         Ok(())
     }
+}
 
-    /// Measures on other images than the test set, the first `samples` of them.
-    pub fn measure_on(&mut self, images: Images, samples: Option<usize>) -> Result<()> {
-        self.test = match images {
-            Images::Test => return Ok(()),
-            Images::Train => self.read_train()?.0,
-            Images::HeldOut if self.config.data.validation == 0 => {
-                bail!("{} holds no images out: data.validation is 0", self.name)
-            }
-            Images::HeldOut => self.read_train()?.1,
-        };
-        self.samples = samples.unwrap_or(self.test.len()).min(self.test.len());
-        Ok(())
-    }
-
-    /// The training images as the run divides them: (those it trains on, those it holds out).
-    fn read_train(&self) -> Result<(Split, Split)> {
-        let train = dataset::load_part(self.config.data.dataset, &dataset::default_root(), Part::Train);
-        Ok(train.context("loading the training images")?.for_training(&self.config.data))
-    }
+/// The training images as a run divides them: (those it trains on, those it holds out).
+fn training_images(config: &Config) -> Result<(Split, Split)> {
+    let train = dataset::load_part(config.data.dataset, &dataset::default_root(), Part::Train);
+    Ok(train.context("loading the training images")?.for_training(&config.data))
 }
 
 impl MeasureArgs {
-    /// How many images are asked for.
-    pub fn samples(&self) -> Option<usize> {
-        self.samples
-    }
-
     /// Reads the net and the test images. A checkpoint that was written between evaluations has no means at p = ∞: they are
     /// computed from the training images, as at a run's end.
     pub async fn prepare(self, place: &Place) -> Result<Measured> {
+        self.prepare_on(Images::Test, place).await
+    }
+
+    /// [`prepare`](Self::prepare), with other images in the place of the test images.
+    pub async fn prepare_on(self, images: Images, place: &Place) -> Result<Measured> {
         let weights = self.weights.read(place).await?;
         let (config, net) = (weights.config, weights.net);
         let id = config.data.dataset;
-        let test = dataset::load_part(id, &dataset::default_root(), Part::Test).context("loading the images")?;
-        let samples = self.samples.or(config.data.test_limit).unwrap_or(test.len()).min(test.len());
+        let test = match images {
+            Images::Test => {
+                dataset::load_part(id, &dataset::default_root(), Part::Test).context("loading the images")?
+            }
+            Images::Train => training_images(&config)?.0,
+            Images::HeldOut if config.data.validation == 0 => {
+                bail!("{} holds no images out: data.validation is 0", weights.name)
+            }
+            Images::HeldOut => training_images(&config)?.1,
+        };
+        let limit = config.data.test_limit.filter(|_| images == Images::Test);
+        let samples = self.samples.or(limit).unwrap_or(test.len()).min(test.len());
         if samples == 0 {
-            bail!("{id} has no test images to measure on");
+            bail!("{id} has no {} to measure on", images.heading());
         }
         let evaluator =
             Evaluator::new(config.data.view(), self.threads, Simd::detect().context("choosing the kernels")?);
