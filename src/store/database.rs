@@ -85,14 +85,14 @@ impl Kind {
 
     /// What a record of ours that cannot be read means for this file.
     pub(super) fn unreadable(&self, path: &Path, what: &str, error: &dyn std::fmt::Display) -> StoreError {
-        let (path, detail) = (path.to_owned(), format!("{what}: {error}"));
+        let (path, said) = (path.to_owned(), error.to_string());
         // So serde says that a program which has more keys or words wrote the record.
-        if detail.contains("unknown field `") || detail.contains("unknown variant `") {
+        if said.starts_with("unknown field `") || said.starts_with("unknown variant `") {
             // Without the list of all that it does know.
-            let detail = detail.split(", expected ").next().unwrap_or(&detail).to_owned();
-            return StoreError::NewerRecord { path, detail };
+            let unknown = said.split(", expected ").next().unwrap_or_default();
+            return StoreError::NewerRecord { path, detail: format!("{what}: {unknown}") };
         }
-        StoreError::Damaged { path, detail, remedy: self.remedy }
+        StoreError::Damaged { path, detail: format!("{what}: {said}"), remedy: self.remedy }
     }
 }
 
