@@ -1,5 +1,6 @@
 //! What the choice between dense and pruned kernels costs, and the constants it is made by:
-//! `cargo bench --no-default-features --bench choice -- [--epochs N] [--rounds N] [--threads N] [--data DIR]`.
+//! `cargo bench --no-default-features --bench choice -- [--epochs N] [--rounds N] [--threads N] [--bits N]
+//! [--data DIR]`.
 //!
 //! Takes the operands of every layer of a 784-512×4-10 net, fresh and, with `--epochs N`, while N epochs of
 //! `configs/mnist-cpu.toml` take p from 8 to ∞; and, at p = ∞, the boxes of ε = 0.3 that certification takes through the
@@ -21,11 +22,12 @@ struct Options {
     epochs: u32,
     rounds: usize,
     threads: usize,
+    bits: u32,
     data: std::path::PathBuf,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut options = Options { epochs: 0, rounds: 5, threads: 1, data: dataset::default_root() };
+    let mut options = Options { epochs: 0, rounds: 5, threads: 1, bits: 16, data: dataset::default_root() };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -33,15 +35,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--epochs" => options.epochs = value()?.parse()?,
             "--rounds" => options.rounds = value()?.parse()?,
             "--threads" => options.threads = value()?.parse()?,
+            "--bits" => options.bits = value()?.parse()?,
             "--data" => options.data = value()?.into(),
             "--bench" => {} // cargo passes it
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
     let simd = Simd::detect()?;
-    let mut bench =
-        Bench { pool: Pool::new(options.threads), simd, ghz: clock_ghz(), rounds: options.rounds, rows: Vec::new() };
-    println!("{} threads, {}, {:.2} GHz, minima of {} rounds", options.threads, simd.name(), bench.ghz, options.rounds);
+    let precision = Precision::of_bits(options.bits).ok_or("there are kernels of 4, 8, 16 and 24 bits")?;
+    let (pool, rounds) = (Pool::new(options.threads), options.rounds);
+    let mut bench = Bench { pool, simd, precision, ghz: clock_ghz(), rounds, rows: Vec::new() };
+    println!(
+        "{} threads, {}, {} bits, {:.2} GHz, minima of {rounds} rounds",
+        options.threads,
+        simd.name(),
+        options.bits,
+        bench.ghz
+    );
     println!("{HEADER}");
     let overrides = [
         format!("train.epochs={}", options.epochs.max(1)),
@@ -116,6 +126,7 @@ impl<'a> Batches<'a> {
 struct Bench {
     pool: Pool,
     simd: Simd,
+    precision: Precision,
     ghz: f64,
     rounds: usize,
     rows: Vec<Row>,
@@ -233,7 +244,7 @@ impl Bench {
         let pairs = shape.batch * shape.outputs;
         let g: Vec<f32> = noise(pairs).iter().map(|g| g * 1e-3).collect();
         let mut ops = [Kernels::Dense, Kernels::Pruned, Kernels::Auto]
-            .map(|kernels| DistOp::with(self.simd, kernels, Precision::default()));
+            .map(|kernels| DistOp::with(self.simd, kernels, self.precision));
         let (mut y, mut dx, mut dw) = (vec![0.0; pairs], vec![0.0; x.len()], vec![0.0; w.len()]);
         let (mut both, mut forward) = ([f64::INFINITY; 3], [f64::INFINITY; 3]);
         for _ in 0..self.rounds + 1 {

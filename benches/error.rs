@@ -13,8 +13,10 @@ use operands::Operands;
 
 const SHAPE: Shape = Shape { batch: 512, inputs: 1024, outputs: 1024 };
 const ROWS: usize = 8;
-const KERNELS: [(&str, Kernels, Precision); 3] = [
+const KERNELS: [(&str, Kernels, Precision); 5] = [
     ("dense", Kernels::Dense, Precision::Bits16),
+    ("pruned, 4 bits", Kernels::Pruned, Precision::Bits4),
+    ("pruned, 8 bits", Kernels::Pruned, Precision::Bits8),
     ("pruned, 16 bits", Kernels::Pruned, Precision::Bits16),
     ("pruned, 24 bits", Kernels::Pruned, Precision::Bits24),
 ];
@@ -36,8 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (name, operands) in std::iter::once(("fresh", Operands::fresh(SHAPE))).chain(trained) {
             let exact = Exact::new(p, &operands);
             for (kernels, which, precision) in KERNELS {
-                // The pruned kernels begin at 24.
-                if which == Kernels::Pruned && p < 24.0 {
+                let least = match precision {
+                    Precision::Bits4 => 12.0,
+                    Precision::Bits8 => 16.0,
+                    _ => 24.0,
+                };
+                if which == Kernels::Pruned && p < least {
                     continue;
                 }
                 let [y, dx, dw] = exact.errors(&pool, DistOp::with(simd, which, precision), p, &operands);

@@ -30,7 +30,7 @@ pub enum Path {
     Table,
     /// Any p: by logarithm, relative to the largest coordinate.
     Norms,
-    /// p from 24 to ∞: the coordinates that matter to any sample of a group.
+    /// p from 24, with fewer bits from 12, to ∞: the coordinates that matter to any sample of a group.
     Pruned,
 }
 
@@ -273,7 +273,7 @@ impl DistOp {
         let (simd, shape, p, keep) = (self.simd, self.shape, self.p, self.saved);
         let dense = dense_path(p);
         let forced = self.kernels == Kernels::Pruned;
-        let possible = self.kernels != Kernels::Dense && p >= pruned::LEAST_P;
+        let possible = self.kernels != Kernels::Dense && p >= self.precision.least_p();
         self.stats = OpStats { path: dense, ..OpStats::default() };
         if possible && (forced || pruned::could_win(simd, shape, p, dense, keep)) {
             let pruning = self.pruned.sample(pool, simd, shape, self.norm(), x, w, keep);

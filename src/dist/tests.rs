@@ -144,26 +144,37 @@ impl Case {
 
     /// Compares the ops that `new` makes with the reference.
     pub(super) fn check_ops(&self, pool: &Pool, p: f64, new: impl Fn(Simd) -> DistOp) -> Result<(), String> {
+        let gradients = if p.is_infinite() { 1e-6 } else { 1e-5f64.max(p * 1e-7) };
+        self.check_within(pool, p, new, if p.is_infinite() { 0.0 } else { 1e-6 }, gradients)
+    }
+
+    /// The same with these tolerances: of y relative to itself, of gradients relative to their scale.
+    pub(super) fn check_within(
+        &self,
+        pool: &Pool,
+        p: f64,
+        new: impl Fn(Simd) -> DistOp,
+        of_y: f64,
+        of_gradients: f64,
+    ) -> Result<(), String> {
         let expected_y = reference::forward(self.shape, p, &self.x, &self.w);
         let (expected_dx, expected_dw) = reference::backward(self.shape, p, &self.x, &self.w, &self.g);
         let (dx_scales, dw_scales) = self.gradient_scales(p);
         for simd in Simd::available() {
             let [y, dx, dw] = self.run(simd, pool, &mut new(simd), p);
             for (pair, (&y, &expected)) in y.iter().zip(&expected_y).enumerate() {
-                let tolerance = if p.is_infinite() { 0.0 } else { 1e-6 * expected };
                 let error = (f64::from(y) - expected).abs();
-                if error.is_nan() || error > tolerance {
+                if error.is_nan() || error > of_y * expected {
                     return Err(format!("{simd:?}: y[{pair}] = {y}, expected {expected}"));
                 }
             }
-            let tolerance = if p.is_infinite() { 1e-6 } else { 1e-5f64.max(p * 1e-7) };
             for (name, got, expected, scales) in
                 [("dx", &dx, &expected_dx, &dx_scales), ("dw", &dw, &expected_dw, &dw_scales)]
             {
                 for (k, (&got, &expected)) in got.iter().zip(expected).enumerate() {
                     let scale = scales[k / self.shape.inputs];
                     let error = (f64::from(got) - expected).abs();
-                    if error.is_nan() || error > tolerance * scale {
+                    if error.is_nan() || error > of_gradients * scale {
                         return Err(format!("{simd:?}: {name}[{k}] = {got}, expected {expected}, scale {scale}"));
                     }
                 }

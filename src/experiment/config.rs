@@ -250,6 +250,9 @@ pub struct Train {
     /// Decay a step of an exponential moving average of the parameters; evaluations are of the average. Absent: none.
     #[serde(default)]
     pub ema: Option<f64>,
+    /// What the CPU's pruned kernels leave out of each sum of powers at finite p is below 2⁻ᵇⁱᵗˢ of it: 4, 8, 16 or 24.
+    #[serde(default = "sixteen")]
+    pub bits: u32,
     /// Decides initial weights, data order and augmentation.
     #[serde(default)]
     pub seed: u64,
@@ -316,6 +319,10 @@ pub struct Schedule {
 
 fn eight() -> f64 {
     8.0
+}
+
+fn sixteen() -> u32 {
+    16
 }
 
 fn thousand() -> f64 {

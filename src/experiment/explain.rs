@@ -180,6 +180,14 @@ const KEYS: &[KeyDoc] = &[
         "Decay a step of an exponential moving average of the parameters, e.g. 0.999; evaluations are of the average. \
          On CUDA the net is copied to the host at every step for it. The small nets measured so far gain nothing from it: the cosine averages already.",
     ),
+    key(
+        "train.bits",
+        "4, 8, 16 or 24",
+        Some("16"),
+        "What the CPU's pruned kernels leave out of each sum of powers is below 2^-bits of it, at finite p. 16 is below the \
+         rounding of f32 from p = 256 on; with 4 they take over near p = 16, where 16 take over near 40, and are up to twice as fast there. At \
+         p = ∞, in certificates above all, nothing is left out.",
+    ),
     key("train.seed", "0 or more", Some("0"), "Decides initial weights, data order and augmentation."),
     key("schedule.p_start", "1 to 1000", Some("8"), "The exponent before the ramp."),
     key(
@@ -423,6 +431,7 @@ mod tests {
         scalar_lr = 0.1
         adam = { beta1 = 0.9, beta2 = 0.9, eps = 1e-10, dist_decay = 0.1, head_decay = 0.1 }
         ema = 0.5
+        bits = 8
         seed = 1
         [schedule]
         p_start = 8

@@ -254,6 +254,9 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("train.adam.dist_decay", train.adam.dist_decay, 0.0, 1.0)?;
     within("train.adam.head_decay", train.adam.head_decay, 0.0, 1.0)?;
     within("train.ema", train.ema.unwrap_or(0.5), f64::MIN_POSITIVE, 1.0 - f64::EPSILON)?;
+    if ![4, 8, 16, 24].contains(&train.bits) {
+        return Err(Fault { key: "train.bits", found: train.bits.to_string() });
+    }
     within("schedule.p_start", schedule.p_start, 1.0, 1000.0)?;
     within("schedule.p_end", schedule.p_end, schedule.p_start, 1e6)?;
     within("schedule.ramp_end", schedule.ramp_end, 0.0, f64::from(train.epochs))?;

@@ -1,6 +1,6 @@
 //! Training on our own kernels.
 
-use crate::dist::{self, OpStats, Pool, Simd};
+use crate::dist::{self, OpStats, Pool, Precision, Simd};
 use crate::experiment::{Adam, Label};
 
 use super::head::column_sums;
@@ -54,12 +54,17 @@ impl CpuEngine {
             pool: Pool::new(threads),
             simd,
             adam,
-            trunk: Trunk::new(&state.layers, simd),
+            trunk: Trunk::new(&state.layers, simd, Precision::default()),
             head: HeadPass::default(),
             turned: Vec::new(),
             loss: Loss::default(),
             state,
         }
+    }
+
+    /// Lets the sums of powers leave that much out.
+    pub fn with_precision(self, precision: Precision) -> CpuEngine {
+        CpuEngine { trunk: Trunk::new(&self.state.layers, self.simd, precision), ..self }
     }
 
     /// The loss of the last forward pass through the layers, and its gradients.
@@ -175,6 +180,37 @@ mod tests {
             eps: 0.1,
         };
         engine.step(Batch { images: &images, labels: &[0, 1, 2, 3, 4, 5, 6, 7] }, &point)
+    }
+
+    #[test]
+    fn fewer_bits_change_a_step_at_finite_p_a_little() {
+        let config = parse(
+            "data.dataset = 'synthetic'\nmodel = { depth = 2, width = 256 }\n\
+             train = { epochs = 1, batch_size = 128, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
+             loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
+        );
+        let config = config.unwrap();
+        let images: Vec<f32> = (0..128 * 784).map(|k| ((k * k + 31 * k) % 97) as f32 / 97.0).collect();
+        let labels: Vec<Label> = (0..128).map(|k| k % 10).collect();
+        let outputs = |precision, p| {
+            let state = NetState::init(&NetShape::new(&config), 1, None);
+            let mut engine = CpuEngine::new(state, config.train.adam, 2, Simd::best()).with_precision(precision);
+            let objective = Objective::Mixture { lambda: 0.1 };
+            let p = PNorm::new(p).unwrap();
+            engine
+                .step(
+                    Batch { images: &images, labels: &labels },
+                    &StepPoint { p, lr: 0.01, scalar_lr: 0.01, objective, eps: 0.1 },
+                )
+                .unwrap();
+            engine.trunk.output().to_vec()
+        };
+        assert_eq!(outputs(Precision::Bits8, f64::INFINITY), outputs(Precision::Bits16, f64::INFINITY));
+        let (fewer, usual) = (outputs(Precision::Bits8, 100.0), outputs(Precision::Bits16, 100.0));
+        assert_ne!(fewer, usual);
+        for (fewer, usual) in fewer.iter().zip(&usual) {
+            assert!((fewer - usual).abs() < 2e-3 * usual.abs().max(1.0), "{fewer} for {usual}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The distance layers of a net: what each layer does to a batch, in training and in evaluation.
 
 use crate::dist::{
-    self, FormOp, Mask, Neuron, OpStats, Pool, Simd, channels_first, channels_last, mean_shift_masked_backward,
-    mean_shift_masked_forward,
+    self, FormOp, Mask, Neuron, OpStats, Pool, Precision, Simd, channels_first, channels_last,
+    mean_shift_masked_backward, mean_shift_masked_forward,
 };
 use crate::experiment::PNorm;
 
@@ -33,10 +33,10 @@ pub(super) struct Trunk {
 }
 
 impl Trunk {
-    pub(super) fn new(layers: &[LayerState], simd: Simd) -> Trunk {
+    pub(super) fn new(layers: &[LayerState], simd: Simd, precision: Precision) -> Trunk {
         let widest = layers.iter().map(|layer| layer.weight.value.len()).max().unwrap_or(0);
         Trunk {
-            ops: layers.iter().map(|layer| FormOp::new(simd, layer.shape.form)).collect(),
+            ops: layers.iter().map(|layer| FormOp::with(simd, layer.shape.form, precision)).collect(),
             turned: vec![Vec::new(); layers.len()],
             outputs: vec![Vec::new(); layers.len()],
             gradients: vec![Vec::new(); layers.len()],

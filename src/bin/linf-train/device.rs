@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::{Context, bail};
-use linf::dist::Simd;
+use linf::dist::{Precision, Simd};
 use linf::experiment::{Config, Device};
 use linf::net::{CpuEngine, CudaEngine, Engine, Evaluator, NetState};
 use linf_cuda::{Cache, Gpu, devices};
@@ -44,7 +44,10 @@ fn evaluator(config: &Config) -> anyhow::Result<Evaluator> {
 
 fn cpu(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     let simd = Simd::detect().context("choosing the kernels")?;
-    let engine = Box::new(CpuEngine::new(state, config.train.adam, config.resources.threads, simd));
+    let engine = CpuEngine::new(state, config.train.adam, config.resources.threads, simd);
+    let bits = config.train.bits;
+    let precision = Precision::of_bits(bits).with_context(|| format!("there are no kernels of {bits} bits"))?;
+    let engine = Box::new(engine.with_precision(precision));
     Ok(Machine { engine, evaluator: evaluator(config)?, cuda: None })
 }
 

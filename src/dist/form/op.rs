@@ -3,7 +3,7 @@
 use super::Form;
 use super::gather;
 use super::part::{Mask, Part, parts};
-use crate::{DistOp, Pool, Pruning, Simd, SortOp, SortProfile, interval, sort_interval, sparsity};
+use crate::{DistOp, Kernels, Pool, Precision, Pruning, Simd, SortOp, SortProfile, interval, sort_interval, sparsity};
 
 /// Floats of gathered patches at a time: 16 MB. A single sample may need more.
 pub(super) const PATCH_FLOATS: usize = 1 << 22;
@@ -33,6 +33,7 @@ impl<'a> Neuron<'a> {
 pub struct FormOp {
     simd: Simd,
     form: Form,
+    precision: Precision,
     kept: Kept,
     batch: usize,
     distances: Vec<DistOp>,
@@ -62,9 +63,15 @@ struct Scratch {
 impl FormOp {
     /// An op without workspace yet.
     pub fn new(simd: Simd, form: Form) -> FormOp {
+        FormOp::with(simd, form, Precision::default())
+    }
+
+    /// An op without workspace yet, whose sums at finite p may leave that much out.
+    pub fn with(simd: Simd, form: Form, precision: Precision) -> FormOp {
         FormOp {
             simd,
             form,
+            precision,
             kept: Kept::Nothing,
             batch: 0,
             distances: Vec::new(),
@@ -112,7 +119,10 @@ impl FormOp {
         // Without a backward pass one op serves all parts.
         let ops = if keep { parts.len() } else { 1 };
         match neuron {
-            Neuron::Distance(_) => self.distances.resize_with(ops, || DistOp::new(self.simd)),
+            Neuron::Distance(_) => {
+                let op = || DistOp::with(self.simd, Kernels::default(), self.precision);
+                self.distances.resize_with(ops, op);
+            }
             Neuron::Sort(profile) => {
                 assert!(masks.is_empty(), "sort neurons are the mean of dropout: they take no masks");
                 self.sorts.clear();

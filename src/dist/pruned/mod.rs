@@ -33,6 +33,10 @@ pub(super) use choice::{could_win, interval_could_win, interval_wins, wins};
 /// How much of a sum of powers the pruned kernels may leave out at finite p. At p = ∞ they are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
+    /// 2⁻⁴: y is off by less than 2⁻⁴/p of itself, for training alone.
+    Bits4,
+    /// 2⁻⁸: y is off by less than 2⁻⁸/p of itself, as a rule by a tenth of that or less.
+    Bits8,
     /// 2⁻¹⁶: y is off by less than 2⁻¹⁶/p of itself, which is below its rounding from p = 256 on and below 10⁻⁶ from 24.
     #[default]
     Bits16,
@@ -41,8 +45,30 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The one of so many bits: 4, 8, 16 or 24.
+    pub fn of_bits(bits: u32) -> Option<Precision> {
+        match bits {
+            4 => Some(Precision::Bits4),
+            8 => Some(Precision::Bits8),
+            16 => Some(Precision::Bits16),
+            24 => Some(Precision::Bits24),
+            _ => None,
+        }
+    }
+
+    /// Least p there are pruned kernels for: below, thresholds are so low that the powers are no longer level.
+    pub(super) fn least_p(self) -> f64 {
+        match self {
+            Precision::Bits4 => 12.0,
+            Precision::Bits8 => 16.0,
+            Precision::Bits16 | Precision::Bits24 => 24.0,
+        }
+    }
+
     fn bits(self) -> f64 {
         match self {
+            Precision::Bits4 => 4.0,
+            Precision::Bits8 => 8.0,
             Precision::Bits16 => 16.0,
             Precision::Bits24 => 24.0,
         }
@@ -53,9 +79,6 @@ impl Precision {
         ((-self.bits() - (inputs as f64).log2()) / p).exp2() as f32
     }
 }
-
-/// Least p there are pruned kernels for: below, thresholds are so low that the powers are no longer level.
-pub(super) const LEAST_P: f64 = 24.0;
 
 /// The pruned kernels of one layer, with their workspace.
 #[derive(Default)]

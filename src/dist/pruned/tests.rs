@@ -46,6 +46,28 @@ fn every_power_and_kind_agrees_with_the_reference() {
 }
 
 #[test]
+fn fewer_bits_are_off_by_what_they_leave_out() {
+    let pool = Pool::new(2);
+    for (batch, inputs, outputs) in [(7, 33, 10), (130, 70, 21), (20, 300, 40)] {
+        for (bits, p) in [(4, 12f64), (4, 17.3), (4, 64.0), (8, 16.0), (8, 24.0), (8, 47.0), (8, 300.0)] {
+            let precision = Precision::of_bits(bits).unwrap();
+            for (seed, kind) in KINDS.into_iter().enumerate() {
+                let shape = Shape { batch, inputs, outputs };
+                // The sum is at most 2⁻ᵇⁱᵗˢ too small. A slope left out is below t^(p−1) of its pair's largest, and the largest of
+                // as many pairs as there are coordinates may lie in one of them each.
+                let sums = 0.5f64.powf(f64::from(bits));
+                let slopes = sums.powf(1.0 - p.recip()) * (inputs as f64).powf(p.recip());
+                let (of_y, of_gradients) = (sums / p + 1e-6, 2.0 * slopes + 3e-5);
+                let case = Case::new(shape, kind, seed as u64 + 17);
+                if let Err(error) = case.check_within(&pool, p, pruned(precision), of_y, of_gradients) {
+                    panic!("p = {p}, {kind:?}, {shape:?}, {bits} bits: {error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn large_shapes_agree_with_the_reference() {
     let pool = Pool::new(2);
     for (batch, inputs, outputs) in [(300, 17, 11), (260, 300, 3), (5, 300, 40), (6, 40, 300)] {
@@ -138,16 +160,23 @@ proptest! {
 #[test]
 fn bits_do_not_depend_on_threads_or_earlier_calls() {
     for simd in Simd::available() {
-        for kernels in [Kernels::Pruned, Kernels::Auto] {
-            let mut used = DistOp::with(simd, kernels, Precision::Bits16);
+        for (kernels, precision) in [
+            (Kernels::Pruned, Precision::Bits16),
+            (Kernels::Pruned, Precision::Bits4),
+            (Kernels::Auto, Precision::Bits16),
+        ] {
+            let mut used = DistOp::with(simd, kernels, precision);
             for p in POWERS {
                 for (n, kind) in [Kind::Normal, Kind::Mixed].into_iter().enumerate() {
                     let case = Case::new(Shape { batch: 137 + 10 * n, inputs: 245, outputs: 29 }, kind, 3);
-                    let mut fresh = DistOp::with(simd, kernels, Precision::Bits16);
+                    let mut fresh = DistOp::with(simd, kernels, precision);
                     let expected = bits(&case.run(simd, &Pool::new(1), &mut fresh, p));
                     for threads in [2, 3, 7] {
                         let got = bits(&case.run(simd, &Pool::new(threads), &mut used, p));
-                        assert!(got == expected, "{simd:?}, {kernels:?}, p = {p}, {kind:?}, {threads} threads");
+                        assert!(
+                            got == expected,
+                            "{simd:?}, {kernels:?}, {precision:?}, p = {p}, {kind:?}, {threads} threads"
+                        );
                         assert_eq!(used.stats(), fresh.stats());
                     }
                 }
@@ -178,7 +207,8 @@ fn what_is_left_out_is_within_the_precision() {
     // Every other coordinate lies just below or just above the threshold: the worst there can be.
     let (inputs, p) = (256, 64.0);
     let shape = Shape { batch: 1, inputs, outputs: 1 };
-    for (precision, bits) in [(Precision::Bits16, 16), (Precision::Bits24, 24)] {
+    for bits in [4, 8, 16, 24] {
+        let precision = Precision::of_bits(bits).unwrap();
         for side in [0.9999, 1.0001] {
             let mut x = vec![f64::from(precision.threshold(p, inputs)) as f32 * side; inputs];
             x[100] = 1.0;
