@@ -190,7 +190,7 @@ mod tests {
              loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
         );
         let config = config.unwrap();
-        let images: Vec<f32> = (0..128 * 784).map(|k| ((k * k + 31 * k) % 97) as f32 / 97.0).collect();
+        let images: Vec<f32> = (0..128 * 784u64).map(|k| ((k * k + 31 * k) % 97) as f32 / 97.0).collect();
         let labels: Vec<Label> = (0..128).map(|k| k % 10).collect();
         let outputs = |precision, p| {
             let state = NetState::init(&NetShape::new(&config), 1, None);
