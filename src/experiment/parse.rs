@@ -448,6 +448,15 @@ eps = 0.3
     }
 
     #[test]
+    fn sums_have_the_bits_that_there_are_kernels_for() {
+        for bits in 0..=32 {
+            let read = parse_with(GOOD, "c.toml", &[format!("train.bits={bits}")]);
+            assert_eq!(read.is_ok(), crate::dist::Precision::of_bits(bits).is_some(), "{bits}");
+        }
+        assert_eq!(override_error(&["train.bits=12"]), "--set: train.bits: 12 is impossible; allowed: 4, 8, 16 or 24");
+    }
+
+    #[test]
     fn a_loss_takes_the_keys_of_its_kind_alone() {
         let with = |lines: &str| GOOD.replace("lambda = 0.05", lines);
         for good in ["lambda = 1", "kind = 'hinge'\nmix = 0.75", "kind = 'cross-entropy'\nkappa = 0.5"] {
