@@ -38,12 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (name, operands) in std::iter::once(("fresh", Operands::fresh(SHAPE))).chain(trained) {
             let exact = Exact::new(p, &operands);
             for (kernels, which, precision) in KERNELS {
-                let least = match precision {
-                    Precision::Bits4 => 12.0,
-                    Precision::Bits8 => 16.0,
-                    _ => 24.0,
-                };
-                if which == Kernels::Pruned && p < least {
+                if which == Kernels::Pruned && p < precision.least_p() {
                     continue;
                 }
                 let [y, dx, dw] = exact.errors(&pool, DistOp::with(simd, which, precision), p, &operands);

@@ -69,7 +69,7 @@ impl Run {
         let data = dataset::load(config.data.dataset, &dataset::default_root())?;
         let net = NetState::init(&NetShape::new(&config), config.train.seed, None);
         let engine = CpuEngine::new(net, config.train.adam, threads, Simd::detect()?)
-            .with_precision(Precision::of_bits(config.train.bits).ok_or("no such bits")?);
+            .with_precision(Precision::of_bits(config.train.bits).ok_or("there are kernels of 4, 8, 16 and 24 bits")?);
         let steps = data.train.len().div_ceil(config.train.batch_size) as u64;
         Ok(Run { schedules: Schedules::new(&config), data, steps, engine, config })
     }

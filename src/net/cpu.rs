@@ -62,7 +62,7 @@ impl CpuEngine {
         }
     }
 
-    /// Lets the sums of powers leave that much out.
+    /// Lets the sums of powers leave that much out, from the first step on.
     pub fn with_precision(self, precision: Precision) -> CpuEngine {
         CpuEngine { trunk: Trunk::new(&self.state.layers, self.simd, precision), ..self }
     }
@@ -158,51 +158,41 @@ impl Engine for CpuEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{PNorm, parse};
+    use crate::experiment::{Config, PNorm, parse};
     use crate::net::{NetShape, Objective};
 
+    fn config(depth: usize, width: usize) -> Config {
+        parse(&format!(
+            "data.dataset = 'synthetic'\nmodel = {{ depth = {depth}, width = {width} }}\n\
+             train = {{ epochs = 1, batch_size = 8, lr = 0.1 }}\nschedule = {{ ramp_start = 0, ramp_end = 1 }}\n\
+             loss = {{ lambda = 0.1, eps_train = 0.1 }}\neval.eps = 0.1",
+        ))
+        .unwrap()
+    }
+
+    fn point(p: f64) -> StepPoint {
+        let objective = Objective::Mixture { lambda: 0.1 };
+        StepPoint { p: PNorm::new(p).unwrap(), lr: 0.01, scalar_lr: 0.01, objective, eps: 0.1 }
+    }
+
     fn step(p: f64, spoil: impl Fn(&mut NetState, &mut Vec<f32>)) -> Result<StepStats, StepError> {
-        let config = parse(
-            "data.dataset = 'synthetic'\nmodel = { depth = 3, width = 12 }\n\
-             train = { epochs = 1, batch_size = 8, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
-             loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
-        );
-        let config = config.unwrap();
+        let config = config(3, 12);
         let mut state = NetState::init(&NetShape::new(&config), 1, None);
         let mut images: Vec<f32> = (0..8 * 784).map(|k| ((k * 31) % 97) as f32 / 97.0).collect();
         spoil(&mut state, &mut images);
         let mut engine = CpuEngine::new(state, config.train.adam, 2, Simd::best());
-        let point = StepPoint {
-            p: PNorm::new(p).unwrap(),
-            lr: 0.01,
-            scalar_lr: 0.01,
-            objective: Objective::Mixture { lambda: 0.1 },
-            eps: 0.1,
-        };
-        engine.step(Batch { images: &images, labels: &[0, 1, 2, 3, 4, 5, 6, 7] }, &point)
+        engine.step(Batch { images: &images, labels: &[0, 1, 2, 3, 4, 5, 6, 7] }, &point(p))
     }
 
     #[test]
     fn fewer_bits_change_a_step_at_finite_p_a_little() {
-        let config = parse(
-            "data.dataset = 'synthetic'\nmodel = { depth = 2, width = 256 }\n\
-             train = { epochs = 1, batch_size = 128, lr = 0.1 }\nschedule = { ramp_start = 0, ramp_end = 1 }\n\
-             loss = { lambda = 0.1, eps_train = 0.1 }\neval.eps = 0.1",
-        );
-        let config = config.unwrap();
+        let config = config(2, 256);
         let images: Vec<f32> = (0..128 * 784u64).map(|k| ((k * k + 31 * k) % 97) as f32 / 97.0).collect();
         let labels: Vec<Label> = (0..128).map(|k| k % 10).collect();
         let outputs = |precision, p| {
             let state = NetState::init(&NetShape::new(&config), 1, None);
             let mut engine = CpuEngine::new(state, config.train.adam, 2, Simd::best()).with_precision(precision);
-            let objective = Objective::Mixture { lambda: 0.1 };
-            let p = PNorm::new(p).unwrap();
-            engine
-                .step(
-                    Batch { images: &images, labels: &labels },
-                    &StepPoint { p, lr: 0.01, scalar_lr: 0.01, objective, eps: 0.1 },
-                )
-                .unwrap();
+            engine.step(Batch { images: &images, labels: &labels }, &point(p)).unwrap();
             engine.trunk.output().to_vec()
         };
         assert_eq!(outputs(Precision::Bits8, f64::INFINITY), outputs(Precision::Bits16, f64::INFINITY));

@@ -57,7 +57,7 @@ impl Precision {
     }
 
     /// Least p there are pruned kernels for: below, thresholds are so low that the powers are no longer level.
-    pub(super) fn least_p(self) -> f64 {
+    pub fn least_p(self) -> f64 {
         match self {
             Precision::Bits4 => 12.0,
             Precision::Bits8 => 16.0,
