@@ -8,10 +8,10 @@ use super::super::norms::{LogExp, SplitExponent};
 use super::super::pool::Pool;
 use super::super::shared::SharedMut;
 use super::super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
-use super::candidates::{List, least_maximum, least_of_vectors};
+use super::candidates::{List, least_of_vectors};
 use super::choice::Counts;
 use super::groups::{MOST_VECTORS, Packed, Rows};
-use super::largest::{Spans, maxima, write_outputs};
+use super::largest::{Bounds, Spans, seek, write_outputs};
 use super::outputs::Outputs;
 use super::ratio_power::{RatioPower, with_ratio_squarings};
 
@@ -135,7 +135,8 @@ impl<const SQUARINGS: u32> Kernel for Forward<'_, SQUARINGS> {
         let spans = Spans { high: values, low: values };
         let (lanes, stride) = (groups.lanes, groups.stride);
         let constants = power.constants(s);
-        let mut list = List::new(shape.inputs);
+        let bounds = Bounds { inner: ends, outer: ends };
+        let mut list = List::reaching(shape.inputs);
         let mut distances = vec![0.0; outputs.len() * lanes];
         let mut counts = Counts::default();
         for (row, o) in outputs.iter().enumerate() {
@@ -143,10 +144,8 @@ impl<const SQUARINGS: u32> Kernel for Forward<'_, SQUARINGS> {
             let m = &mut to.m[row * lanes..][..lanes];
             let four_over_m = &mut to.four_over_m[row * lanes..][..lanes];
             let thresholds = &mut to.thresholds[row * stride..][..stride];
-            list.collect(s, ends, 0, w, least_maximum(s, ends, w));
             counts.pairs += 1;
-            counts.largest += list.len();
-            maxima::<S, true>(s, spans, w, list.coordinates(), m);
+            counts.largest += seek::<S, true>(s, bounds, spans, w, &mut list, m);
             invert(s, m, four_over_m);
             least_of_vectors(s, groups, m, threshold * SLACK, thresholds);
             let least = thresholds[..groups.vectors].iter().fold(f32::INFINITY, |least, t| least.min(*t));

@@ -120,10 +120,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Makes room for a matrix [B, inputs]; what it holds means nothing until its groups are packed.
-    pub(super) fn reset(&mut self, simd: Simd, batch: usize, inputs: usize) {
+    /// Makes room for a matrix [B, inputs], and where wanted for the ends of each vector of samples. What it holds means nothing
+    /// until its groups are packed.
+    pub(super) fn reset(&mut self, simd: Simd, batch: usize, inputs: usize, parts: bool) {
         let groups = Groups::new(batch, simd);
-        if (self.groups, self.inputs) == (groups, inputs) {
+        if (self.groups, self.inputs, !self.parts.is_empty()) == (groups, inputs, parts) {
             return;
         }
         let padded = inputs.next_multiple_of(simd.lanes());
@@ -135,7 +136,7 @@ impl Packed {
         }
         let empty = [f32::NEG_INFINITY, f32::INFINITY].map(|end| vec![end; groups.stride]).concat();
         self.parts.clear();
-        self.parts.extend(std::iter::repeat_n(empty, groups.count * inputs).flatten());
+        self.parts.extend(std::iter::repeat_n(empty, if parts { groups.count * inputs } else { 0 }).flatten());
     }
 
     /// Lays out the groups `which` of x [B, I].
@@ -144,12 +145,14 @@ impl Packed {
         assert_eq!(x.len(), groups.batch * inputs, "x must be [B, I]");
         assert!(which.is_sorted_by(|a, b| a < b) && which.iter().all(|group| *group < groups.count));
         let padded = self.padded;
-        let [values, highest, lowest, parts] =
-            [&mut self.values, &mut self.highest, &mut self.lowest, &mut self.parts].map(|all| SharedMut::new(all));
+        let [values, highest, lowest] =
+            [&mut self.values, &mut self.highest, &mut self.lowest].map(|all| SharedMut::new(all));
+        let parts = (!self.parts.is_empty()).then(|| SharedMut::new(&mut self.parts));
         let blocks = inputs.div_ceil(COLUMNS);
         pool.run(which.len() * blocks, |task| {
             let (group, start) = (which[task / blocks], task % blocks * COLUMNS);
             let columns = start..(start + COLUMNS).min(inputs);
+            let parts = parts.as_ref();
             simd.run(Pack { groups, group, inputs, padded, columns, x, values, highest, lowest, parts });
         });
     }
@@ -167,7 +170,7 @@ impl Packed {
         Ends { highest: &self.highest[range.clone()], lowest: &self.lowest[range] }
     }
 
-    /// The ends of each vector of samples, [I, (highest, lowest), stride].
+    /// The ends of each vector of samples, [I, (highest, lowest), stride], of a matrix that was [`reset`](Self::reset) for them.
     #[inline(always)]
     pub(super) fn parts(&self, group: usize) -> &[f32] {
         let size = self.inputs * 2 * self.groups.stride;
@@ -185,7 +188,7 @@ struct Pack<'a> {
     values: SharedMut<'a, f32>,
     highest: SharedMut<'a, f32>,
     lowest: SharedMut<'a, f32>,
-    parts: SharedMut<'a, f32>,
+    parts: Option<&'a SharedMut<'a, f32>>,
 }
 
 impl Kernel for Pack<'_> {
@@ -197,10 +200,10 @@ impl Kernel for Pack<'_> {
         let (lanes, stride) = (groups.lanes, groups.stride);
         let place = group * inputs + columns.start;
         // SAFETY: each group, none of which is packed twice, and block of columns belongs to one task.
-        let (values, parts, highest, lowest) = unsafe {
+        let (values, mut parts, highest, lowest) = unsafe {
             (
                 values.part(place * lanes..(place + columns.len()) * lanes),
-                parts.part(place * 2 * stride..(place + columns.len()) * 2 * stride),
+                parts.map(|parts| parts.part(place * 2 * stride..(place + columns.len()) * 2 * stride)),
                 highest.part(group * padded + columns.start..group * padded + columns.end),
                 lowest.part(group * padded + columns.start..group * padded + columns.end),
             )
@@ -217,14 +220,18 @@ impl Kernel for Pack<'_> {
                     part_low = s.min(part_low, rows[row]);
                 }
                 (high, low) = (s.max(high, part_high), s.min(low, part_low));
-                let (part_high, part_low) = (s.lanes(part_high), s.lanes(part_low));
+                if let Some(parts) = &mut parts {
+                    let (part_high, part_low) = (s.lanes(part_high), s.lanes(part_low));
+                    for column in 0..n {
+                        parts[(at + column) * 2 * stride + vector] = part_high[column];
+                        parts[((at + column) * 2 + 1) * stride + vector] = part_low[column];
+                    }
+                }
                 let square = s.transpose(rows);
                 for column in 0..n {
                     let to = &mut values[(at + column) * lanes + vector * S::N..][..S::N];
                     // SAFETY: N floats.
                     unsafe { s.store(to.as_mut_ptr(), square[column]) };
-                    parts[(at + column) * 2 * stride + vector] = part_high[column];
-                    parts[((at + column) * 2 + 1) * stride + vector] = part_low[column];
                 }
             }
             let (highest, lowest) = (&mut highest[at..at + n], &mut lowest[at..at + n]);
@@ -248,9 +255,9 @@ mod tests {
                 let x: Vec<f32> = (0..batch * inputs).map(|k| ((k * 7919) % 1009) as f32 - 500.0).collect();
                 let mut packed = Packed::default();
                 // A second shape in the same buffers.
-                packed.reset(simd, 2, 3);
+                packed.reset(simd, 2, 3, false);
                 packed.pack(&Pool::new(1), simd, &[0.0; 6], &[0]);
-                packed.reset(simd, batch, inputs);
+                packed.reset(simd, batch, inputs, true);
                 let groups = packed.groups;
                 // In two goes, the last group first.
                 packed.pack(&Pool::new(2), simd, &x, &[groups.count - 1]);

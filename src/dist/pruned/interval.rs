@@ -4,10 +4,10 @@ use super::super::Shape;
 use super::super::pool::Pool;
 use super::super::shared::SharedMut;
 use super::super::simd::{Kernel, Lanes, Simd};
-use super::candidates::{List, least_maximum};
+use super::candidates::List;
 use super::choice::Counts;
 use super::groups::{Ends, Packed, Rows};
-use super::largest::{Spans, maxima, write_outputs};
+use super::largest::{Bounds, Spans, seek, write_outputs};
 use super::outputs::Outputs;
 
 /// Weight rows one task treats.
@@ -72,7 +72,7 @@ impl Kernel for Interval<'_> {
         let groups = lo.groups;
         let (lo_ends, hi_ends) = (lo.ends(group), hi.ends(group));
         let (lo, hi) = (lo.values(group), hi.values(group));
-        let mut list = List::new(shape.inputs);
+        let mut list = List::reaching(shape.inputs);
         // The maximum of max(high − w, w − low) is at least that of max(min high − w, w − max low).
         let nearest = (
             Ends { highest: hi_ends.highest, lowest: lo_ends.lowest },
@@ -85,10 +85,8 @@ impl Kernel for Interval<'_> {
             let mut largest = vec![0.0; outputs.len() * groups.lanes];
             for (row, o) in outputs.iter().enumerate() {
                 let w = &w[o * shape.inputs..][..shape.inputs];
-                list.collect(s, outer, 0, w, least_maximum(s, inner, w));
-                looked_at += list.len();
                 let largest = &mut largest[row * groups.lanes..][..groups.lanes];
-                maxima::<S, false>(s, spans, w, list.coordinates(), largest);
+                looked_at += seek::<S, false>(s, Bounds { inner, outer }, spans, w, &mut list, largest);
             }
             let Some(to) = to else { continue };
             // SAFETY: both results are [B, O]; each group and block of outputs belongs to one task.

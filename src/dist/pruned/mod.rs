@@ -116,7 +116,8 @@ impl PrunedOp {
         keep: bool,
     ) -> Pruning {
         self.fit(shape, norm);
-        self.packed.reset(simd, shape.batch, shape.inputs);
+        // Vectors of samples are told apart by what an index or a sum needs.
+        self.packed.reset(simd, shape.batch, shape.inputs, keep || norm.p.is_finite());
         let groups = self.packed.groups;
         self.packed.pack(pool, simd, x, &choice::sampled(shape, groups));
         choice::sample(shape, groups, norm.p, |group, outputs| {
@@ -207,7 +208,7 @@ impl PrunedInterval {
         w: &[f32],
     ) -> Pruning {
         for (packed, ends) in [(&mut self.lo, lo), (&mut self.hi, hi)] {
-            packed.reset(simd, shape.batch, shape.inputs);
+            packed.reset(simd, shape.batch, shape.inputs, false);
             packed.pack(pool, simd, ends, &choice::sampled(shape, packed.groups));
         }
         choice::sample(shape, self.lo.groups, f64::INFINITY, |group, outputs| {

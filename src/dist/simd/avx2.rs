@@ -194,6 +194,17 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn push(self, m: __m256, v: __m256, to: *mut f32) -> usize {
+        let bits = self.bits(m);
+        // SAFETY: the caller's promise; 8 bytes are read from an array of 8.
+        unsafe {
+            let lanes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(SET_LANES[bits as usize].as_ptr().cast()));
+            _mm256_storeu_ps(to, _mm256_permutevar8x32_ps(v, lanes));
+        }
+        bits.count_ones() as usize
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: the caller's promise.
         unsafe { _mm256_loadu_ps(p) }

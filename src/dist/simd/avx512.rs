@@ -197,6 +197,13 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn push(self, m: __mmask16, v: __m512, to: *mut f32) -> usize {
+        // SAFETY: the caller's promise. In a register, as above.
+        unsafe { _mm512_storeu_ps(to, _mm512_maskz_compress_ps(m, v)) };
+        m.count_ones() as usize
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
         // SAFETY: the caller's promise.
         unsafe { _mm512_loadu_ps(p) }

@@ -216,6 +216,12 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
     /// `N` integers at `to` may be written; those behind the returned number mean nothing.
     unsafe fn push_set(self, m: Self::M, first: u32, to: *mut u32) -> usize;
 
+    /// Writes the lanes of `v` that are set, bit for bit and in order, and returns how many there are.
+    ///
+    /// # Safety
+    /// `N` floats at `to` may be written; those behind the returned number mean nothing.
+    unsafe fn push(self, m: Self::M, v: Self::V, to: *mut f32) -> usize;
+
     /// # Safety
     /// `N` floats lie at `p`.
     unsafe fn load(self, p: *const f32) -> Self::V;
@@ -303,6 +309,11 @@ mod tests {
                 let count = unsafe { s.push_set(s.ge(a, s.splat(threshold)), 1000, set.as_mut_ptr()) };
                 let expected: Vec<u32> = (0..S::N as u32).filter(|&i| data[i as usize] >= threshold).collect();
                 assert_eq!(set[..count].iter().map(|lane| lane - 1000).collect::<Vec<_>>(), expected);
+                let mut set = [77.0; 16];
+                // SAFETY: N ≤ 16 floats lie there.
+                let count = unsafe { s.push(s.ge(a, s.splat(threshold)), a, set.as_mut_ptr()) };
+                let expected: Vec<f32> = expected.iter().map(|&i| data[i as usize]).collect();
+                assert_eq!(set[..count], expected);
             }
             let mut rows = s.square();
             for row in 0..S::N {

@@ -262,6 +262,19 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    unsafe fn push(self, m: [bool; N], v: V, to: *mut f32) -> usize {
+        // SAFETY: the caller's promise.
+        let to = unsafe { std::slice::from_raw_parts_mut(to, N) };
+        let mut count = 0;
+        for (set, value) in m.iter().zip(v.0) {
+            // Without a branch, as above.
+            to[count] = value;
+            count += usize::from(*set);
+        }
+        count
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
         // SAFETY: the caller's promise; an array of floats needs only the alignment of a float here.
         V(unsafe { p.cast::<[f32; N]>().read_unaligned() })
