@@ -12,7 +12,7 @@ use super::super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
 use super::candidates::List;
 use super::forward::Saved;
 use super::groups::{Packed, Rows};
-use super::ratio_power::{RatioPower, with_ratio_squarings};
+use super::ratio_power::{Form, RatioPower, with_ratio_form};
 use std::ops::Range;
 
 /// Floats of a cache line: columns are cut between lines, so that no two tasks write to one.
@@ -51,8 +51,8 @@ pub(super) fn backward(
         let _flush = FlushSubnormals::enter();
         let columns = task * each..((task + 1) * each).min(shape.inputs);
         let (dx, dw) = (dx.as_ref(), dw.as_ref());
-        with_ratio_squarings!(operands.power.squarings, N => {
-            simd.run(Columns::<N> { operands, columns, coefficients, unlift: power_of_two(-lift), dx, dw });
+        with_ratio_form!(operands.power.form, TERMS, SQUARINGS => {
+            simd.run(Columns::<TERMS, SQUARINGS> { operands, columns, coefficients, unlift: power_of_two(-lift), dx, dw });
         });
     });
 }
@@ -117,7 +117,7 @@ impl Kernel for PackCoefficients<'_> {
     }
 }
 
-struct Columns<'a, const SQUARINGS: u32> {
+struct Columns<'a, const TERMS: usize, const SQUARINGS: u32> {
     operands: Operands<'a>,
     columns: Range<usize>,
     coefficients: &'a [f32],
@@ -126,7 +126,7 @@ struct Columns<'a, const SQUARINGS: u32> {
     dw: Option<&'a SharedMut<'a, f32>>,
 }
 
-impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
+impl<const TERMS: usize, const SQUARINGS: u32> Kernel for Columns<'_, TERMS, SQUARINGS> {
     type Output = ();
 
     #[inline(always)]
@@ -172,7 +172,7 @@ impl<const SQUARINGS: u32> Kernel for Columns<'_, SQUARINGS> {
                     unsafe {
                         let d = s.sub(s.load(values.as_ptr().add(i * lanes + at)), s.splat(*w.get_unchecked(i)));
                         let (m, over, c) = (s.load(m.add(at)), s.load(four_over_m.add(at)), s.load(c.add(at)));
-                        let (slope, counted) = constants.power::<SQUARINGS>(s, s.abs(d), m, over);
+                        let (slope, counted) = constants.power::<TERMS, SQUARINGS>(s, s.abs(d), m, over);
                         let slope = s.select(counted, s.copysign(slope, d), zero);
                         for to in [dx_columns.add(column * lanes + at), dw_columns.add(column * S::N)] {
                             s.store(to, s.add_shared(c, slope, s.load(to)));

@@ -13,7 +13,7 @@ use super::choice::Counts;
 use super::groups::{MOST_VECTORS, Packed, Rows};
 use super::largest::{Bounds, Spans, seek, write_outputs};
 use super::outputs::Outputs;
-use super::ratio_power::{RatioPower, with_ratio_squarings};
+use super::ratio_power::{Form, RatioPower, with_ratio_form};
 
 /// Weight rows one task treats.
 const OUTPUTS: usize = 16;
@@ -102,8 +102,8 @@ fn run(
     to: Pairs,
     y: Option<&SharedMut<f32>>,
 ) -> Counts {
-    with_ratio_squarings!(operands.power.squarings, N => {
-        simd.run(Forward::<N> { operands, group, outputs, to, y })
+    with_ratio_form!(operands.power.form, TERMS, SQUARINGS => {
+        simd.run(Forward::<TERMS, SQUARINGS> { operands, group, outputs, to, y })
     })
 }
 
@@ -115,7 +115,7 @@ struct Pairs<'a> {
     thresholds: &'a mut [f32],
 }
 
-struct Forward<'a, const SQUARINGS: u32> {
+struct Forward<'a, const TERMS: usize, const SQUARINGS: u32> {
     operands: Operands<'a>,
     group: usize,
     outputs: Outputs,
@@ -124,7 +124,7 @@ struct Forward<'a, const SQUARINGS: u32> {
     y: Option<&'a SharedMut<'a, f32>>,
 }
 
-impl<const SQUARINGS: u32> Kernel for Forward<'_, SQUARINGS> {
+impl<const TERMS: usize, const SQUARINGS: u32> Kernel for Forward<'_, TERMS, SQUARINGS> {
     type Output = Counts;
 
     #[inline(always)]
@@ -169,7 +169,7 @@ impl<const SQUARINGS: u32> Kernel for Forward<'_, SQUARINGS> {
                         s.load(four_over_m.as_ptr().add(at)),
                     )
                 };
-                let (term, counted) = constants.power::<SQUARINGS>(s, s.abs(s.sub(x, weight)), m, over);
+                let (term, counted) = constants.power::<TERMS, SQUARINGS>(s, s.abs(s.sub(x, weight)), m, over);
                 let sum = &mut sums[vector];
                 *sum = s.add(*sum, s.select(counted, term, zero));
                 if y.is_none() {

@@ -165,7 +165,7 @@ impl PrunedOp {
             return;
         }
         let threshold = norm.precision.threshold(norm.p, shape.inputs);
-        self.forward_power = self.forward_power.of(norm.p, threshold);
+        self.forward_power = self.forward_power.of(norm.p, threshold, norm.precision);
     }
 
     /// Gradients of the last [`forward`](Self::forward).
@@ -182,7 +182,7 @@ impl PrunedOp {
         dw: Option<&mut [f32]>,
     ) {
         let threshold = norm.precision.threshold(norm.p, shape.inputs);
-        self.backward_power = self.backward_power.of(norm.p - 1.0, threshold);
+        self.backward_power = self.backward_power.of(norm.p - 1.0, threshold, norm.precision);
         let PrunedOp { packed, saved, coefficients, backward_power: power, .. } = self;
         let operands = backward::Operands { shape, power, packed, saved, w, g };
         backward::backward(pool, simd, operands, coefficients, dx, dw);
