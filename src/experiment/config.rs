@@ -365,6 +365,9 @@ pub struct Loss {
     /// The same once p = ∞; linear in between, on the clock of p. Absent: constant.
     #[serde(default)]
     pub eps_train_end: Option<Epsilon>,
+    /// Epoch up to which it stays as it is at step 0; from there it goes to `eps_train_end`.
+    #[serde(default)]
+    pub eps_train_hold: f64,
 }
 
 /// The training loss; each is a mean over the batch. Formulas: `Objective` in the net.

@@ -274,6 +274,13 @@ const KEYS: &[KeyDoc] = &[
         Some("loss.eps_train"),
         "The same once p = ∞; linear in between, on the clock of p.",
     ),
+    key(
+        "loss.eps_train_hold",
+        "0 to schedule.ramp_end",
+        Some("0"),
+        "Epoch up to which ε_train stays loss.eps_train, if p has begun to climb by then. A wide ε_train to near the end of \
+         the climb keeps a small net from learning its training images by heart.",
+    ),
     key("eval.eps", "a radius such as 0.3 or \"8/255\"", None, "The radius that is certified, in pixels; kept exact."),
     key(
         "eval.every",
@@ -448,6 +455,7 @@ mod tests {
         lambda_end = 0.5
         eps_train = 0.4
         eps_train_end = 0.4
+        eps_train_hold = 1
         [eval]
         eps = 0.3
         every = 1

@@ -267,6 +267,7 @@ fn check(config: &Config) -> Result<(), Fault> {
     check_loss(loss)?;
     radius("loss.eps_train", loss.eps_train)?;
     radius("loss.eps_train_end", loss.eps_train_end.unwrap_or(loss.eps_train))?;
+    within("loss.eps_train_hold", loss.eps_train_hold, 0.0, schedule.ramp_end)?;
     within("eval.every", f64::from(eval.every), 1.0, f64::from(u32::MAX))?;
     within("eval.mean_samples", eval.mean_samples as f64, 1.0, 1e12)?;
     if let Some(attack) = &eval.attack {

@@ -19,6 +19,8 @@ pub struct Schedules {
     p_steps: PSteps,
     lambda: (f64, f64),
     eps_train: (f64, f64),
+    /// Where the clock stands when ε_train sets out from the first to the second.
+    eps_from: f64,
     eps_window: Window,
     /// What its user changed on the way, oldest first.
     changes: Vec<Change>,
@@ -40,7 +42,7 @@ struct Change {
     lr_factor: f64,
     /// In place of the schedule's.
     lambda: Option<f64>,
-    /// Where the clock stood and what ε_train was, its window aside, when its end was changed, and the new end.
+    /// Where on the clock it sets out, what ε_train was, its window aside, when its end was changed, and the new end.
     eps: Option<(f64, f64, f64)>,
 }
 
@@ -92,6 +94,7 @@ impl Schedules {
     pub fn new(config: &Config) -> Schedules {
         let (schedule, loss) = (&config.schedule, &config.loss);
         let eps_train = loss.eps_train.to_f64();
+        let climbed = loss.eps_train_hold - schedule.ramp_start;
         Schedules {
             epochs: f64::from(config.train.epochs),
             lr: config.train.lr,
@@ -104,6 +107,7 @@ impl Schedules {
             p_steps: schedule.p_steps,
             lambda: (loss.lambda, loss.lambda_end.unwrap_or(loss.lambda)),
             eps_train: (eps_train, loss.eps_train_end.map_or(eps_train, |eps| eps.to_f64())),
+            eps_from: if climbed > 0.0 { climbed / (schedule.ramp_end - schedule.ramp_start) } else { 0.0 },
             eps_window: Window { start: schedule.eps_start, end: schedule.eps_end, smooth: schedule.eps_smooth },
             changes: Vec::new(),
         }
@@ -118,7 +122,9 @@ impl Schedules {
             match *what {
                 Steering::LrFactor(factor) => change.lr_factor = factor,
                 Steering::Lambda(lambda) => change.lambda = lambda,
-                Steering::EpsEnd(end) => change.eps = Some((ratio, self.whole_eps(*epoch), end.to_f64())),
+                Steering::EpsEnd(end) => {
+                    change.eps = Some((ratio.max(self.eps_from), self.whole_eps(*epoch), end.to_f64()));
+                }
                 Steering::HoldP(true) => change.clock = Clock::Stands(ratio),
                 Steering::HoldP(false) => change.clock = Clock::GoesOn(*epoch, ratio),
                 Steering::Checkpoint | Steering::Evaluate => continue,
@@ -153,9 +159,8 @@ impl Schedules {
     fn whole_eps(&self, epoch: f64) -> f64 {
         let ratio = self.ramp(epoch);
         match self.change(epoch).eps {
-            None => self.eps_train.0 + (self.eps_train.1 - self.eps_train.0) * ratio,
-            Some((from, eps, end)) if from < 1.0 => eps + (end - eps) * ((ratio - from) / (1.0 - from)),
-            Some((_, _, end)) => end,
+            None => between(self.eps_train, self.eps_from, ratio),
+            Some((from, eps, end)) => between((eps, end), from, ratio),
         }
     }
 
@@ -223,6 +228,11 @@ impl Window {
     }
 }
 
+/// Stays at the first until the clock stands at `since`, and is the second once it stands at 1.
+fn between(ends: (f64, f64), since: f64, ratio: f64) -> f64 {
+    if ratio >= 1.0 { ends.1 } else { ends.0 + (ends.1 - ends.0) * ((ratio - since) / (1.0 - since)).max(0.0) }
+}
+
 fn geometric(from: f64, to: f64, ratio: f64) -> f64 {
     if from == to { from } else { from * (to / from).powf(ratio) }
 }
@@ -243,16 +253,17 @@ mod tests {
     use crate::experiment::parse;
 
     /// The published CIFAR-10 8/255 recipe (ICLR 2022).
+    const PUBLISHED: &str = r#"
+        data.dataset = "cifar10"
+        model = { depth = 6, width = 5120, identity_init = 10 }
+        train = { epochs = 1300, batch_size = 512, lr = 0.03, scalar_lr = 0.006 }
+        schedule = { ramp_start = 100, ramp_end = 1250 }
+        loss = { lambda = 0.1, lambda_end = 0.0005, eps_train = "24/255" }
+        eval = { eps = "8/255" }
+    "#;
+
     fn published() -> Schedules {
-        let text = r#"
-            data.dataset = "cifar10"
-            model = { depth = 6, width = 5120, identity_init = 10 }
-            train = { epochs = 1300, batch_size = 512, lr = 0.03, scalar_lr = 0.006 }
-            schedule = { ramp_start = 100, ramp_end = 1250 }
-            loss = { lambda = 0.1, lambda_end = 0.0005, eps_train = "24/255" }
-            eval = { eps = "8/255" }
-        "#;
-        Schedules::new(&parse(text).unwrap())
+        Schedules::new(&parse(PUBLISHED).unwrap())
     }
 
     #[test]
@@ -351,6 +362,30 @@ mod tests {
         assert!(close(at(674.9), 24.0) && close(at(675.0), 24.0) && close(at(1250.0), 48.0) && close(at(1300.0), 48.0));
         assert!(close(at(962.5), 36.0), "half-way in what was left of the ramp");
         assert!(close(steered(&[(1260.0, "eps-end=48/255")]).at(1260.0).eps_train * 255.0, 48.0));
+    }
+
+    #[test]
+    fn a_held_eps_sets_out_late_and_is_at_its_end_with_the_ramp() {
+        let held = |hold: f64| {
+            let mut config = parse(PUBLISHED).unwrap();
+            config.loss.eps_train_end = Some("12/255".parse().unwrap());
+            config.loss.eps_train_hold = hold;
+            config
+        };
+        let at = |s: &Schedules, epoch: f64| s.at(epoch).eps_train * 255.0;
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let s = Schedules::new(&held(1150.0));
+        assert!([0.0, 100.0, 675.0, 1149.9, 1150.0].into_iter().all(|epoch| at(&s, epoch) == 24.0));
+        assert!(close(at(&s, 1200.0), 18.0), "half-way in what was left of the ramp");
+        assert!([1250.0, 1300.0].into_iter().all(|epoch| close(at(&s, epoch), 12.0)));
+        // Held to before the ramp it is as without; to the ramp's end, it jumps there.
+        let [plain, early, last] = [0.0, 50.0, 1250.0].map(|hold| Schedules::new(&held(hold)));
+        assert!((0..1300).all(|epoch| plain.at(f64::from(epoch)) == early.at(f64::from(epoch))));
+        assert!(close(at(&last, 1249.9), 24.0) && close(at(&last, 1250.0), 12.0));
+        // An order for another end takes force when it would have set out.
+        let order = Steered { key: String::new(), step: 0, epoch: 400.0, what: "eps-end=48/255".parse().unwrap() };
+        let s = s.steered([&order]);
+        assert!(close(at(&s, 1150.0), 24.0) && close(at(&s, 1200.0), 36.0) && close(at(&s, 1250.0), 48.0));
     }
 
     #[test]

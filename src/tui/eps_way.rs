@@ -44,7 +44,9 @@ impl EpsWay {
     pub fn new(config: &Config, schedules: &Schedules) -> EpsWay {
         let last = schedules.epochs().max(1e-9);
         let schedule = &config.schedule;
-        let mut bends = vec![0.0, schedule.ramp_start, schedule.ramp_end, schedule.eps_start, schedule.eps_end, last];
+        let hold = config.loss.eps_train_hold;
+        let mut bends =
+            vec![0.0, schedule.ramp_start, schedule.ramp_end, schedule.eps_start, schedule.eps_end, hold, last];
         bends.retain(|epoch| (0.0..=last).contains(epoch));
         bends.sort_by(f64::total_cmp);
         bends.dedup();
@@ -265,6 +267,13 @@ mod tests {
         let ticks = way.ticks();
         assert_eq!((ticks[0].1.as_str(), ticks.last().unwrap().1.as_str()), ("0.4", "0.1"));
         assert!(ticks.windows(2).all(|pair| pair[0].0 < pair[1].0), "{ticks:?}");
+    }
+
+    #[test]
+    fn what_is_held_begins_where_it_falls() {
+        let way = way(", eps_train = 0.4, eps_train_end = 0.3, eps_train_hold = 65", "");
+        assert!(close(way.x(65.0), 0.0) && close(way.x(72.5), 0.5) && close(way.x(80.0), 1.0), "{way:?}");
+        assert!([0.0, 20.0, 40.0, 65.0].windows(2).all(|pair| way.x(pair[0]) < way.x(pair[1])));
     }
 
     #[test]
