@@ -12,7 +12,7 @@ use crate::fixture::{BARE, NOW_MS, RICH, config, model, press, screen};
 /// A model in which the config of some runs is another one.
 fn with(look: Look, size: (u16, u16), changes: &[(i64, &[&str])]) -> Model {
     let mut model = model(look, size);
-    let text = include_str!("../../configs/mnist-cpu.toml");
+    let text = include_str!("mnist-cpu.toml");
     let change = |(id, overrides): &(i64, &[&str])| RunRow {
         config: config(text, overrides),
         ..model.known.rows[&RunId(*id)].clone()

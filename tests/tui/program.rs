@@ -197,7 +197,7 @@ fn a_config_is_changed_in_the_users_editor_and_read_again() {
     let folder = store.path().join("my configs");
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("mine.toml");
-    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mnist-cpu.toml"), &file).unwrap();
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tui/mnist-cpu.toml"), &file).unwrap();
     let editor = store.path().join("editor");
     // It takes keys of its own, in a terminal as the shell would leave it to it.
     let script =

@@ -14,7 +14,7 @@ use crate::fixture::{BARE, NOW_MS, RICH, config, data, model, press, screen, sto
 /// The charts of a run that stands still for 40 epochs at p = 8, after a change to it.
 fn charts(look: Look, size: (u16, u16), change: impl Fn(&mut RunRow, &mut RunData)) -> String {
     let (mut row, mut story) = store().swap_remove(0);
-    let text = include_str!("../../configs/mnist-cpu.toml");
+    let text = include_str!("mnist-cpu.toml");
     (story.config, story.epochs) = (config(text, &["schedule.ramp_start=60"]), 40);
     (row.config, row.summary) = (story.config.clone(), story.summary());
     let mut known = data(&story);

@@ -117,7 +117,7 @@ mod tests {
 
     fn config(overrides: &[&str]) -> Config {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-        parse_with(include_str!("../../../../configs/mnist-cpu.toml"), "config", &overrides).unwrap()
+        parse_with(include_str!("../../../../tests/tui/mnist-cpu.toml"), "config", &overrides).unwrap()
     }
 
     fn pace(device: &str, runs: usize, pairs_per_second: f64) -> Pace {
