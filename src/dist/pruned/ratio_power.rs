@@ -25,6 +25,9 @@ pub(super) enum Form {
     EightAnd5,
 }
 
+/// [`fitted`] with some number of terms.
+type Fit = fn(f64, f32, u32) -> ([f32; MOST_TERMS], f64);
+
 /// The power q on [t, 1], kept while all three stand.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct RatioPower {
@@ -45,19 +48,25 @@ impl RatioPower {
     fn new(q: f64, threshold: f32, precision: Precision) -> RatioPower {
         // A small part of what sums leave out.
         let allowed = FIT.max((-precision.bits() - 5.0).exp2());
-        let fit = |form, fitted: ([f32; MOST_TERMS], f64)| {
-            (RatioPower { q, threshold, precision, coefficients: fitted.0, form }, fitted.1)
-        };
-        // Each squaring magnifies rounding, so the first that fits is the best.
-        let fits = [
-            fit(Form::FiveAnd3, fitted::<5>(q, threshold, 3)),
-            fit(Form::SixAnd3, fitted::<6>(q, threshold, 3)),
-            fit(Form::EightAnd3, fitted::<8>(q, threshold, 3)),
-            fit(Form::EightAnd4, fitted::<8>(q, threshold, 4)),
-            fit(Form::EightAnd5, fitted::<8>(q, threshold, 5)),
+        let forms: [(Form, Fit, u32); 5] = [
+            (Form::FiveAnd3, fitted::<5>, 3),
+            (Form::SixAnd3, fitted::<6>, 3),
+            (Form::EightAnd3, fitted::<8>, 3),
+            (Form::EightAnd4, fitted::<8>, 4),
+            (Form::EightAnd5, fitted::<8>, 5),
         ];
-        let better = |a: (RatioPower, f64), b: (RatioPower, f64)| if a.1 < allowed || a.1 <= b.1 { a } else { b };
-        fits.into_iter().reduce(better).map_or_else(RatioPower::default, |(power, _)| power)
+        let (mut best, mut least) = (RatioPower::default(), f64::INFINITY);
+        for (form, fit, squarings) in forms {
+            let (coefficients, error) = fit(q, threshold, squarings);
+            if error < least {
+                (best, least) = (RatioPower { q, threshold, precision, coefficients, form }, error);
+            }
+            // Each squaring magnifies rounding, so the first that fits is the best.
+            if error < allowed {
+                break;
+            }
+        }
+        best
     }
 
     #[inline(always)]
