@@ -1,9 +1,9 @@
 //! How long the training steps of a config take on this machine, evaluation and checkpoints apart:
-//! `cargo bench --no-default-features --bench recipe -- [CONFIG] [--threads N] [--steps N] [--bits N]`.
+//! `cargo bench --no-default-features --bench recipe -- [CONFIG] [--threads N] [--steps N] [--bits N] [--share X]`.
 //!
 //! Trains `configs/mnist-cpu.toml` or the config given. With `--steps` only so many steps of each epoch are taken, at the
-//! schedule of the whole epoch, and their mean time stands for all: an estimate, on a net that is trained less. `--bits` is
-//! `train.bits` in place of the config's.
+//! schedule of the whole epoch, and their mean time stands for all: an estimate, on a net that is trained less. `--bits` and
+//! `--share` are `train.bits` and `train.gradient_share` in place of the config's.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -16,19 +16,22 @@ use linf::net::{Batch, CpuEngine, Engine, NetShape, NetState, Objective, StepPoi
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let (mut threads, mut limit, mut bits, mut file) = (0, u64::MAX, None, "configs/mnist-cpu.toml".to_owned());
+    let (mut threads, mut limit, mut file) = (0, u64::MAX, "configs/mnist-cpu.toml".to_owned());
+    let (mut bits, mut share) = (None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--threads" => threads = args.next().ok_or("--threads needs a number")?.parse()?,
             "--steps" => limit = args.next().ok_or("--steps needs a number")?.parse()?,
             "--bits" => bits = Some(args.next().ok_or("--bits needs a number")?.parse()?),
+            "--share" => share = Some(args.next().ok_or("--share needs a number")?.parse()?),
             "--bench" => {} // cargo passes it
             _ => file = arg,
         }
     }
     let mut config = parse(&std::fs::read_to_string(&file)?)?;
     config.train.bits = bits.unwrap_or(config.train.bits);
+    config.train.gradient_share = share.unwrap_or(config.train.gradient_share);
     let mut run = Run::new(config, threads)?;
     let (epochs, steps) = (u64::from(run.config.train.epochs), run.steps);
     println!("{file}: {epochs} epochs of {steps} steps on {}", run.engine.device());
@@ -69,7 +72,8 @@ impl Run {
         let data = dataset::load(config.data.dataset, &dataset::default_root())?;
         let net = NetState::init(&NetShape::new(&config), config.train.seed, None);
         let engine = CpuEngine::new(net, config.train.adam, threads, Simd::detect()?)
-            .with_precision(Precision::of_bits(config.train.bits).ok_or("there are kernels of 4, 8, 16 and 24 bits")?);
+            .with_precision(Precision::of_bits(config.train.bits).ok_or("there are kernels of 4, 8, 16 and 24 bits")?)
+            .with_gradient_share(config.train.gradient_share);
         let steps = data.train.len().div_ceil(config.train.batch_size) as u64;
         Ok(Run { schedules: Schedules::new(&config), data, steps, engine, config })
     }

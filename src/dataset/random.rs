@@ -27,6 +27,8 @@ pub enum Purpose {
     Dropout = 8,
     /// Initial weights of a head.
     HeadWeights = 9,
+    /// Which samples' gradients a step takes.
+    Gradients = 10,
 }
 
 /// Stream `number` (an epoch, a tensor …; below 2⁵⁶) of a purpose.

@@ -3,7 +3,7 @@
 //! * [`DistOp`] is the op of one layer, for every p from 1 to ∞; [`interval`] bounds it at p = ∞; [`reference`](mod@reference) defines both.
 //! * [`FormOp`] is the op of a layer of any [`Form`]: dense, grouped, convolutional, or under dropout.
 //! * [`SortOp`] is the neuron of SortNet, a weighted sum of the largest differences; [`sort_interval`] bounds it.
-//! * [`adam_step`], [`decay_rows`] and [`mean_shift_forward`] are the rest of a training step that is worth a kernel.
+//! * [`adam_step`], [`decay_rows`], [`draw_rows`] and [`mean_shift_forward`] are the rest of a training step that is worth a kernel.
 //! * [`CacheLines`] is the allocator that a program with these kernels runs fastest with.
 //! * [`Pool`] runs them on several threads, [`Simd`] says with which instructions. Results never depend on the threads;
 //!   between instruction sets they agree within the tolerances of the tests, and to the bit at p = ∞.
@@ -14,6 +14,7 @@ mod adam;
 mod backward;
 mod cache_lines;
 mod decay;
+mod draw;
 mod finite;
 mod form;
 mod largest;
@@ -28,6 +29,7 @@ mod pruned;
 mod rates;
 pub mod reference;
 mod scatter;
+mod selection;
 mod shared;
 mod simd;
 mod sort;
@@ -38,6 +40,7 @@ mod tiles;
 pub use adam::{Adam, adam_step, all_finite};
 pub use cache_lines::CacheLines;
 pub use decay::decay_rows;
+pub use draw::draw_rows;
 pub use form::{
     Form, FormError, FormOp, MASK_SAMPLES, Mask, Neuron, Part, Pick, Planes, Window, channels_first, channels_last,
     parts,

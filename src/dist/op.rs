@@ -8,6 +8,7 @@ use super::norms::NormSlope;
 use super::pool::Pool;
 use super::powers::{Slope, TABLE_TERMS, TablePower, Term, WholePower, table_polynomial, table_squarings};
 use super::pruned::{self, Norm, Precision, PrunedInterval, PrunedOp, Pruning};
+use super::selection::Selection;
 use super::shared::SharedMut;
 use super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
 use super::tiles::{Block, for_blocks, sweep};
@@ -90,15 +91,33 @@ pub struct DistOp {
     scaling: Option<Scaling>,
     /// First index of the largest coordinate, p = ∞.
     index: Vec<u32>,
-    sums: Vec<f32>,
-    m: Vec<f32>,
-    exceptions: Vec<Exception>,
+    dense: Saved,
     greatest: f32,
     scaled_x: Vec<f32>,
     scaled_w: Vec<f32>,
     values: PairValues,
     forward_polynomial: Polynomial,
     backward_polynomial: Polynomial,
+    pruned: PrunedOp,
+    part: Part,
+}
+
+/// What the dense kernels of finite p keep of each pair, [B, O].
+#[derive(Default)]
+struct Saved {
+    sums: Vec<f32>,
+    m: Vec<f32>,
+    exceptions: Vec<Exception>,
+}
+
+/// The operands of a backward pass over some of the samples.
+#[derive(Default)]
+struct Part {
+    selection: Selection,
+    x: Vec<f32>,
+    g: Vec<f32>,
+    dx: Vec<f32>,
+    dense: Saved,
     pruned: PrunedOp,
 }
 
@@ -195,9 +214,7 @@ impl DistOp {
             stats: OpStats::default(),
             scaling: None,
             index: Vec::new(),
-            sums: Vec::new(),
-            m: Vec::new(),
-            exceptions: Vec::new(),
+            dense: Saved::default(),
             greatest: 0.0,
             scaled_x: Vec::new(),
             scaled_w: Vec::new(),
@@ -205,6 +222,7 @@ impl DistOp {
             forward_polynomial: Polynomial::default(),
             backward_polynomial: Polynomial::default(),
             pruned: PrunedOp::default(),
+            part: Part::default(),
         }
     }
 
@@ -214,6 +232,7 @@ impl DistOp {
         (self.scaled_x, self.scaled_w) = (Vec::new(), Vec::new());
         self.values = PairValues::default();
         self.pruned.release();
+        self.part = Part::default();
     }
 
     /// What the last forward pass did.
@@ -234,7 +253,7 @@ impl DistOp {
         shape.check(x, w, y);
         assert!(p >= 1.0, "p must be at least 1, not {p}");
         (self.shape, self.p, self.saved) = (shape, p, keep);
-        self.exceptions.clear();
+        self.dense.exceptions.clear();
         self.choose(pool, x, w);
         let pairs = shape.batch * shape.outputs;
         let index = (keep && p.is_infinite()).then(|| {
@@ -259,9 +278,10 @@ impl DistOp {
                 });
             }
             Path::Norms => {
-                self.m.resize(pairs, 0.0);
-                self.sums.resize(pairs, 0.0);
-                finite::forward_by_norms(pool, self.simd, shape, p, x, w, y, &mut self.m, &mut self.sums);
+                let Saved { sums, m, .. } = &mut self.dense;
+                m.resize(pairs, 0.0);
+                sums.resize(pairs, 0.0);
+                finite::forward_by_norms(pool, self.simd, shape, p, x, w, y, m, sums);
             }
             Path::Pruned if p.is_infinite() => self.pruned.largest(pool, self.simd, shape, w, y, index),
             Path::Pruned => self.pruned.forward(pool, self.simd, shape, self.norm(), w, y),
@@ -291,7 +311,7 @@ impl DistOp {
 
     fn sum_powers<T: Term>(&mut self, pool: &Pool, term: T, scaling: Scaling, x: &[f32], w: &[f32], y: &mut [f32]) {
         let shape = self.shape;
-        self.sums.resize(shape.batch * shape.outputs, 0.0);
+        self.dense.sums.resize(shape.batch * shape.outputs, 0.0);
         // A table has the shift within it; products need their operands shifted.
         let shifted = scaling.shift != 0 && self.stats.path == Path::Whole;
         if shifted {
@@ -299,19 +319,19 @@ impl DistOp {
             scale_into(pool, &mut self.scaled_w, w, scaling.shift);
         }
         let (from_x, from_w) = if shifted { (self.scaled_x.as_slice(), self.scaled_w.as_slice()) } else { (x, w) };
-        let sums = SharedMut::new(&mut self.sums);
+        let sums = SharedMut::new(&mut self.dense.sums);
         for_blocks(pool, shape, |block| {
             let _flush = FlushSubnormals::enter();
             self.simd.run(SumBlock { term, shape, block, x: from_x, w: from_w, sums });
         });
-        (self.exceptions, self.greatest) =
-            finite::finish(pool, self.simd, shape, self.p, scaling, x, w, &mut self.sums, y);
-        self.stats.slow_fraction = self.exceptions.len() as f64 / (shape.batch * shape.outputs) as f64;
+        (self.dense.exceptions, self.greatest) =
+            finite::finish(pool, self.simd, shape, self.p, scaling, x, w, &mut self.dense.sums, y);
+        self.stats.slow_fraction = self.dense.exceptions.len() as f64 / (shape.batch * shape.outputs) as f64;
         self.scaling = Some(scaling);
     }
 
     /// Gradients of the last `forward(keep = true)`, given the same x and w and the upstream gradient g [B, O]. `dx`
-    /// [B, I] and `dw` [O, I] are overwritten.
+    /// [B, I] and `dw` [O, I] are overwritten. Samples whose row of g is 0 cost next to nothing.
     ///
     /// # Panics
     /// If a length does not fit, or the last forward pass kept nothing.
@@ -324,20 +344,85 @@ impl DistOp {
         dx: Option<&mut [f32]>,
         dw: Option<&mut [f32]>,
     ) {
-        let (shape, p) = (self.shape, self.p);
+        let shape = self.shape;
         assert!(self.saved, "backward without a forward pass that keeps");
         shape.check(x, w, g);
         assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx must have the length of x");
         assert!(dw.as_ref().is_none_or(|dw| dw.len() == w.len()), "dw must have the length of w");
-        let group = group_size(self.simd);
+        if matches!(self.stats.path, Path::Largest | Path::Pruned) && self.p.is_infinite() {
+            return largest::backward(pool, shape, &self.index, g, dx, dw);
+        }
+        self.part.selection.with_gradient(g, shape.outputs);
+        if self.part.selection.pays(shape.batch) {
+            return self.backward_of_part(pool, [x, w, g], dx, dw);
+        }
+        let (dense, mut pruned) = (std::mem::take(&mut self.dense), std::mem::take(&mut self.pruned));
+        self.gradients(pool, shape, &dense, &mut pruned, [x, w, g], dx, dw);
+        (self.dense, self.pruned) = (dense, pruned);
+    }
+
+    /// The same from the selected samples alone.
+    fn backward_of_part(
+        &mut self,
+        pool: &Pool,
+        [x, w, g]: [&[f32]; 3],
+        mut dx: Option<&mut [f32]>,
+        dw: Option<&mut [f32]>,
+    ) {
+        let Shape { inputs, outputs, .. } = self.shape;
+        let mut part = std::mem::take(&mut self.part);
+        let selection = &part.selection;
+        let shape = Shape { batch: selection.len(), ..self.shape };
+        if shape.batch == 0 {
+            dx.into_iter().chain(dw).for_each(|gradient| gradient.fill(0.0));
+            self.part = part;
+            return;
+        }
+        selection.gather(pool, inputs, x, &mut part.x);
+        selection.gather(pool, outputs, g, &mut part.g);
+        match self.stats.path {
+            Path::Pruned => {
+                let norm = self.norm();
+                part.pruned.select(pool, self.simd, shape, norm, &self.pruned, selection.samples(), &part.x);
+            }
+            path => {
+                selection.gather(pool, outputs, &self.dense.sums, &mut part.dense.sums);
+                if path == Path::Norms {
+                    selection.gather(pool, outputs, &self.dense.m, &mut part.dense.m);
+                }
+                part.dense.exceptions = selection.exceptions(outputs, &self.dense.exceptions);
+            }
+        }
+        let of_part = dx.is_some().then(|| {
+            part.dx.resize(shape.batch * inputs, 0.0);
+            part.dx.as_mut_slice()
+        });
+        self.gradients(pool, shape, &part.dense, &mut part.pruned, [&part.x, w, &part.g], of_part, dw);
+        if let Some(dx) = &mut dx {
+            part.selection.scatter(pool, inputs, &part.dx, dx);
+        }
+        self.part = part;
+    }
+
+    /// Gradients at finite p of the samples of which `dense` or `pruned` is kept.
+    #[allow(clippy::too_many_arguments)] // the operands of a layer
+    fn gradients(
+        &mut self,
+        pool: &Pool,
+        shape: Shape,
+        dense: &Saved,
+        pruned: &mut PrunedOp,
+        [x, w, g]: [&[f32]; 3],
+        dx: Option<&mut [f32]>,
+        dw: Option<&mut [f32]>,
+    ) {
+        let p = self.p;
         match (self.stats.path, self.scaling) {
-            (Path::Largest, _) => largest::backward(pool, shape, &self.index, g, dx, dw),
-            (Path::Pruned, _) if p.is_infinite() => largest::backward(pool, shape, &self.index, g, dx, dw),
-            (Path::Pruned, _) => self.pruned.backward(pool, self.simd, shape, self.norm(), w, g, dx, dw),
+            (Path::Pruned, _) => pruned.backward(pool, self.simd, shape, self.norm(), w, g, dx, dw),
             (Path::Whole, Some(scaling)) => {
                 let to = BackwardScaling::whole(p, self.greatest, g);
                 with_whole_power!(p as u32, P => {
-                    self.slopes(pool, WholePower::<P>, scaling, to, [x, w, g], dx, dw)
+                    self.slopes(pool, shape, WholePower::<P>, dense, scaling, to, [x, w, g], dx, dw)
                 }, else {});
             }
             (Path::Table, Some(scaling)) => {
@@ -345,13 +430,13 @@ impl DistOp {
                 let polynomial = self.backward_polynomial.of(p - 1.0);
                 with_squarings!(table_squarings(p - 1.0), N => {
                     let slope = TablePower::<N>::new(p - 1.0, polynomial, -to.shift, to.height);
-                    self.slopes(pool, slope, scaling, to, [x, w, g], dx, dw);
+                    self.slopes(pool, shape, slope, dense, scaling, to, [x, w, g], dx, dw);
                 });
             }
             _ => {
                 let q = (p - 1.0) as f32;
-                self.values.reset(shape, NormSlope::VALUES, group);
-                finite::pack_norms(pool, shape, p, g, &self.m, &self.sums, &mut self.values);
+                self.values.reset(shape, NormSlope::VALUES, group_size(self.simd));
+                finite::pack_norms(pool, shape, p, g, &dense.m, &dense.sums, &mut self.values);
                 let pass = Backward {
                     shape,
                     slope: NormSlope { q },
@@ -372,18 +457,19 @@ impl DistOp {
     fn slopes<T: Slope>(
         &mut self,
         pool: &Pool,
+        shape: Shape,
         slope: T,
+        dense: &Saved,
         from: Scaling,
         to: BackwardScaling,
         [x, w, g]: [&[f32]; 3],
         dx: Option<&mut [f32]>,
         dw: Option<&mut [f32]>,
     ) {
-        let shape = self.shape;
         let table = self.stats.path == Path::Table;
         self.values.reset(shape, T::VALUES, group_size(self.simd));
-        let coefficients =
-            Coefficients { shape, p: self.p, g, sums: &self.sums, scaling: from, exceptions: &self.exceptions };
+        let Saved { sums, exceptions, .. } = dense;
+        let coefficients = Coefficients { shape, p: self.p, g, sums, scaling: from, exceptions };
         let slow = coefficients.pack(pool, self.simd, to, table, &mut self.values);
         let pass = Backward {
             shape,

@@ -246,6 +246,40 @@ proptest! {
     }
 
     #[test]
+    fn samples_without_gradient_are_left_out(
+        shape in shapes(),
+        p in prop::sample::select(POWERS.to_vec()),
+        kind in prop::sample::select(KINDS.to_vec()),
+        kernels in prop::sample::select(vec![Kernels::Dense, Kernels::Pruned]),
+        left in 0f32..=1.0,
+        threads in 1usize..=3,
+        seed: u64,
+    ) {
+        let mut case = Case::new(shape, kind, seed);
+        let mut random = Random(seed ^ 1);
+        let without: Vec<bool> = (0..shape.batch).map(|_| random.uniform() >= left).collect();
+        for (row, _) in case.g.chunks_mut(shape.outputs).zip(&without).filter(|(_, without)| **without) {
+            row.fill(0.0);
+        }
+        let pool = Pool::new(threads);
+        let new = |simd| DistOp::with(simd, kernels, Precision::Bits24);
+        prop_assert_eq!(case.check_ops(&pool, p, new), Ok(()));
+        for simd in Simd::available() {
+            let mut op = new(simd);
+            let first = case.run(simd, &pool, &mut op, p);
+            for (dx, _) in first[1].chunks(shape.inputs).zip(&without).filter(|(_, without)| **without) {
+                prop_assert!(dx.iter().all(|dx| *dx == 0.0));
+            }
+            // What the forward pass kept is still there for other gradients.
+            let whole = Case::new(shape, kind, seed);
+            let (mut dx, mut dw) = (vec![f32::NAN; first[1].len()], vec![f32::NAN; first[2].len()]);
+            op.backward(&pool, &whole.x, &whole.w, &whole.g, Some(&mut dx), Some(&mut dw));
+            let [_, expected_dx, expected_dw] = whole.run(simd, &pool, &mut new(simd), p);
+            prop_assert_eq!((dx, dw), (expected_dx, expected_dw));
+        }
+    }
+
+    #[test]
     fn operands_that_are_not_finite_are_found_and_break_nothing(
         shape in shapes(),
         p in prop::sample::select(POWERS.to_vec()),

@@ -253,6 +253,10 @@ pub struct Train {
     /// What the CPU's pruned kernels leave out of each sum of powers at finite p is below 2⁻ᵇⁱᵗˢ of it: 4, 8, 16 or 24.
     #[serde(default = "sixteen")]
     pub bits: u32,
+    /// Share of each batch's gradients that the CPU's backward pass takes through a layer: the largest, and of the others a draw
+    /// in their place. 1 takes all.
+    #[serde(default = "whole")]
+    pub gradient_share: f64,
     /// Decides initial weights, data order and augmentation.
     #[serde(default)]
     pub seed: u64,
@@ -319,6 +323,10 @@ pub struct Schedule {
 
 fn eight() -> f64 {
     8.0
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 fn sixteen() -> u32 {

@@ -257,6 +257,7 @@ fn check(config: &Config) -> Result<(), Fault> {
     if ![4, 8, 16, 24].contains(&train.bits) {
         return Err(Fault { key: "train.bits", found: train.bits.to_string() });
     }
+    above("train.gradient_share", train.gradient_share, 0.0, 1.0)?;
     within("schedule.p_start", schedule.p_start, 1.0, 1000.0)?;
     within("schedule.p_end", schedule.p_end, schedule.p_start, 1e6)?;
     within("schedule.ramp_end", schedule.ramp_end, 0.0, f64::from(train.epochs))?;

@@ -63,8 +63,21 @@ impl CpuEngine {
     }
 
     /// Lets the sums of powers leave that much out, from the first step on.
-    pub fn with_precision(self, precision: Precision) -> CpuEngine {
-        CpuEngine { trunk: Trunk::new(&self.state.layers, self.simd, precision), ..self }
+    pub fn with_precision(mut self, precision: Precision) -> CpuEngine {
+        let share = self.trunk.gradient_share;
+        self.trunk = Trunk::new(&self.state.layers, self.simd, precision);
+        self.trunk.gradient_share = share;
+        self
+    }
+
+    /// Takes that share of each batch's gradients through every layer: see [`draw_rows`](dist::draw_rows).
+    ///
+    /// # Panics
+    /// If it is not in (0, 1].
+    pub fn with_gradient_share(mut self, share: f64) -> CpuEngine {
+        assert!(share > 0.0 && share <= 1.0, "a share of {share}");
+        self.trunk.gradient_share = share;
+        self
     }
 
     /// The loss of the last forward pass through the layers, and its gradients.
@@ -201,6 +214,40 @@ mod tests {
         for (fewer, usual) in fewer.iter().zip(&usual) {
             assert!((fewer - usual).abs() < 2e-3 * usual.abs().max(1.0), "{fewer} for {usual}");
         }
+    }
+
+    #[test]
+    fn a_share_of_the_gradients_is_drawn_anew_at_every_step() {
+        let config = config(3, 40);
+        let images: Vec<f32> = (0..64 * 784u64).map(|k| ((k * k + 31 * k) % 97) as f32 / 97.0).collect();
+        let labels: Vec<Label> = (0..64).map(|k| k % 10).collect();
+        let weights = |share, threads, seed, before| {
+            let mut state = NetState::init(&NetShape::new(&config), 1, None);
+            (state.seed, state.step) = (seed, before);
+            let engine = CpuEngine::new(state, config.train.adam, threads, Simd::best());
+            let mut engine = engine.with_gradient_share(share);
+            engine.step(Batch { images: &images, labels: &labels }, &point(8.0)).unwrap();
+            engine.state.layers.iter().flat_map(|layer| layer.weight.m.clone()).collect::<Vec<f32>>()
+        };
+        let (all, some) = (weights(1.0, 2, 1, 0), weights(0.5, 2, 1, 0));
+        assert_eq!(all, weights(1.0, 1, 2, 5), "nothing is drawn");
+        assert_ne!(some, all);
+        assert_eq!(some, weights(0.5, 3, 1, 0), "threads have no part in it");
+        assert_ne!(some, weights(0.5, 2, 2, 0), "another seed");
+        assert_ne!(some, weights(0.5, 2, 1, 1), "another step");
+        // The gradient, a tenth of which is in the first moment, is right in the mean over draws.
+        let scale = all.iter().map(|m| f64::from(*m).powi(2)).sum::<f64>().sqrt();
+        let distance = |draws: u64| {
+            let mut mean = vec![0f64; all.len()];
+            for seed in 0..draws {
+                for (mean, m) in mean.iter_mut().zip(weights(0.5, 2, seed, 0)) {
+                    *mean += f64::from(m) / draws as f64;
+                }
+            }
+            mean.iter().zip(&all).map(|(mean, m)| (mean - f64::from(*m)).powi(2)).sum::<f64>().sqrt() / scale
+        };
+        let (few, many) = (distance(4), distance(100));
+        assert!(many < 0.3 * few && many < 0.1, "{few} of 4 draws, {many} of 100");
     }
 
     #[test]

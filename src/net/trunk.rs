@@ -1,5 +1,6 @@
 //! The distance layers of a net: what each layer does to a batch, in training and in evaluation.
 
+use crate::dataset::random::{self, Purpose};
 use crate::dist::{
     self, FormOp, Mask, Neuron, OpStats, Pool, Precision, Simd, channels_first, channels_last,
     mean_shift_masked_backward, mean_shift_masked_forward,
@@ -30,6 +31,10 @@ pub(super) struct Trunk {
     /// Gradient of the widest weight, `[outputs, inputs]`; one layer at a time needs it.
     weight_gradient: Vec<f32>,
     batch_mean: Vec<f32>,
+    /// Share of a batch's rows whose gradient goes through a layer; 1 takes all.
+    pub(super) gradient_share: f64,
+    /// What decides the draw: the seed, and the number of the step that the last pass belongs to, from 1.
+    draw: (u64, u64),
 }
 
 impl Trunk {
@@ -45,6 +50,8 @@ impl Trunk {
             counts: Vec::new(),
             weight_gradient: vec![0.0; widest],
             batch_mean: Vec::new(),
+            gradient_share: 1.0,
+            draw: (0, 0),
         }
     }
 
@@ -70,6 +77,7 @@ impl Trunk {
     ) {
         let shapes: Vec<LayerShape> = state.layers.iter().map(|layer| layer.shape).collect();
         self.masks = dropout::masks(&shapes, state.seed, state.step, batch);
+        self.draw = (state.seed, state.step + 1);
         self.counts = (shapes.iter().zip(&self.masks))
             .map(|(shape, masks)| {
                 let output = shape.form.output();
@@ -104,8 +112,8 @@ impl Trunk {
         }
     }
 
-    /// From the gradient of the last layer's outputs, hands the gradient of each layer's weights to `update`, last layer
-    /// first: a layer is updated once nothing needs its old weights.
+    /// From the gradient of the last layer's outputs, of which every layer draws its share, hands the gradient of each
+    /// layer's weights to `update`, last layer first: a layer is updated once nothing needs its old weights.
     ///
     /// # Errors
     /// Those of `update`.
@@ -131,6 +139,12 @@ impl Trunk {
                     None => dist::mean_shift_backward(pool, simd, rows, upstream),
                     Some(counts) => mean_shift_masked_backward(pool, simd, rows, counts, upstream),
                 }
+            }
+            if self.gradient_share < 1.0 {
+                let (seed, step) = self.draw;
+                let offset = random::uniform(seed, random::stream(Purpose::Gradients, step << 8 | index as u64), 0);
+                let rows = upstream.len() / layer.shape.form.output().channels;
+                dist::draw_rows(pool, simd, self.gradient_share, offset, rows, upstream);
             }
             let input = match (layer.shape.turn, index) {
                 (Turn::Stay, 0) => images,

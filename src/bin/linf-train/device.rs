@@ -47,7 +47,7 @@ fn cpu(config: &Config, state: NetState) -> anyhow::Result<Machine> {
     let engine = CpuEngine::new(state, config.train.adam, config.resources.threads, simd);
     let bits = config.train.bits;
     let precision = Precision::of_bits(bits).with_context(|| format!("there are no kernels of {bits} bits"))?;
-    let engine = Box::new(engine.with_precision(precision));
+    let engine = Box::new(engine.with_precision(precision).with_gradient_share(config.train.gradient_share));
     Ok(Machine { engine, evaluator: evaluator(config)?, cuda: None })
 }
 

@@ -10,7 +10,7 @@ use super::super::shared::SharedMut;
 use super::super::simd::{FlushSubnormals, Kernel, Lanes, Simd};
 use super::candidates::{List, least_of_vectors};
 use super::choice::Counts;
-use super::groups::{MOST_VECTORS, Packed, Rows};
+use super::groups::{Groups, MOST_VECTORS, Packed, Rows};
 use super::largest::{Bounds, Spans, seek, write_outputs};
 use super::outputs::Outputs;
 use super::ratio_power::{Form, RatioPower, with_ratio_form};
@@ -40,6 +40,69 @@ impl Saved {
             lanes.resize(pairs * packed.groups.lanes, 0.0);
         }
         self.thresholds.resize(pairs * packed.groups.stride, 0.0);
+    }
+
+    /// Becomes what `from` is, for some samples of its groups alone, which lie in `packed`. `threshold` is t.
+    #[allow(clippy::too_many_arguments)] // where from, and where to
+    pub(super) fn select(
+        &mut self,
+        pool: &Pool,
+        simd: Simd,
+        threshold: f32,
+        packed: &Packed,
+        outputs: usize,
+        (from, groups): (&Saved, Groups),
+        samples: &[u32],
+    ) {
+        self.resize(packed, outputs);
+        let to = packed.groups;
+        let [m, four_over_m, factor, thresholds] =
+            [&mut self.m, &mut self.four_over_m, &mut self.factor, &mut self.thresholds].map(|all| SharedMut::new(all));
+        let blocks = outputs.div_ceil(OUTPUTS);
+        pool.run(to.count * blocks, |task| {
+            let (group, first) = (task / blocks, task % blocks * OUTPUTS);
+            let theirs = to.samples(group);
+            // The lanes that are left repeat the last sample, as its values do.
+            let places: Vec<(usize, usize)> = (0..to.lanes)
+                .map(|lane| groups.place(samples[(theirs.start + lane).min(theirs.end - 1)] as usize))
+                .map(|(group, lane)| (group * outputs * groups.lanes, lane))
+                .collect();
+            for o in first..(first + OUTPUTS).min(outputs) {
+                let pair = group * outputs + o;
+                for (from, to) in [(&from.m, &m), (&from.four_over_m, &four_over_m), (&from.factor, &factor)] {
+                    // SAFETY: each group and block of outputs belongs to one task.
+                    let to = unsafe { to.part(pair * packed.groups.lanes..(pair + 1) * packed.groups.lanes) };
+                    for (to, (start, lane)) in to.iter_mut().zip(&places) {
+                        *to = from[start + o * groups.lanes + lane];
+                    }
+                }
+                // SAFETY: as above; m of this pair was written by this task.
+                let (m, thresholds) = unsafe {
+                    (
+                        m.part(pair * to.lanes..(pair + 1) * to.lanes),
+                        thresholds.part(pair * to.stride..(pair + 1) * to.stride),
+                    )
+                };
+                simd.run(Thresholds { groups: to, m, factor: threshold * SLACK, thresholds });
+            }
+        });
+    }
+}
+
+/// [`least_of_vectors`]
+struct Thresholds<'a> {
+    groups: Groups,
+    m: &'a [f32],
+    factor: f32,
+    thresholds: &'a mut [f32],
+}
+
+impl Kernel for Thresholds<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, s: S) {
+        least_of_vectors(s, self.groups, self.m, self.factor, self.thresholds);
     }
 }
 

@@ -42,6 +42,11 @@ impl Groups {
     pub(super) fn samples(self, group: usize) -> Range<usize> {
         group * self.samples..((group + 1) * self.samples).min(self.batch)
     }
+
+    /// The group of a sample, and its lane there.
+    pub(super) fn place(self, sample: usize) -> (usize, usize) {
+        (sample / self.samples, sample % self.samples)
+    }
 }
 
 /// One vector of samples of a group.

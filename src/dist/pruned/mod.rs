@@ -168,6 +168,26 @@ impl PrunedOp {
         self.forward_power = self.forward_power.of(norm.p, threshold, norm.precision);
     }
 
+    /// Becomes what `all` is after its forward pass, for some samples of its batch alone: `x` [shape.batch, I] holds theirs.
+    #[allow(clippy::too_many_arguments)] // the operands of a layer
+    pub(super) fn select(
+        &mut self,
+        pool: &Pool,
+        simd: Simd,
+        shape: Shape,
+        norm: Norm,
+        all: &PrunedOp,
+        samples: &[u32],
+        x: &[f32],
+    ) {
+        self.packed.reset(simd, shape.batch, shape.inputs, true);
+        let groups = self.packed.groups;
+        self.packed.pack(pool, simd, x, &(0..groups.count).collect::<Vec<_>>());
+        let threshold = norm.precision.threshold(norm.p, shape.inputs);
+        let from = (&all.saved, all.packed.groups);
+        self.saved.select(pool, simd, threshold, &self.packed, shape.outputs, from, samples);
+    }
+
     /// Gradients of the last [`forward`](Self::forward).
     #[allow(clippy::too_many_arguments)] // the operands of a layer
     pub(super) fn backward(
