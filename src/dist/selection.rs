@@ -6,7 +6,7 @@ use super::finite::Exception;
 use super::pool::Pool;
 use super::shared::SharedMut;
 
-/// A pass is worth cutting down where that many of 8 samples are left, or fewer.
+/// Leaving samples out is worth the copies where so many of 8 remain, or fewer.
 const WORTH: usize = 7;
 
 /// Rows of one task.

@@ -55,7 +55,7 @@ fn a_full_disk_stops_no_training_and_nothing_is_lost_when_there_is_room_again() 
     assert_eq!(row.attempts, 1, "the same worker trained it to its end");
     let said = place.good(&["show", &id.to_string(), "--events"]);
     assert!(said.contains("nothing could be written; all of it is now"), "{said}");
-    assert_eq!(result(&place, id), undisturbed("resources.threads=1"));
+    assert_eq!(result(&place, id), undisturbed(&["resources.threads=1"]));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_pause_on_a_full_disk_waits_for_room_and_loses_nothing() {
     assert!(step >= 100 && place.checkpoints(id).last().unwrap().step == step, "{step}");
     place.good(&["resume", &id.to_string()]);
     place.until_word(id, "completed");
-    assert_eq!(result(&place, id), undisturbed("resources.threads=1"));
+    assert_eq!(result(&place, id), undisturbed(&["resources.threads=1"]));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_garbled_run_file_costs_figures_and_no_training() {
     place.until_word(id, "completed");
     let said = place.good(&["show", &id.to_string(), "--events"]);
     assert!(said.contains("Figures before this step are lost"), "{said}");
-    assert_eq!(place.result(id), undisturbed("resources.threads=1").0, "the net is the same to the bit");
+    assert_eq!(place.result(id), undisturbed(&["resources.threads=1"]).0, "the net is the same to the bit");
     let kept: Vec<_> = std::fs::read_dir(place.run_dir(id)).unwrap().map(|entry| entry.unwrap().path()).collect();
     // Beside it may lie what was left of its log.
     let is_file = |path: &std::path::Path| {

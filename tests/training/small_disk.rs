@@ -39,7 +39,7 @@ fn on_a_small_disk() {
     assert!(!warned(&place));
     let said = place.good(&["show", &id.to_string(), "--events"]);
     assert!(said.contains("nothing could be written; all of it is now"), "{said}");
-    assert_eq!(result(&place, id), undisturbed("resources.threads=1"));
+    assert_eq!(result(&place, id), undisturbed(&["resources.threads=1"]));
 }
 
 #[test]
