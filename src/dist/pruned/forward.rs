@@ -55,35 +55,32 @@ impl Saved {
         samples: &[u32],
     ) {
         self.resize(packed, outputs);
-        let to = packed.groups;
+        let Groups { count, lanes, stride, .. } = packed.groups;
         let [m, four_over_m, factor, thresholds] =
             [&mut self.m, &mut self.four_over_m, &mut self.factor, &mut self.thresholds].map(|all| SharedMut::new(all));
         let blocks = outputs.div_ceil(OUTPUTS);
-        pool.run(to.count * blocks, |task| {
+        pool.run(count * blocks, |task| {
+            let _flush = FlushSubnormals::enter();
             let (group, first) = (task / blocks, task % blocks * OUTPUTS);
-            let theirs = to.samples(group);
+            let theirs = packed.groups.samples(group);
             // The lanes that are left repeat the last sample, as its values do.
-            let places: Vec<(usize, usize)> = (0..to.lanes)
+            let places: Vec<(usize, usize)> = (0..lanes)
                 .map(|lane| groups.place(samples[(theirs.start + lane).min(theirs.end - 1)] as usize))
                 .map(|(group, lane)| (group * outputs * groups.lanes, lane))
                 .collect();
             for o in first..(first + OUTPUTS).min(outputs) {
                 let pair = group * outputs + o;
-                for (from, to) in [(&from.m, &m), (&from.four_over_m, &four_over_m), (&from.factor, &factor)] {
-                    // SAFETY: each group and block of outputs belongs to one task.
-                    let to = unsafe { to.part(pair * packed.groups.lanes..(pair + 1) * packed.groups.lanes) };
+                // SAFETY: each group and block of outputs belongs to one task.
+                let [m, four_over_m, factor] =
+                    unsafe { [&m, &four_over_m, &factor].map(|all| all.part(pair * lanes..(pair + 1) * lanes)) };
+                for (from, to) in [(&from.m, &mut *m), (&from.four_over_m, four_over_m), (&from.factor, factor)] {
                     for (to, (start, lane)) in to.iter_mut().zip(&places) {
                         *to = from[start + o * groups.lanes + lane];
                     }
                 }
-                // SAFETY: as above; m of this pair was written by this task.
-                let (m, thresholds) = unsafe {
-                    (
-                        m.part(pair * to.lanes..(pair + 1) * to.lanes),
-                        thresholds.part(pair * to.stride..(pair + 1) * to.stride),
-                    )
-                };
-                simd.run(Thresholds { groups: to, m, factor: threshold * SLACK, thresholds });
+                // SAFETY: as above.
+                let thresholds = unsafe { thresholds.part(pair * stride..(pair + 1) * stride) };
+                simd.run(Thresholds { groups: packed.groups, m, factor: threshold * SLACK, thresholds });
             }
         });
     }
