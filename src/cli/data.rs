@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::dataset::fetch::{self, FileState};
 use crate::dataset::picture::{self, Ink};
-use crate::dataset::{self, DataError, DatasetId, Origin, Part, Progress};
+use crate::dataset::{self, DataError, DatasetId, Origin, Part, Progress, Split, View};
+use crate::experiment::parse_with;
 
 /// Arguments of `linf-tui data`.
 #[derive(Debug, Args)]
@@ -43,18 +44,27 @@ enum DataCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show an image in the terminal
-    Show {
-        /// Which one
-        #[arg(value_parser = dataset_parser())]
-        dataset: DatasetId,
-        /// Which image, counted from 0
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        index: usize,
-        /// Which split it is taken from
-        #[arg(long, value_enum, default_value_t = Which::Test)]
-        split: Which,
-    },
+    /// Show an image in the terminal, or what training makes of it
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Which one
+    #[arg(value_parser = dataset_parser())]
+    dataset: DatasetId,
+    /// Which image, counted from 0
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    index: usize,
+    /// Which split it is taken from
+    #[arg(long, value_enum, default_value_t = Which::Test)]
+    split: Which,
+    /// Show a training image as it is and as the first epochs of this config see it: cropped, mirrored, warped
+    #[arg(long, value_name = "FILE", conflicts_with = "split")]
+    config: Option<PathBuf>,
+    /// Override one key of the config
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    overrides: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -91,7 +101,13 @@ pub fn run(args: &DataArgs) -> anyhow::Result<()> {
     match &args.command {
         DataCommand::Fetch { what } => fetch_all(what, &root),
         DataCommand::Ls { json } => list(&root, *json),
-        DataCommand::Show { dataset, index, split } => show(*dataset, *index, *split, &root),
+        DataCommand::Show(show) => {
+            let text = match &show.config {
+                None => image(show, ink(), &root)?,
+                Some(config) => epochs(show, config, ink(), &root)?,
+            };
+            std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")
+        }
     }
 }
 
@@ -237,24 +253,88 @@ fn size_of_files(folder: &Path) -> u64 {
         .sum()
 }
 
-fn show(id: DatasetId, index: usize, which: Which, root: &Path) -> anyhow::Result<()> {
-    let (part, name) = match which {
+/// An image as it is.
+fn image(args: &ShowArgs, ink: Ink, root: &Path) -> anyhow::Result<String> {
+    let (part, name) = match args.split {
         Which::Train => (Part::Train, "training"),
         Which::Test => (Part::Test, "test"),
     };
-    let split = dataset::load_part(id, root, part)?;
-    let Some(&label) = split.labels.get(index) else {
-        bail!("{} has {} {name} images, so --index goes from 0 to {}", id.title(), split.len(), split.len() - 1);
-    };
-    let image = &split.images[index * id.pixels()..][..id.pixels()];
-    let mut text = picture::lines(image, id, ink()).join("\n");
-    let class = id.class_name(label);
-    write!(text, "\n{}, {name} image {index} of {}: class {label}", id.title(), split.len())?;
-    if class != label.to_string() {
-        write!(text, " ({class})")?;
+    let split = dataset::load_part(args.dataset, root, part)?;
+    let label = label(args, &split, name)?;
+    let view = View::from(args.dataset);
+    let picture = picture::lines(&split.image(view, args.index), view, ink).join("\n");
+    Ok(format!("{picture}\n{}, {name} image {} of {}: {label}\n", args.dataset.title(), args.index, split.len()))
+}
+
+/// An image of a config's training, as it is and as the first epochs see it.
+fn epochs(args: &ShowArgs, file: &Path, ink: Ink, root: &Path) -> anyhow::Result<String> {
+    const EPOCHS: u64 = 3;
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the config {name}"))?;
+    let config = parse_with(&text, &name, &args.overrides)?;
+    let id = args.dataset;
+    if config.data.dataset != id {
+        bail!("{name} trains on {}, not on {}", config.data.dataset.title(), id.title());
     }
-    text.push('\n');
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")
+    let (split, _) = dataset::load_part(id, root, Part::Train)?.for_training(&config.data);
+    let label = label(args, &split, "training")?;
+    let view = config.data.view();
+    let whole = View::from(id);
+    let mut pictures =
+        vec![(picture::columns(whole, ink), picture::lines(&split.image(whole, args.index), whole, ink))];
+    for epoch in 0..EPOCHS {
+        let augment = config.data.variation().map(|augment| (augment, config.train.seed, epoch));
+        for drawn in dataset::draw(view, &[args.index as u32], augment) {
+            pictures
+                .push((picture::columns(view, ink), picture::lines(&dataset::seen(&split, view, drawn), view, ink)));
+        }
+    }
+    let width = crossterm::terminal::size().map_or(80, |(width, _)| usize::from(width));
+    Ok(format!(
+        "{}{}, image {} of {} that {name} trains on: {label}; as it is, and in the first {EPOCHS} epochs\n",
+        side_by_side(&pictures, width),
+        id.title(),
+        args.index,
+        split.len()
+    ))
+}
+
+/// What the image that is asked for shows.
+fn label(args: &ShowArgs, split: &Split, name: &str) -> anyhow::Result<String> {
+    let Some(&label) = split.labels.get(args.index) else {
+        bail!(
+            "{} has {} {name} images, so --index goes from 0 to {}",
+            args.dataset.title(),
+            split.len(),
+            split.len() - 1
+        );
+    };
+    let class = args.dataset.class_name(label);
+    Ok(if class == label.to_string() { format!("class {label}") } else { format!("class {label} ({class})") })
+}
+
+/// Pictures of so many columns beside each other, as many in a row as `width` columns hold.
+fn side_by_side(pictures: &[(usize, Vec<String>)], width: usize) -> String {
+    const GAP: usize = 2;
+    let mut text = String::new();
+    let mut rest = pictures;
+    while let Some((first, _)) = rest.first() {
+        let mut used = *first;
+        let more = rest[1..].iter().take_while(|(columns, _)| {
+            used += GAP + columns;
+            used <= width
+        });
+        let (row, below) = rest.split_at(1 + more.count());
+        for y in 0..row.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0) {
+            for (at, (columns, lines)) in row.iter().enumerate() {
+                let line = lines.get(y).map_or_else(|| " ".repeat(*columns), String::clone);
+                text += &if at == 0 { line } else { " ".repeat(GAP) + &line };
+            }
+            text.push('\n');
+        }
+        rest = below;
+    }
+    text
 }
 
 /// What standard output can show.
@@ -354,11 +434,16 @@ mod tests {
         );
 
         let line = Line::try_parse_from(["data", "show", "fashion-mnist", "--split", "train"]).unwrap().data;
-        assert!(matches!(
-            line.command,
-            DataCommand::Show { dataset: DatasetId::FashionMnist, index: 0, split: Which::Train }
-        ));
-        for wrong in [&["data", "fetch"][..], &["data", "show", "all"], &["data", "fetch", "mnits"]] {
+        let DataCommand::Show(show) = line.command else { panic!("{line:?}") };
+        assert_eq!((show.dataset, show.index), (DatasetId::FashionMnist, 0));
+        assert!(matches!(show.split, Which::Train) && show.config.is_none());
+        for wrong in [
+            &["data", "fetch"][..],
+            &["data", "show", "all"],
+            &["data", "fetch", "mnits"],
+            &["data", "show", "mnist", "--split", "test", "--config", "c.toml"],
+            &["data", "show", "mnist", "--set", "train.seed=1"],
+        ] {
             assert!(Line::try_parse_from(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -379,5 +464,59 @@ mod tests {
 
         let drawn = listing(DatasetId::Synthetic);
         assert_eq!((drawn.state, drawn.train, drawn.test), (State::Drawn, Some(6000), Some(1000)));
+    }
+
+    #[test]
+    fn pictures_stand_side_by_side_as_far_as_the_terminal_goes() {
+        let picture = |columns: usize, rows| (columns, vec!["x".repeat(columns); rows]);
+        let pictures = [picture(4, 2), picture(3, 1), picture(3, 1)];
+        assert_eq!(side_by_side(&pictures, 14), "xxxx  xxx  xxx\nxxxx          \n");
+        assert_eq!(side_by_side(&pictures, 13), "xxxx  xxx\nxxxx     \nxxx\n");
+        assert_eq!(side_by_side(&pictures, 1), "xxxx\nxxxx\nxxx\nxxx\n");
+    }
+
+    #[test]
+    fn what_training_makes_of_an_image_stands_beside_it() {
+        const REST: &str = "model = { depth = 2, width = 9 }
+train = { epochs = 1, batch_size = 8, lr = 0.1 }
+\
+                            schedule = { ramp_start = 0, ramp_end = 1 }
+loss = { lambda = 0.1, eps_train = 0.1 }
+eval.eps = 0.1";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        let file = file.to_str().unwrap();
+        let shown = |dataset: &str, data: &str, more: &[&str]| {
+            std::fs::write(
+                file,
+                format!(
+                    "data = {{ dataset = 'synthetic', {data} }}
+{REST}"
+                ),
+            )
+            .unwrap();
+            let line = [&["data", "show", dataset, "--index", "7", "--config", file], more].concat();
+            let DataCommand::Show(args) = Line::try_parse_from(line).unwrap().data.command else { panic!() };
+            epochs(&args, Path::new(file), Ink::Ascii, folder.path()).map_err(|error| error.to_string())
+        };
+        // Without a terminal, 80 columns hold one picture.
+        let pictures = |text: &str| {
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            assert_eq!(lines.len(), 4 * 28 + 1, "{text}");
+            lines.chunks_exact(28).map(<[String]>::to_vec).collect::<Vec<_>>()
+        };
+        let same = shown("synthetic", "train_limit = 50", &[]).unwrap();
+        assert!(same.contains("image 7 of 50 that"), "{same}");
+        assert!(pictures(&same).iter().all(|picture| *picture == pictures(&same)[0]));
+        let warped = shown("synthetic", "augment = { warp = 0.3 }", &[]).unwrap();
+        let of_warped = pictures(&warped);
+        assert_eq!(of_warped[0], pictures(&same)[0], "the first is the image itself");
+        assert!((0..4).all(|a| (0..a).all(|b| of_warped[a] != of_warped[b])), "{warped}");
+        assert_eq!(
+            shown("synthetic", "augment = { warp = 0.3 }", &["--set", "data.augment.warp=0"]).unwrap().lines().count(),
+            113
+        );
+        let refused = shown("mnist", "train_limit = 50", &[]).unwrap_err();
+        assert!(refused.ends_with("trains on synthetic digits, not on MNIST"), "{refused}");
     }
 }

@@ -35,6 +35,9 @@ pub struct Cut {
     pub flipped: bool,
     /// Outside is 0, not the nearest pixel.
     pub padded_by_zero: bool,
+    /// A linear map less the identity, row by row, in units of 2⁻¹⁶, each entry within ±2¹⁶: the pixel at (y, x) from the
+    /// image's middle is the one that lies so much further from it, rounded. All 0 leaves the image as it is.
+    pub warp: [i32; 4],
 }
 
 /// Images of one size.
@@ -77,7 +80,9 @@ impl Pictures {
         let PictureSizes { channels, height, width, seen_height, seen_width } = self.sizes;
         let words = cuts.iter().flat_map(|cut| {
             assert!(cut.image < self.count, "image {} of {}", cut.image, self.count);
-            [cut.image as i32, cut.top, cut.left, i32::from(cut.flipped) | i32::from(cut.padded_by_zero) << 1]
+            let flags = i32::from(cut.flipped) | i32::from(cut.padded_by_zero) << 1;
+            let [a, b, c, d] = cut.warp;
+            [cut.image as i32, cut.top, cut.left, flags, a, b, c, d]
         });
         let words: Vec<i32> = words.collect();
         self.drawn.reserve(words.len())?;

@@ -70,8 +70,28 @@ pub fn fill_drawn(split: &Split, view: View, normalizer: &Normalizer, drawn: &[D
     let (size, whole) = (view.pixels(), view.id.pixels());
     for (Drawn { index, crop }, out) in drawn.iter().zip(out[..drawn.len() * size].chunks_exact_mut(size)) {
         let image = &split.images[*index as usize * whole..][..whole];
-        crop.copy(image, view, normalizer, out);
+        crop.copy(image, view, |channel| normalizer.table(channel), out);
     }
+}
+
+/// What is seen of a drawn image of `split`, `[C, H, W]` in raw pixels: for people to look at.
+///
+/// # Panics
+/// If its index is not of this split.
+pub fn seen(split: &Split, view: View, drawn: Drawn) -> Vec<u8> {
+    static AS_THEY_ARE: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut raw = 0;
+        while raw < table.len() {
+            table[raw] = raw as u8;
+            raw += 1;
+        }
+        table
+    };
+    let whole = view.id.pixels();
+    let mut out = vec![0; view.pixels()];
+    drawn.crop.copy(&split.images[drawn.index as usize * whole..][..whole], view, |_| &AS_THEY_ARE, &mut out);
+    out
 }
 
 /// An image of a batch.
@@ -94,12 +114,42 @@ pub struct Crop {
     pub mode: PadMode,
     /// Left and right change places.
     pub flip: bool,
+    /// What happens to the image before it is cut.
+    pub warp: Warp,
+}
+
+/// A linear map about the middle of an image, less the identity, row by row, in units of 2⁻¹⁶: what lies at (y, x) from the
+/// middle comes from (a·y + b·x, c·y + d·x) further away. Entries are integers, so that all devices look at the same pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Warp(pub [i32; 4]);
+
+impl Warp {
+    const NONE: Warp = Warp([0; 4]);
+
+    /// Every entry is uniform in ±`most`.
+    fn draw(most: f64, seed: u64, epoch: u64, index: u32) -> Self {
+        let most = (most * f64::from(1 << 16)).round() as i64;
+        let bits = random::block(seed, stream(Purpose::Warp, epoch), u64::from(index));
+        Self(bits.map(|bits| (((i64::from(bits) * (2 * most + 1)) >> 32) - most) as i32))
+    }
+
+    /// The pixel of an image of `[height, width]` that comes to `[row, column]`: the nearest one, so that pixels keep their
+    /// values, and with them what an attack of radius ε can do. It may lie outside.
+    fn source(self, [row, column]: [isize; 2], [height, width]: [usize; 2]) -> [isize; 2] {
+        // Twice the distance to the middle is a whole number.
+        let (down, right) = (2 * row + 1 - height as isize, 2 * column + 1 - width as isize);
+        let moved =
+            |of_down: i32, of_right: i32| (of_down as isize * down + of_right as isize * right + (1 << 16)) >> 17;
+        let Warp([a, b, c, d]) = self;
+        [row + moved(a, b), column + moved(c, d)]
+    }
 }
 
 impl Crop {
     fn middle(view: View) -> Self {
         let (rows, columns) = view.slack();
-        Self { top: (rows / 2) as isize, left: (columns / 2) as isize, mode: PadMode::Edge, flip: false }
+        let (top, left) = ((rows / 2) as isize, (columns / 2) as isize);
+        Self { top, left, mode: PadMode::Edge, flip: false, warp: Warp::NONE }
     }
 
     fn draw(augment: &Augmentation, view: View, seed: u64, epoch: u64, index: u32) -> Self {
@@ -114,16 +164,22 @@ impl Crop {
             left: offset(horizontal, columns),
             mode: augment.pad_mode,
             flip: augment.flip && flip & 1 == 1,
+            warp: if augment.warp > 0.0 { Warp::draw(augment.warp, seed, epoch, index) } else { Warp::NONE },
         }
     }
 
-    fn copy(self, image: &[u8], view: View, normalizer: &Normalizer, out: &mut [f32]) {
+    /// Writes what is seen of an image, `[C, H, W]`; `table` says what becomes of the 256 pixels of a channel.
+    fn copy<'t, T: Copy + 't>(self, image: &[u8], view: View, table: impl Fn(usize) -> &'t [T; 256], out: &mut [T]) {
         let (height, width) = (view.id.height(), view.id.width());
         let seen = view.height() * view.width();
         let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(seen));
         for (channel, (plane, out)) in planes.enumerate() {
-            let table = normalizer.table(channel);
+            let table = table(channel);
             for (y, out) in out.chunks_exact_mut(view.width()).enumerate() {
+                if self.warp != Warp::NONE {
+                    self.copy_warped_row(y, plane, [height, width], table, out);
+                    continue;
+                }
                 let row = y as isize + self.top;
                 let inside = row.clamp(0, height as isize - 1);
                 if row != inside && self.mode == PadMode::Zero {
@@ -135,7 +191,20 @@ impl Crop {
         }
     }
 
-    fn copy_row(self, row: &[u8], table: &[f32; 256], out: &mut [f32]) {
+    fn copy_warped_row<T: Copy>(self, y: usize, plane: &[u8], size: [usize; 2], table: &[T; 256], out: &mut [T]) {
+        let near = |at: isize, size: usize| at.clamp(0, size as isize - 1);
+        let across = out.len();
+        for (x, out) in out.iter_mut().enumerate() {
+            let x = if self.flip { across - 1 - x } else { x };
+            let [row, column] = self.warp.source([y as isize + self.top, x as isize + self.left], size);
+            let (near_row, near_column) = (near(row, size[0]), near(column, size[1]));
+            let outside = (row, column) != (near_row, near_column);
+            let raw = plane[near_row as usize * size[1] + near_column as usize];
+            *out = table[if outside && self.mode == PadMode::Zero { 0 } else { usize::from(raw) }];
+        }
+    }
+
+    fn copy_row<T: Copy>(self, row: &[u8], table: &[T; 256], out: &mut [T]) {
         let (width, seen) = (row.len() as isize, out.len() as isize);
         let start = (-self.left).clamp(0, seen) as usize;
         let end = (width - self.left).clamp(start as isize, seen) as usize;
@@ -229,7 +298,7 @@ mod tests {
         }
     }
 
-    /// The definition, pixel by pixel, against the copying of rows.
+    /// The definition, pixel by pixel and in real numbers, against the copying of rows.
     fn by_definition(image: &[u8], view: View, crop: Crop) -> Vec<f32> {
         let (height, width) = (view.id.height() as isize, view.id.width() as isize);
         let (rows, columns) = (view.height() as isize, view.width() as isize);
@@ -239,6 +308,7 @@ mod tests {
             for y in 0..rows {
                 for x in 0..columns {
                     let (row, column) = (y + crop.top, if crop.flip { columns - 1 - x } else { x } + crop.left);
+                    let (row, column) = warped(crop.warp, [row, column], [height, width]);
                     let (near_row, near_column) = (row.clamp(0, height - 1), column.clamp(0, width - 1));
                     let outside = (row, column) != (near_row, near_column);
                     let at = (channel as isize * height + near_row) * width + near_column;
@@ -250,19 +320,33 @@ mod tests {
         out
     }
 
+    /// (I + map) applied about the middle, to the nearest pixel; a half goes up.
+    fn warped(Warp(map): Warp, [row, column]: [isize; 2], [height, width]: [isize; 2]) -> (isize, isize) {
+        let [a, b, c, d] = map.map(|entry| f64::from(entry) / 65536.0);
+        let middle = [height, width].map(|size| (size as f64 - 1.0) / 2.0);
+        let (y, x) = (row as f64 - middle[0], column as f64 - middle[1]);
+        let nearest = |at: f64| (at + 0.5).floor() as isize;
+        (nearest((1.0 + a) * y + b * x + middle[0]), nearest(c * y + (1.0 + d) * x + middle[1]))
+    }
+
     proptest! {
         #[test]
         fn crops_are_what_they_are_defined_to_be(
             top in -40isize..=40, left in -40isize..=40, flip: bool, zero: bool, colour: bool,
-            side in prop::option::of(1usize..=28),
+            side in prop::option::of(1usize..=28), warp in prop::option::of(prop::array::uniform4(-32_768i32..=32_768)),
         ) {
             let id = if colour { DatasetId::Cifar10 } else { DatasetId::Mnist };
             let mode = if zero { PadMode::Zero } else { PadMode::Edge };
-            let crop = Crop { top, left, mode, flip };
+            let crop = Crop { top, left, mode, flip, warp: warp.map(Warp).unwrap_or_default() };
             let (image, view) = (split(id, 1).images, View::new(id, side));
             let mut out = vec![f32::NAN; view.pixels()];
-            crop.copy(&image, view, &Normalizer::new(id), &mut out);
-            prop_assert_eq!(out, by_definition(&image, view, crop));
+            let normalizer = Normalizer::new(id);
+            crop.copy(&image, view, |channel| normalizer.table(channel), &mut out);
+            prop_assert_eq!(&out, &by_definition(&image, view, crop));
+            let plane = view.height() * view.width();
+            let raw = seen(&Split { images: image, labels: vec![0] }, view, Drawn { index: 0, crop });
+            let normalized = raw.iter().enumerate().map(|(at, &raw)| normalizer.table(at / plane)[usize::from(raw)]);
+            prop_assert_eq!(normalized.collect::<Vec<_>>(), out, "people see what nets see");
         }
     }
 
@@ -305,7 +389,7 @@ mod tests {
 
     #[test]
     fn crops_depend_on_seed_epoch_and_sample_alone_and_reach_every_offset() {
-        let augment = Augmentation { pad: 1, pad_mode: PadMode::Edge, flip: true };
+        let augment = Augmentation { pad: 1, flip: true, ..Augmentation::default() };
         let split = split(DatasetId::Mnist, 20);
         let fill = |indices: &[u32], epoch| filled(&split, DatasetId::Mnist, indices, Some((&augment, 5, epoch)));
         let (both, alone) = (fill(&[3, 17], 2), fill(&[17], 2));
@@ -321,5 +405,23 @@ mod tests {
         assert!(
             seen.iter().all(|((top, left, _), count)| top.abs() <= 1 && left.abs() <= 1 && (850..1150).contains(count))
         );
+    }
+    #[test]
+    fn warps_depend_on_seed_epoch_and_sample_alone_and_are_uniform() {
+        let augment = Augmentation { warp: 0.1, ..Augmentation::default() };
+        let draw = |seed, epoch, index| Crop::draw(&augment, DatasetId::Mnist.into(), seed, epoch, index).warp.0;
+        assert_eq!(draw(1, 2, 3), draw(1, 2, 3));
+        let distinct: std::collections::BTreeSet<_> =
+            [(1, 2, 3), (2, 2, 3), (1, 3, 3), (1, 2, 4)].map(|(a, b, c)| draw(a, b, c)).into();
+        assert_eq!(distinct.len(), 4);
+        // 0.1 is 6554 units; each third of the range holds a third of the draws, in each entry.
+        let mut thirds = [[0; 3]; 4];
+        for index in 0..9000 {
+            for (thirds, entry) in thirds.iter_mut().zip(draw(7, 0, index)) {
+                assert!(entry.abs() <= 6554);
+                thirds[((entry + 6554) / 4370).min(2) as usize] += 1;
+            }
+        }
+        assert!(thirds.as_flattened().iter().all(|count| (2800..3200).contains(count)), "{thirds:?}");
     }
 }

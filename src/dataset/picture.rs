@@ -1,6 +1,6 @@
 //! An image as text, for a terminal.
 
-use super::DatasetId;
+use super::View;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,28 +16,36 @@ pub enum Ink {
 /// From dark to bright.
 const RAMP: &[u8] = b" .:-=+*#%@";
 
-/// The RGB value of pixel (x, y) of an image `[C, H, W]`; grey where there is one channel.
-pub fn rgb(image: &[u8], id: DatasetId, x: usize, y: usize) -> [u8; 3] {
-    let plane = id.height() * id.width();
-    std::array::from_fn(|colour| image[colour.min(id.channels() - 1) * plane + y * id.width() + x])
+/// The RGB value of pixel (x, y) of an image `[C, H, W]` of the view's size; grey where there is one channel, black below it.
+fn rgb(image: &[u8], view: View, x: usize, y: usize) -> [u8; 3] {
+    if y == view.height() {
+        return [0; 3];
+    }
+    let plane = view.height() * view.width();
+    std::array::from_fn(|colour| image[colour.min(view.channels() - 1) * plane + y * view.width() + x])
 }
 
-/// The lines of text that show an image `[C, H, W]`, each with its colours reset at the end.
-pub fn lines(image: &[u8], id: DatasetId, ink: Ink) -> Vec<String> {
-    let pixel = |x, y| rgb(image, id, x, y);
+/// The columns of a terminal that an image takes.
+pub fn columns(view: View, ink: Ink) -> usize {
+    if ink == Ink::Ascii { 2 * view.width() } else { view.width() }
+}
+
+/// The lines of text that show an image `[C, H, W]` of the view's size, each with its colours reset at the end.
+pub fn lines(image: &[u8], view: View, ink: Ink) -> Vec<String> {
+    let pixel = |x, y| rgb(image, view, x, y);
     if ink == Ink::Ascii {
-        let characters = |y| (0..id.width()).map(move |x| RAMP[brightness(pixel(x, y)) * RAMP.len() / 256] as char);
-        return (0..id.height()).map(|y| characters(y).flat_map(|c| [c, c]).collect()).collect();
+        let characters = |y| (0..view.width()).map(move |x| RAMP[brightness(pixel(x, y)) * RAMP.len() / 256] as char);
+        return (0..view.height()).map(|y| characters(y).flat_map(|c| [c, c]).collect()).collect();
     }
     let colour = |rgb: [u8; 3]| match ink {
         Ink::Truecolor => format!("2;{};{};{}", rgb[0], rgb[1], rgb[2]),
         _ => format!("5;{}", palette(rgb)),
     };
-    (0..id.height())
+    (0..view.height())
         .step_by(2)
         .map(|y| {
             let cells =
-                (0..id.width()).map(|x| format!("\x1b[38;{};48;{}m▀", colour(pixel(x, y)), colour(pixel(x, y + 1))));
+                (0..view.width()).map(|x| format!("\x1b[38;{};48;{}m▀", colour(pixel(x, y)), colour(pixel(x, y + 1))));
             cells.chain(["\x1b[0m".to_owned()]).collect()
         })
         .collect()
@@ -68,6 +76,7 @@ fn palette(rgb: [u8; 3]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::DatasetId;
     use super::*;
 
     #[test]
@@ -75,7 +84,7 @@ mod tests {
         let mut image = vec![0; DatasetId::Cifar10.pixels()];
         image[1] = 250; // red at (1, 0)
         image[1024 + 32] = 7; // green at (0, 1)
-        let lines = lines(&image, DatasetId::Cifar10, Ink::Truecolor);
+        let lines = lines(&image, DatasetId::Cifar10.into(), Ink::Truecolor);
         assert_eq!(lines.len(), 16);
         assert!(lines[0].starts_with("\x1b[38;2;0;0;0;48;2;0;7;0m▀\x1b[38;2;250;0;0;48;2;0;0;0m▀"), "{:?}", lines[0]);
         assert!(lines.iter().all(|line| line.matches('▀').count() == 32 && line.ends_with("\x1b[0m")));
@@ -85,9 +94,19 @@ mod tests {
     fn ascii_is_twice_as_wide_as_the_image_and_follows_brightness() {
         let mut image = vec![0; 784];
         (image[0], image[1]) = (255, 128);
-        let lines = lines(&image, DatasetId::Mnist, Ink::Ascii);
-        assert_eq!((lines.len(), lines[0].len()), (28, 56));
+        let view = View::from(DatasetId::Mnist);
+        let lines = lines(&image, view, Ink::Ascii);
+        assert_eq!((lines.len(), lines[0].len()), (28, columns(view, Ink::Ascii)));
         assert_eq!(lines[0].trim_end(), "@@++");
+    }
+
+    #[test]
+    fn a_window_of_an_odd_height_ends_in_black() {
+        let view = View::new(DatasetId::Mnist, Some(3));
+        let lines = lines(&[200; 9], view, Ink::Truecolor);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].starts_with("\x1b[38;2;200;200;200;48;2;0;0;0m▀"), "{:?}", lines[1]);
+        assert!(lines.iter().all(|line| line.matches('▀').count() == columns(view, Ink::Truecolor)));
     }
 
     #[test]

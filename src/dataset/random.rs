@@ -29,6 +29,8 @@ pub enum Purpose {
     HeadWeights = 9,
     /// Which samples' gradients a step takes.
     Gradients = 10,
+    /// How images are warped.
+    Warp = 11,
 }
 
 /// Stream `number` (an epoch, a tensor …; below 2⁵⁶) of a purpose.

@@ -110,7 +110,7 @@ pub struct Extra {
 
 /// How training images are varied: a random crop of the size that the net sees after padding every side, then a mirror
 /// image for every second one. The crop works on raw pixels, before normalisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
     /// Pixels added on every side; the crop's offset is uniform both ways: in `0..=2·pad` where the net sees whole images.
@@ -119,11 +119,14 @@ pub struct Augmentation {
     pub pad_mode: PadMode,
     /// Mirror left to right with probability ½.
     pub flip: bool,
+    /// How far a random linear map of the image is from the identity: each of its four entries by up to so much. Images
+    /// are turned, slanted, stretched and shrunk a little; every pixel is the nearest one of the image.
+    pub warp: f64,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Augmentation { pad: 0, pad_mode: PadMode::Edge, flip: false }
+        Augmentation { pad: 0, pad_mode: PadMode::Edge, flip: false, warp: 0.0 }
     }
 }
 

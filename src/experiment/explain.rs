@@ -58,6 +58,12 @@ const KEYS: &[KeyDoc] = &[
         Some("false"),
         "Mirror training images left to right with probability ½.",
     ),
+    key(
+        "data.augment.warp",
+        "0 to 0.5",
+        Some("0"),
+        "Turn, slant, stretch and shrink training images a little at random: every entry of a linear map is off the identity's by up to so much.",
+    ),
     key("data.train_limit", "1 or more", Some("all"), "Train on the first so many images only."),
     key("data.test_limit", "1 or more", Some("all"), "Measure on the first so many test images only."),
     key(
@@ -424,7 +430,7 @@ mod tests {
         [data]
         dataset = "mnist"
         crop = 24
-        augment = { pad = 1, pad_mode = "zero", flip = true }
+        augment = { pad = 1, pad_mode = "zero", flip = true, warp = 0.1 }
         train_limit = 1
         test_limit = 1
         validation = 1

@@ -238,6 +238,7 @@ fn check(config: &Config) -> Result<(), Fault> {
     let side = data.dataset.height().min(data.dataset.width()) as f64;
     within("data.crop", data.crop.map_or(side, |crop| crop as f64), 1.0, side)?;
     within("data.augment.pad", data.augment.pad as f64, 0.0, 16.0)?;
+    within("data.augment.warp", data.augment.warp, 0.0, 0.5)?;
     within("data.train_limit", data.train_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.test_limit", data.test_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.validation", data.validation as f64, 0.0, 1e12)?;

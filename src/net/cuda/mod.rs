@@ -309,6 +309,7 @@ impl Engine for CudaEngine {
             left: crop.left as i32,
             flipped: crop.flip,
             padded_by_zero: crop.mode == PadMode::Zero,
+            warp: crop.warp.0,
         };
         held.fill(&drawn.iter().map(cut).collect::<Vec<_>>(), &mut self.images)?;
         self.advance(labels, point)
