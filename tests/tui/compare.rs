@@ -68,11 +68,23 @@ fn seeds_of_one_setting_are_together_and_the_settings_apart() {
         (row.config.loss.lambda, row.config.train.seed) = (lambda, seed);
         row.variant = format!("loss.lambda={lambda} train.seed={seed}");
     }
-    update(&mut model, Msg::Catalog { rows, now_ms: NOW_MS });
+    assert!(!screen(&model).contains("mean of"), "four settings have no mean");
+    update(&mut model, Msg::Catalog { rows: rows.clone(), now_ms: NOW_MS });
+    let shown = screen(&model);
+    assert!(shown.contains(" lambda=0.02: mean of 2: certified 0.9118 ±"), "{shown}");
     press(&mut model, "b");
     let shown = screen(&model);
     assert!(shown.contains("lambda=0.02, 2 runs 0.9118"), "{shown}");
     assert!(shown.contains("lambda=0.1 seed=1 0.8991"), "{shown}");
+
+    let mut model = two(|_| {});
+    let mut same = rows.swap_remove(0);
+    (same.id, same.config.train.seed) = (RunId(1), 7);
+    let mut other = same.clone();
+    (other.id, other.config.train.seed) = (RunId(2), 8);
+    update(&mut model, Msg::Catalog { rows: vec![same, other], now_ms: NOW_MS });
+    let shown = screen(&model);
+    assert!(shown.contains("   mean of 2: certified"), "seeds alone need no name: {shown}");
 }
 
 #[test]

@@ -73,21 +73,21 @@ pub fn latex(screen: &CompareScreen, known: &Known) -> String {
     text
 }
 
-/// The means below the runs: of each of those taken together, or of all.
+/// The means below the runs: of each of those taken together, else of those that differ in their seed alone. A mean ± σ over
+/// anything else would be read as one over seeds.
 pub fn means(rows: &[&RunRow], gather: Gather) -> Vec<String> {
-    let mean = |name: &str, rows: &[&RunRow]| {
-        let group = Group::new(rows.to_vec());
+    let mean = |bunch: &Bunch<'_>| {
+        let group = Group::new(bunch.rows.clone());
         let (certified, clean) = (group.mean(Column::Certified)?, group.mean(Column::Clean)?);
         let n = certified.n;
         let (certified, clean) = (words(certified, Column::Certified), words(clean, Column::Clean));
+        let name =
+            if gather == Gather::Runs && bunch.rows.len() == rows.len() { "" } else { &format!("{}: ", bunch.name) };
         Some(format!("{name}mean of {n}: certified {certified} · clean {clean}"))
     };
-    let together: Vec<Bunch<'_>> =
-        bunches(rows, gather).into_iter().filter(|bunch| bunch.rows.len() > 1 && one_task(&bunch.rows)).collect();
-    if !together.is_empty() {
-        return together.iter().filter_map(|bunch| mean(&format!("{}: ", bunch.name), &bunch.rows)).collect();
-    }
-    if one_task(rows) { mean("", rows).into_iter().collect() } else { Vec::new() }
+    let by = if gather == Gather::Runs { Gather::Seeds } else { gather };
+    let together = bunches(rows, by).into_iter().filter(|bunch| bunch.rows.len() > 1 && one_task(&bunch.rows));
+    together.filter_map(|bunch| mean(&bunch)).collect()
 }
 
 /// Draws the runs' figures, and their means below.
