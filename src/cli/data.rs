@@ -477,24 +477,16 @@ mod tests {
 
     #[test]
     fn what_training_makes_of_an_image_stands_beside_it() {
-        const REST: &str = "model = { depth = 2, width = 9 }
-train = { epochs = 1, batch_size = 8, lr = 0.1 }
-\
-                            schedule = { ramp_start = 0, ramp_end = 1 }
-loss = { lambda = 0.1, eps_train = 0.1 }
-eval.eps = 0.1";
+        const REST: &str = "model = { depth = 2, width = 9 }\n\
+                            train = { epochs = 1, batch_size = 8, lr = 0.1 }\n\
+                            schedule = { ramp_start = 0, ramp_end = 1 }\n\
+                            loss = { lambda = 0.1, eps_train = 0.1 }\n\
+                            eval.eps = 0.1";
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.toml");
         let file = file.to_str().unwrap();
         let shown = |dataset: &str, data: &str, more: &[&str]| {
-            std::fs::write(
-                file,
-                format!(
-                    "data = {{ dataset = 'synthetic', {data} }}
-{REST}"
-                ),
-            )
-            .unwrap();
+            std::fs::write(file, format!("data = {{ dataset = 'synthetic', {data} }}\n{REST}")).unwrap();
             let line = [&["data", "show", dataset, "--index", "7", "--config", file], more].concat();
             let DataCommand::Show(args) = Line::try_parse_from(line).unwrap().data.command else { panic!() };
             epochs(&args, Path::new(file), Ink::Ascii, folder.path()).map_err(|error| error.to_string())

@@ -406,6 +406,7 @@ mod tests {
             seen.iter().all(|((top, left, _), count)| top.abs() <= 1 && left.abs() <= 1 && (850..1150).contains(count))
         );
     }
+
     #[test]
     fn warps_depend_on_seed_epoch_and_sample_alone_and_are_uniform() {
         let augment = Augmentation { warp: 0.1, ..Augmentation::default() };

@@ -19,7 +19,7 @@ pub mod synthetic;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-pub use batch::{Crop, Drawn, draw, epoch_order, fill_batch, fill_drawn, mixed_order, seen};
+pub use batch::{Crop, Drawn, Warp, draw, epoch_order, fill_batch, fill_drawn, mixed_order, seen};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};

@@ -108,8 +108,8 @@ pub struct Extra {
     pub share: f64,
 }
 
-/// How training images are varied: a random crop of the size that the net sees after padding every side, then a mirror
-/// image for every second one. The crop works on raw pixels, before normalisation.
+/// How training images are varied: a random linear map near the identity, a random crop of the size that the net sees after
+/// padding every side, then a mirror image for every second one. All of it works on raw pixels, before normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
