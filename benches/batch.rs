@@ -26,16 +26,20 @@ fn main() {
         }
     }
     println!("{:<44} {:>9} {:>9} {:>7}", "case", "batch ms", "step ms", "ratio");
-    let edge = |pad, flip| Augmentation { pad, pad_mode: PadMode::Edge, flip };
+    let edge = |pad, flip| Augmentation { pad, pad_mode: PadMode::Edge, flip, warp: 0.0 };
+    let warped = |pad, flip| Augmentation { warp: 0.1, ..edge(pad, flip) };
     for (id, batch, depth, width, augment) in [
         (DatasetId::Mnist, 256, 5, 512, edge(1, false)),
+        (DatasetId::Mnist, 256, 5, 512, warped(1, false)),
         (DatasetId::Cifar10, 256, 6, 512, edge(3, true)),
         (DatasetId::Cifar10, 512, 6, 1024, edge(3, true)),
         (DatasetId::TinyImagenet, 512, 6, 1024, edge(5, true)),
+        (DatasetId::TinyImagenet, 512, 6, 1024, warped(5, true)),
     ] {
         let made = least(rounds, batch_maker(id, batch, augment));
         let step = least(rounds.div_ceil(3), stepper(id, batch, depth, width));
-        let name = format!("{id}, {batch} images, {depth}×{width}, p = 8");
+        let warps = if augment.warp > 0.0 { ", warped" } else { "" };
+        let name = format!("{id}, {batch} images{warps}, {depth}×{width}, p = 8");
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         println!(
             "{name:<44} {:>9.3} {:>9.2} {:>6.1}%",

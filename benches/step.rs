@@ -10,7 +10,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use linf::dataset::{self, Augmentation, DatasetId, Normalizer, PadMode, Split};
+use linf::dataset::{self, Augmentation, DatasetId, Normalizer, Split};
 use linf::dist::{DistOp, Pool, Shape, Simd, mean_shift_forward, multiply_adds};
 use linf::experiment::{Label, PNorm, parse};
 use linf::net::{Batch, CpuEngine, Engine, LayerState, NetShape, NetState, Objective, StepPoint};
@@ -98,7 +98,7 @@ fn main() -> Result<()> {
 }
 
 fn fill(data: &Split, step: usize, images: &mut [f32], labels: &mut Vec<Label>) {
-    let augment = Augmentation { pad: 1, pad_mode: PadMode::Edge, flip: false };
+    let augment = Augmentation { pad: 1, ..Augmentation::default() };
     let start = step * BATCH % (data.len() - BATCH);
     let mut indices: Vec<u32> = (start..start + BATCH).map(|index| index as u32).collect();
     indices.sort_by_key(|&index| data.labels[index as usize]);
