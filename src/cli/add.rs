@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -89,7 +88,7 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
     let grid = expand(&args.sweeps)?;
     let mut runs = Vec::new();
     for path in &args.configs {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read the config {}", path.display()))?;
+        let text = super::config::read(path)?;
         for variant in &grid {
             runs.push(new_run(&args, path, &text, variant)?);
         }

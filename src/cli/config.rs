@@ -171,7 +171,8 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn read(file: &PathBuf) -> Result<String> {
+/// The text of a config file.
+pub(super) fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read the config {}", file.display()))
 }
 

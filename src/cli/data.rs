@@ -270,13 +270,15 @@ fn image(args: &ShowArgs, ink: Ink, root: &Path) -> anyhow::Result<String> {
 fn epochs(args: &ShowArgs, file: &Path, ink: Ink, root: &Path) -> anyhow::Result<String> {
     const EPOCHS: u64 = 3;
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the config {name}"))?;
-    let config = parse_with(&text, &name, &args.overrides)?;
+    let config = parse_with(&super::config::read(file)?, &name, &args.overrides)?;
     let id = args.dataset;
     if config.data.dataset != id {
         bail!("{name} trains on {}, not on {}", config.data.dataset.title(), id.title());
     }
     let (split, _) = dataset::load_part(id, root, Part::Train)?.for_training(&config.data);
+    if split.is_empty() {
+        bail!("{name} holds out all of its training images");
+    }
     let label = label(args, &split, "training")?;
     let view = config.data.view();
     let whole = View::from(id);
@@ -510,5 +512,7 @@ mod tests {
         );
         let refused = shown("mnist", "train_limit = 50", &[]).unwrap_err();
         assert!(refused.ends_with("trains on synthetic digits, not on MNIST"), "{refused}");
+        let refused = shown("synthetic", "validation = 6000", &[]).unwrap_err();
+        assert!(refused.ends_with("holds out all of its training images"), "{refused}");
     }
 }

@@ -120,13 +120,13 @@ pub struct Crop {
 
 /// A linear map about the middle of an image, less the identity, row by row, in units of 2⁻¹⁶: what lies at (y, x) from the
 /// middle comes from (a·y + b·x, c·y + d·x) further away. Entries are integers, so that all devices look at the same pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Warp(pub [i32; 4]);
 
 impl Warp {
     const NONE: Warp = Warp([0; 4]);
 
-    /// Every entry is uniform in ±`most`.
+    /// Every entry is uniform in ±`most`; all are 0 where that is 0.
     fn draw(most: f64, seed: u64, epoch: u64, index: u32) -> Self {
         let most = (most * f64::from(1 << 16)).round() as i64;
         let bits = random::block(seed, stream(Purpose::Warp, epoch), u64::from(index));
@@ -164,7 +164,7 @@ impl Crop {
             left: offset(horizontal, columns),
             mode: augment.pad_mode,
             flip: augment.flip && flip & 1 == 1,
-            warp: if augment.warp > 0.0 { Warp::draw(augment.warp, seed, epoch, index) } else { Warp::NONE },
+            warp: Warp::draw(augment.warp, seed, epoch, index),
         }
     }
 
@@ -337,7 +337,7 @@ mod tests {
         ) {
             let id = if colour { DatasetId::Cifar10 } else { DatasetId::Mnist };
             let mode = if zero { PadMode::Zero } else { PadMode::Edge };
-            let crop = Crop { top, left, mode, flip, warp: warp.map(Warp).unwrap_or_default() };
+            let crop = Crop { top, left, mode, flip, warp: warp.map_or(Warp::NONE, Warp) };
             let (image, view) = (split(id, 1).images, View::new(id, side));
             let mut out = vec![f32::NAN; view.pixels()];
             let normalizer = Normalizer::new(id);
