@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use linf_dist::{Adam, CacheLines, DistOp, Pool, Shape, Simd, adam_step, decay_rows, interval};
+use linf_dist::{Adam, CacheLines, DistOp, Pool, Shape, Simd, adam_step, decay_rows, interval, mean_shift_forward};
 use operands::Operands;
 
 #[global_allocator]
@@ -141,6 +141,14 @@ fn adam(bencher: Bencher, simd: &str) {
         step += 1;
         adam_step(&pool, simd, &constants, 0.01, step, &mut w, &grad, &mut m, &mut v)
     });
+}
+
+/// Of the outputs of a hidden layer, [256, 512].
+#[divan::bench(args = Simd::available().map(Simd::name).collect::<Vec<_>>(), sample_count = 100, sample_size = 10)]
+fn mean_shift(bencher: Bencher, simd: &str) {
+    let (pool, Some(simd)) = (pool(), Simd::available().find(|known| known.name() == simd)) else { return };
+    let (mut y, mut means): (Vec<f32>, _) = ((0..256 * 512).map(|k| (k % 97) as f32).collect(), vec![0.0; 512]);
+    bencher.counter(ItemsCount::new(y.len())).bench_local(|| mean_shift_forward(&pool, simd, 256, &mut y, &mut means));
 }
 
 #[divan::bench(args = [2.0, 8.5, f64::INFINITY], sample_count = 20, sample_size = 1)]

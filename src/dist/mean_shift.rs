@@ -1,5 +1,7 @@
 //! Mean shift of a hidden layer: each output loses its mean over the batch, and so does its gradient.
 
+use std::ops::Range;
+
 use super::pool::Pool;
 use super::shared::SharedMut;
 use super::simd::{Kernel, Lanes, Simd};
@@ -55,23 +57,26 @@ fn subtract_means(
     counts: Option<&[f32]>,
     means: Option<&mut [f32]>,
 ) {
-    const COLUMNS: usize = 32;
     assert!(batch > 0 && y.len().is_multiple_of(batch), "{} elements are not {batch} rows", y.len());
     let outputs = y.len() / batch;
     assert!(means.as_ref().is_none_or(|means| means.len() == outputs), "a mean for each of the {outputs} outputs");
     assert!(counts.is_none_or(|counts| counts.len() == outputs), "a count for each of the {outputs} outputs");
     let (y, means) = (SharedMut::new(y), means.map(SharedMut::new));
-    pool.run(outputs.div_ceil(COLUMNS), |task| {
-        for start in (task * COLUMNS..(task * COLUMNS + COLUMNS).min(outputs)).step_by(simd.lanes()) {
-            simd.run(Columns { batch, outputs, start, y, counts, means });
-        }
+    let columns = VECTORS * simd.lanes();
+    pool.run(outputs.div_ceil(columns), |task| {
+        let start = task * columns;
+        simd.run(Columns { batch, outputs, columns: start..(start + columns).min(outputs), y, counts, means });
     });
 }
+
+/// Vectors of a row side by side: rows are often a power of two apart, which puts their columns into few sets of a cache,
+/// so that one vector of each row would come from farther away than several.
+const VECTORS: usize = 4;
 
 struct Columns<'a> {
     batch: usize,
     outputs: usize,
-    start: usize,
+    columns: Range<usize>,
     y: SharedMut<'a, f32>,
     counts: Option<&'a [f32]>,
     means: Option<SharedMut<'a, f32>>,
@@ -82,33 +87,53 @@ impl Kernel for Columns<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, s: S) {
+        let Range { start, end } = self.columns;
+        if end - start == VECTORS * S::N {
+            return self.subtract::<S, VECTORS>(s, start, S::N);
+        }
+        for start in (start..end).step_by(S::N) {
+            self.subtract::<S, 1>(s, start, S::N.min(end - start));
+        }
+    }
+}
+
+impl Columns<'_> {
+    /// Of V vectors of `n` columns each.
+    #[inline(always)]
+    fn subtract<S: Lanes, const V: usize>(&self, s: S, start: usize, n: usize) {
         // Sums of some rows first, so that rounding grows with the square root of the batch's length at most.
         const ROWS: usize = 16;
-        let Columns { batch, outputs, start, y, counts, means } = self;
-        let n = S::N.min(outputs - start);
-        let place = |b: usize| y.as_mut_ptr().wrapping_add(b * outputs + start);
-        let mut total = s.splat(0.0);
-        for first in (0..batch).step_by(ROWS) {
-            let mut sum = s.splat(0.0);
-            for b in first..(first + ROWS).min(batch) {
-                // SAFETY: n floats are left in row b, and this task owns these columns.
-                sum = s.add(sum, unsafe { s.load_first(place(b), n) });
+        let place = |b: usize, v: usize| self.y.as_mut_ptr().wrapping_add(b * self.outputs + start + v * S::N);
+        // SAFETY: n floats are left in each vector of row b, and this task owns these columns.
+        let load = |b: usize, v: usize| unsafe { s.load_first(place(b, v), n) };
+        let mut totals = [s.splat(0.0); V];
+        for first in (0..self.batch).step_by(ROWS) {
+            let mut sums = [s.splat(0.0); V];
+            for b in first..(first + ROWS).min(self.batch) {
+                sums = std::array::from_fn(|v| s.add(sums[v], load(b, v)));
             }
-            total = s.add(total, sum);
+            totals = std::array::from_fn(|v| s.add(totals[v], sums[v]));
         }
-        let count = match counts {
-            // SAFETY: n counts are left.
-            Some(counts) => s.max(unsafe { s.load_first(counts.as_ptr().add(start), n) }, s.splat(1.0)),
-            None => s.splat(batch as f32),
-        };
-        let mean = s.div(total, count);
-        if let Some(means) = means {
-            // SAFETY: each column belongs to one task.
-            unsafe { means.part(start..start + n) }.copy_from_slice(&s.lanes(mean)[..n]);
+        let means: [S::V; V] = std::array::from_fn(|v| {
+            let count = match self.counts {
+                // SAFETY: n counts are left.
+                Some(counts) => s.max(unsafe { s.load_first(counts.as_ptr().add(start + v * S::N), n) }, s.splat(1.0)),
+                None => s.splat(self.batch as f32),
+            };
+            s.div(totals[v], count)
+        });
+        if let Some(to) = self.means {
+            for (v, &mean) in means.iter().enumerate() {
+                let first = start + v * S::N;
+                // SAFETY: each column belongs to one task.
+                unsafe { to.part(first..first + n) }.copy_from_slice(&s.lanes(mean)[..n]);
+            }
         }
-        for b in 0..batch {
-            // SAFETY: as above.
-            unsafe { s.store_first(place(b), n, s.sub(s.load_first(place(b), n), mean)) };
+        for b in 0..self.batch {
+            for (v, &mean) in means.iter().enumerate() {
+                // SAFETY: as of `load`.
+                unsafe { s.store_first(place(b, v), n, s.sub(load(b, v), mean)) };
+            }
         }
     }
 }
@@ -121,7 +146,7 @@ mod tests {
     fn means_are_taken_off() {
         let pool = Pool::new(3);
         for simd in Simd::available() {
-            for (batch, outputs) in [(1, 1), (3, 5), (33, 16), (50, 70)] {
+            for (batch, outputs) in [(1, 1), (3, 5), (33, 16), (50, 70), (40, 300)] {
                 let y: Vec<f32> = (0..batch * outputs).map(|k| ((k * 31) % 23) as f32 * 0.37 - 2.0).collect();
                 let (mut shifted, mut means) = (y.clone(), vec![0.0; outputs]);
                 mean_shift_forward(&pool, simd, batch, &mut shifted, &mut means);
