@@ -17,48 +17,69 @@ pub(super) fn scatter(
     dx: Option<&mut [f32]>,
     dw: Option<&mut [f32]>,
 ) {
+    let picks = weights.len();
+    assert_eq!(index.len(), g.len() * picks, "{picks} indices for each pair");
+    match weights {
+        // Distances: what a loop over one pick costs is more than the pick.
+        [1.0] => {
+            scatter_picked(pool, shape, (index, g, 1), dx, dw, |pair| std::iter::once(picked(index[pair], g[pair])))
+        }
+        _ => scatter_picked(pool, shape, (index, g, picks), dx, dw, |pair| {
+            let indices = &index[pair * picks..][..picks];
+            indices.iter().zip(weights).map(move |(&index, weight)| picked(index, g[pair] * weight))
+        }),
+    }
+}
+
+/// The coordinate, and what its x gains. The sign by its bit: signs are as random as can be, and a branch on them would
+/// mostly be guessed wrong.
+#[inline(always)]
+fn picked(index: u32, g: f32) -> (usize, f32) {
+    ((index & !NEGATIVE) as usize, f32::from_bits(g.to_bits() ^ (index & NEGATIVE)))
+}
+
+/// [`scatter`] of what `picked_of` gives for each pair; `index` and `g` are those that it reads, with `picks` indices a pair.
+fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
+    pool: &Pool,
+    shape: Shape,
+    (index, g, picks): (&[u32], &[f32], usize),
+    dx: Option<&mut [f32]>,
+    dw: Option<&mut [f32]>,
+    picked_of: impl Fn(usize) -> I + Sync,
+) {
     const SAMPLES: usize = 4;
     const OUTPUTS: usize = 16;
     const AHEAD: usize = 8;
-    let picks = weights.len();
-    assert_eq!(index.len(), g.len() * picks, "{picks} indices for each pair");
-    let picked = |pair: usize| {
-        index[pair * picks..][..picks].iter().zip(weights).map(move |(&index, weight)| {
-            // By its bit: signs are as random as can be, and a branch on them would mostly be guessed wrong.
-            let slope = f32::from_bits((g[pair] * weight).to_bits() ^ (index & NEGATIVE));
-            ((index & !NEGATIVE) as usize, slope)
-        })
-    };
+    let Shape { batch, inputs, outputs } = shape;
     if let Some(dx) = dx {
         let dx = SharedMut::new(dx);
-        pool.run(shape.batch.div_ceil(SAMPLES), |task| {
-            let samples = task * SAMPLES..(task * SAMPLES + SAMPLES).min(shape.batch);
+        pool.run(batch.div_ceil(SAMPLES), |task| {
+            let samples = task * SAMPLES..(task * SAMPLES + SAMPLES).min(batch);
             // SAFETY: each row belongs to one task.
-            let rows = unsafe { dx.part(samples.start * shape.inputs..samples.end * shape.inputs) };
+            let rows = unsafe { dx.part(samples.start * inputs..samples.end * inputs) };
             rows.fill(0.0);
             // Samples innermost: outputs of one sample often share a coordinate, and would wait for each other.
-            for o in 0..shape.outputs {
-                for (row, b) in rows.chunks_exact_mut(shape.inputs).zip(samples.clone()) {
-                    picked(b * shape.outputs + o).for_each(|(i, slope)| row[i] += slope);
+            for o in 0..outputs {
+                for (row, b) in rows.chunks_exact_mut(inputs).zip(samples.clone()) {
+                    picked_of(b * outputs + o).for_each(|(i, slope)| row[i] += slope);
                 }
             }
         });
     }
     if let Some(dw) = dw {
         let dw = SharedMut::new(dw);
-        pool.run(shape.outputs.div_ceil(OUTPUTS), |task| {
-            let outputs = task * OUTPUTS..(task * OUTPUTS + OUTPUTS).min(shape.outputs);
+        pool.run(outputs.div_ceil(OUTPUTS), |task| {
+            let of_task = task * OUTPUTS..(task * OUTPUTS + OUTPUTS).min(outputs);
             // SAFETY: each row belongs to one task.
-            let rows = unsafe { dw.part(outputs.start * shape.inputs..outputs.end * shape.inputs) };
+            let rows = unsafe { dw.part(of_task.start * inputs..of_task.end * inputs) };
             rows.fill(0.0);
-            for b in 0..shape.batch {
+            for b in 0..batch {
                 // A line each of a few samples on: no hardware expects such steps, and another core may have written them.
-                let ahead = (b + AHEAD) * shape.outputs + outputs.start;
+                let ahead = (b + AHEAD) * outputs + of_task.start;
                 prefetch(index.as_ptr().wrapping_add(ahead * picks));
                 prefetch(g.as_ptr().wrapping_add(ahead));
-                for o in outputs.clone() {
-                    let row = (o - outputs.start) * shape.inputs;
-                    picked(b * shape.outputs + o).for_each(|(i, slope)| rows[row + i] -= slope);
+                for (row, o) in rows.chunks_exact_mut(inputs).zip(of_task.clone()) {
+                    picked_of(b * outputs + o).for_each(|(i, slope)| row[i] -= slope);
                 }
             }
         });
