@@ -3,11 +3,13 @@
 use super::Shape;
 use super::largest::NEGATIVE;
 use super::pool::Pool;
+use super::selection::Selection;
 use super::shared::SharedMut;
 use super::simd::prefetch;
 
 /// Scatters g [B, O] by `index` [B, O, K], the picked coordinates of each pair with the sign of x − w, the k-th of which
-/// counts `weights[k]` times: dx gains ±g·weight, dw loses it, in the order of the outputs and of the samples.
+/// counts `weights[k]` times: dx gains ±g·weight, dw loses it, in the order of the outputs and of the samples. Those whose row of
+/// g is 0 are passed over.
 pub(super) fn scatter(
     pool: &Pool,
     shape: Shape,
@@ -50,18 +52,23 @@ fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
     const SAMPLES: usize = 4;
     const OUTPUTS: usize = 16;
     const AHEAD: usize = 8;
-    let Shape { batch, inputs, outputs } = shape;
+    let Shape { inputs, outputs, .. } = shape;
+    let mut selection = Selection::default();
+    selection.with_gradient(g, outputs);
+    let samples = selection.samples();
+    let pair = |sample: u32, o: usize| sample as usize * outputs + o;
     if let Some(dx) = dx {
+        pool.for_parts(dx, SAMPLES * inputs, |_, rows| rows.fill(0.0));
         let dx = SharedMut::new(dx);
-        pool.run(batch.div_ceil(SAMPLES), |task| {
-            let samples = task * SAMPLES..(task * SAMPLES + SAMPLES).min(batch);
-            // SAFETY: each row belongs to one task.
-            let rows = unsafe { dx.part(samples.start * inputs..samples.end * inputs) };
-            rows.fill(0.0);
+        pool.run(samples.len().div_ceil(SAMPLES), |task| {
+            let samples = &samples[task * SAMPLES..(task * SAMPLES + SAMPLES).min(samples.len())];
+            let row = |&sample: &u32| sample as usize * inputs..(sample as usize + 1) * inputs;
+            // SAFETY: each sample belongs to one task.
+            let mut rows: Vec<&mut [f32]> = samples.iter().map(|sample| unsafe { dx.part(row(sample)) }).collect();
             // Samples innermost: outputs of one sample often share a coordinate, and would wait for each other.
             for o in 0..outputs {
-                for (row, b) in rows.chunks_exact_mut(inputs).zip(samples.clone()) {
-                    picked_of(b * outputs + o).for_each(|(i, slope)| row[i] += slope);
+                for (row, &sample) in rows.iter_mut().zip(samples) {
+                    picked_of(pair(sample, o)).for_each(|(i, slope)| row[i] += slope);
                 }
             }
         });
@@ -73,13 +80,15 @@ fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
             // SAFETY: each row belongs to one task.
             let rows = unsafe { dw.part(of_task.start * inputs..of_task.end * inputs) };
             rows.fill(0.0);
-            for b in 0..batch {
+            for (place, &sample) in samples.iter().enumerate() {
                 // A line each of a few samples on: no hardware expects such steps, and another core may have written them.
-                let ahead = (b + AHEAD) * outputs + of_task.start;
-                prefetch(index.as_ptr().wrapping_add(ahead * picks));
-                prefetch(g.as_ptr().wrapping_add(ahead));
+                if let Some(&sample) = samples.get(place + AHEAD) {
+                    let ahead = pair(sample, of_task.start);
+                    prefetch(index.as_ptr().wrapping_add(ahead * picks));
+                    prefetch(g.as_ptr().wrapping_add(ahead));
+                }
                 for (row, o) in rows.chunks_exact_mut(inputs).zip(of_task.clone()) {
-                    picked_of(b * outputs + o).for_each(|(i, slope)| row[i] -= slope);
+                    picked_of(pair(sample, o)).for_each(|(i, slope)| row[i] -= slope);
                 }
             }
         });
