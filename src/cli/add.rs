@@ -173,7 +173,7 @@ fn dry_run(runs: &[NewRun], args: &AddArgs) -> Result<Exit> {
         let config = &run.config;
         table.row([
             config.data.dataset.name().to_owned(),
-            format!("{}×{}", config.model.depth, config.model.width),
+            config.model.label(),
             config.train.epochs.to_string(),
             config.eval.eps.to_string(),
             run.variant.clone(),

@@ -104,7 +104,7 @@ fn table(shown: &[&RunRow], all: &[RunRow]) -> Table<9> {
             row.id.to_string(),
             row.name.clone() + &variant,
             row.config.data.dataset.name().to_owned(),
-            format!("{}×{}", row.config.model.depth, row.config.model.width),
+            row.config.model.label(),
             row.config.eval.eps.to_string(),
             format!("{:.0}/{}", row.summary.epoch.floor(), row.config.train.epochs),
             accuracy(row.summary.certified),

@@ -52,24 +52,22 @@ fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
     const SAMPLES: usize = 4;
     const OUTPUTS: usize = 16;
     const AHEAD: usize = 8;
-    let Shape { inputs, outputs, .. } = shape;
+    let Shape { batch, inputs, outputs } = shape;
     let mut selection = Selection::default();
     selection.with_gradient(g, outputs);
-    let samples = selection.samples();
-    let pair = |sample: u32, o: usize| sample as usize * outputs + o;
+    let pair = |sample: usize, o: usize| sample * outputs + o;
     if let Some(dx) = dx {
-        pool.for_parts(dx, SAMPLES * inputs, |_, rows| rows.fill(0.0));
         let dx = SharedMut::new(dx);
-        pool.run(samples.len().div_ceil(SAMPLES), |task| {
-            let samples = &samples[task * SAMPLES..(task * SAMPLES + SAMPLES).min(samples.len())];
-            let row = |&sample: &u32| sample as usize * inputs..(sample as usize + 1) * inputs;
-            // SAFETY: each sample belongs to one task.
-            let mut rows: Vec<&mut [f32]> = samples.iter().map(|sample| unsafe { dx.part(row(sample)) }).collect();
-            // Samples innermost: outputs of one sample often share a coordinate, and would wait for each other.
-            for o in 0..outputs {
-                for (row, &sample) in rows.iter_mut().zip(samples) {
-                    picked_of(pair(sample, o)).for_each(|(i, slope)| row[i] += slope);
-                }
+        pool.run(batch.div_ceil(SAMPLES), |task| {
+            let of_task = task * SAMPLES..(task * SAMPLES + SAMPLES).min(batch);
+            // SAFETY: each row belongs to one task.
+            let rows = unsafe { dx.part(of_task.start * inputs..of_task.end * inputs) };
+            rows.fill(0.0);
+            let rows = rows.chunks_exact_mut(inputs).zip(of_task);
+            let rows: Vec<_> = rows.filter(|(_, sample)| selection.holds(*sample)).collect();
+            match <[_; SAMPLES]>::try_from(rows) {
+                Ok(rows) => add(rows, outputs, &picked_of),
+                Err(rows) => rows.into_iter().for_each(|row| add([row], outputs, &picked_of)),
             }
         });
     }
@@ -80,10 +78,12 @@ fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
             // SAFETY: each row belongs to one task.
             let rows = unsafe { dw.part(of_task.start * inputs..of_task.end * inputs) };
             rows.fill(0.0);
+            let samples = selection.samples();
             for (place, &sample) in samples.iter().enumerate() {
+                let sample = sample as usize;
                 // A line each of a few samples on: no hardware expects such steps, and another core may have written them.
                 if let Some(&sample) = samples.get(place + AHEAD) {
-                    let ahead = pair(sample, of_task.start);
+                    let ahead = pair(sample as usize, of_task.start);
                     prefetch(index.as_ptr().wrapping_add(ahead * picks));
                     prefetch(g.as_ptr().wrapping_add(ahead));
                 }
@@ -92,5 +92,20 @@ fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
                 }
             }
         });
+    }
+}
+
+/// Adds to rows of dx, each beside its sample's number, what the sample's pairs picked. Samples innermost: outputs of one
+/// sample often share a coordinate, and would wait for each other.
+#[inline(always)]
+fn add<const N: usize, I: Iterator<Item = (usize, f32)>>(
+    mut rows: [(&mut [f32], usize); N],
+    outputs: usize,
+    picked_of: impl Fn(usize) -> I,
+) {
+    for o in 0..outputs {
+        for (row, sample) in &mut rows {
+            picked_of(*sample * outputs + o).for_each(|(i, slope)| row[i] += slope);
+        }
     }
 }

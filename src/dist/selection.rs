@@ -34,6 +34,10 @@ impl Selection {
         &self.samples
     }
 
+    pub(super) fn holds(&self, sample: usize) -> bool {
+        self.samples.binary_search(&(sample as u32)).is_ok()
+    }
+
     /// Whether to leave the others of `batch` out is worth the copies.
     pub(super) fn pays(&self, batch: usize) -> bool {
         8 * self.samples.len() <= WORTH * batch

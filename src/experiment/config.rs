@@ -170,6 +170,17 @@ pub struct Model {
     pub conv: Vec<Conv>,
 }
 
+impl Model {
+    /// In a few characters: depth × width of the dense layers, the number of convolutions before them, and whether a head
+    /// follows: `5×512`, `1c+4×512`, `5×512+h`.
+    pub fn label(&self) -> String {
+        let convolutions: usize = self.conv.iter().map(|conv| conv.repeat).sum();
+        let before = if convolutions > 0 { format!("{convolutions}c+") } else { String::new() };
+        let after = if self.hidden.is_some() { "+h" } else { "" };
+        format!("{before}{}×{}{after}", self.depth, self.width)
+    }
+}
+
 impl Default for Model {
     fn default() -> Self {
         Model {
@@ -540,5 +551,19 @@ impl Serialize for Device {
 impl<'de> Deserialize<'de> for Device {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_net_is_named_by_its_parts() {
+        let dense = Model { depth: 5, width: 512, ..Model::default() };
+        assert_eq!(dense.label(), "5×512");
+        assert_eq!(Model { hidden: Some(64), ..dense.clone() }.label(), "5×512+h");
+        let conv = vec![Conv::default(), Conv { repeat: 4, ..Conv::default() }];
+        assert_eq!(Model { conv, depth: 1, ..dense }.label(), "5c+1×512");
     }
 }

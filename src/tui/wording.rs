@@ -118,9 +118,9 @@ pub fn dataset(id: DatasetId) -> &'static str {
     }
 }
 
-/// The net's shape: depth × width.
+/// The net's layers.
 pub fn net(row: &RunRow) -> String {
-    format!("{}×{}", row.config.model.depth, row.config.model.width)
+    row.config.model.label()
 }
 
 /// A phase in at most four columns.

@@ -71,7 +71,7 @@ impl DryRun {
             let time =
                 pace_of(config, paces).map_or_else(|| "–".into(), |pace| wording::duration(pace.seconds(config)));
             inside.fit(0, y, 9, wording::dataset(config.data.dataset), text);
-            inside.fit(10, y, 8, &format!("{}×{}", config.model.depth, config.model.width), text);
+            inside.fit(10, y, 8, &config.model.label(), text);
             inside.right(22, y, &config.train.epochs.to_string(), text);
             inside.right(32, y, &wording::count(steps(config)), text);
             inside.right(42, y, &time, text);
