@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,8 @@ thread_local! {
 
 /// Worker threads, created once, that share out the tasks of one loop at a time.
 ///
-/// Which thread runs which task is left to chance; kernels therefore never let a result depend on it.
+/// Each thread begins with its own part of the tasks, the same in every loop of as many, so that what it wrote in one loop it
+/// finds in its own caches in the next; then it helps the others. Kernels never let a result depend on who runs what.
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -35,7 +37,13 @@ struct Shared {
     generation: AtomicU64,
     /// As `State::active`; the spinning caller watches it.
     active: AtomicUsize,
+    /// The next task of each thread's part.
+    next: Vec<Next>,
 }
+
+/// On a cache line of its own: its thread counts up at every task, and others seldom look.
+#[repr(align(64))]
+struct Next(AtomicUsize);
 
 #[derive(Default)]
 struct State {
@@ -45,15 +53,14 @@ struct State {
     stop: bool,
 }
 
-/// A loop in progress. The pointers are valid while `State::job` holds it or a worker counts as active.
+/// A loop in progress. The pointer is valid while `State::job` holds it or a worker counts as active.
 #[derive(Clone, Copy)]
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
-    next: *const AtomicUsize,
     tasks: usize,
 }
 
-// SAFETY: both pointees are Sync, and `Pool::run` keeps them alive until no worker can reach them.
+// SAFETY: the pointee is Sync, and `Pool::run` keeps it alive until no worker can reach it.
 unsafe impl Send for Job {}
 
 impl Pool {
@@ -66,12 +73,13 @@ impl Pool {
             done: Condvar::new(),
             generation: AtomicU64::new(0),
             active: AtomicUsize::new(0),
+            next: (0..threads).map(|_| Next(AtomicUsize::new(0))).collect(),
         });
         let workers = (1..threads)
             .filter_map(|n| {
                 let shared = Arc::clone(&shared);
                 // A machine that refuses a thread gets a smaller pool: slower, same results.
-                std::thread::Builder::new().name(format!("kernel-{n}")).spawn(move || shared.work()).ok()
+                std::thread::Builder::new().name(format!("kernel-{n}")).spawn(move || shared.work(n)).ok()
             })
             .collect();
         Pool { shared, workers, turn: Mutex::new(()) }
@@ -102,18 +110,20 @@ impl Pool {
             return;
         }
         let _turn = lock(&self.turn);
-        let next = AtomicUsize::new(0);
         let body: &(dyn Fn(usize) + Sync) = &f;
-        // SAFETY: only the lifetime changes. The job is withdrawn below, and all workers have left it, before `f` and
-        // `next` go out of scope.
+        // SAFETY: only the lifetime changes. The job is withdrawn below, and all workers have left it, before `f` goes out of
+        // scope.
         let body =
             unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(body) };
-        let job = Job { body, next: &next, tasks };
+        let job = Job { body, tasks };
+        for (part, next) in self.shared.next.iter().enumerate() {
+            next.0.store(job.part(part, self.shared.next.len()).start, Ordering::Relaxed);
+        }
         lock(&self.shared.state).job = Some(job);
         self.shared.generation.fetch_add(1, Ordering::Release);
         self.shared.wake.notify_all();
 
-        let mine = catch_unwind(AssertUnwindSafe(|| job.work()));
+        let mine = catch_unwind(AssertUnwindSafe(|| job.work(&self.shared.next, 0)));
 
         lock(&self.shared.state).job = None;
         // No worker can take the job any more; those that have it are about to end.
@@ -143,29 +153,37 @@ impl Drop for Pool {
 }
 
 impl Job {
-    fn work(self) {
+    /// The tasks that one of so many threads begins with.
+    fn part(self, thread: usize, threads: usize) -> Range<usize> {
+        thread * self.tasks / threads..(thread + 1) * self.tasks / threads
+    }
+
+    fn work(self, next: &[Next], thread: usize) {
         INSIDE_TASK.set(true);
-        // SAFETY: the caller is `run` itself or a worker counted in `State::active`; `run` keeps both alive for them.
-        let (body, next) = unsafe { (&*self.body, &*self.next) };
+        // SAFETY: the caller is `run` itself or a worker counted in `State::active`; `run` keeps it alive for them.
+        let body = unsafe { &*self.body };
         let result = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let task = next.fetch_add(1, Ordering::Relaxed);
-                if task >= self.tasks {
-                    break;
+            for part in (thread..next.len()).chain(0..thread) {
+                let end = self.part(part, next.len()).end;
+                loop {
+                    let task = next[part].0.fetch_add(1, Ordering::Relaxed);
+                    if task >= end {
+                        break;
+                    }
+                    body(task);
                 }
-                body(task);
             }
         }));
         INSIDE_TASK.set(false);
         if let Err(panic) = result {
-            next.store(self.tasks, Ordering::Relaxed);
+            next.iter().for_each(|next| next.0.store(self.tasks, Ordering::Relaxed));
             resume_unwind(panic);
         }
     }
 }
 
 impl Shared {
-    fn work(&self) {
+    fn work(&self, thread: usize) {
         let mut seen = 0;
         loop {
             spin_until(|| self.generation.load(Ordering::Acquire) != seen);
@@ -181,7 +199,7 @@ impl Shared {
             state.active += 1;
             self.active.store(state.active, Ordering::Release);
             drop(state);
-            let result = catch_unwind(AssertUnwindSafe(|| job.work()));
+            let result = catch_unwind(AssertUnwindSafe(|| job.work(&self.next, thread)));
             let mut state = lock(&self.state);
             state.active -= 1;
             self.active.store(state.active, Ordering::Release);
@@ -226,6 +244,22 @@ mod tests {
                 assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1), "{threads} threads, {tasks} tasks");
             }
         }
+    }
+
+    #[test]
+    fn a_thread_that_is_done_with_its_part_helps_the_others() {
+        let pool = Pool::new(2);
+        // The first task lasts until all others are done, those of its own thread's part among them.
+        let left = AtomicUsize::new(9);
+        pool.run(10, |task| {
+            if task > 0 {
+                left.fetch_sub(1, Ordering::Release);
+            }
+            while task == 0 && left.load(Ordering::Acquire) > 0 {
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!(left.into_inner(), 0);
     }
 
     #[test]
