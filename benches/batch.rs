@@ -25,7 +25,7 @@ fn main() {
             }
         }
     }
-    println!("{:<44} {:>9} {:>9} {:>7}", "case", "batch ms", "step ms", "ratio");
+    println!("{:<52} {:>9} {:>9} {:>7}", "case", "batch ms", "step ms", "ratio");
     let edge = |pad, flip| Augmentation { pad, pad_mode: PadMode::Edge, flip, warp: 0.0 };
     let warped = |pad, flip| Augmentation { warp: 0.1, ..edge(pad, flip) };
     for (id, batch, depth, width, augment) in [
@@ -42,7 +42,7 @@ fn main() {
         let name = format!("{id}, {batch} images{warps}, {depth}×{width}, p = 8");
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         println!(
-            "{name:<44} {:>9.3} {:>9.2} {:>6.1}%",
+            "{name:<52} {:>9.3} {:>9.2} {:>6.1}%",
             ms(made),
             ms(step),
             100.0 * made.as_secs_f64() / step.as_secs_f64()

@@ -64,7 +64,7 @@ fn scatter_picked<I: Iterator<Item = (usize, f32)>>(
             let rows = unsafe { dx.part(of_task.start * inputs..of_task.end * inputs) };
             rows.fill(0.0);
             let rows = rows.chunks_exact_mut(inputs).zip(of_task);
-            let rows: Vec<_> = rows.filter(|(_, sample)| selection.holds(*sample)).collect();
+            let rows: Vec<_> = rows.filter(|(_, sample)| selection.place(*sample).is_some()).collect();
             match <[_; SAMPLES]>::try_from(rows) {
                 Ok(rows) => add(rows, outputs, &picked_of),
                 Err(rows) => rows.into_iter().for_each(|row| add([row], outputs, &picked_of)),

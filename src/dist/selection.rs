@@ -34,8 +34,9 @@ impl Selection {
         &self.samples
     }
 
-    pub(super) fn holds(&self, sample: usize) -> bool {
-        self.samples.binary_search(&(sample as u32)).is_ok()
+    /// A sample's number among them, if it is one.
+    pub(super) fn place(&self, sample: usize) -> Option<usize> {
+        self.samples.binary_search(&(sample as u32)).ok()
     }
 
     /// Whether to leave the others of `batch` out is worth the copies.
@@ -66,9 +67,9 @@ impl Selection {
             // SAFETY: each row belongs to one task.
             let to = unsafe { to.part(rows.start * columns..rows.end * columns) };
             for (sample, to) in rows.zip(to.chunks_exact_mut(columns)) {
-                match self.samples.binary_search(&(sample as u32)) {
-                    Ok(place) => to.copy_from_slice(&from[place * columns..][..columns]),
-                    Err(_) => to.fill(0.0),
+                match self.place(sample) {
+                    Some(place) => to.copy_from_slice(&from[place * columns..][..columns]),
+                    None => to.fill(0.0),
                 }
             }
         });
@@ -77,7 +78,7 @@ impl Selection {
     /// Those of the pairs that are theirs, numbered among them.
     pub(super) fn exceptions(&self, outputs: usize, all: &[Exception]) -> Vec<Exception> {
         let theirs = |exception: &Exception| {
-            let place = self.samples.binary_search(&((exception.pair / outputs) as u32)).ok()?;
+            let place = self.place(exception.pair / outputs)?;
             Some(Exception { pair: place * outputs + exception.pair % outputs, ..*exception })
         };
         all.iter().filter_map(theirs).collect()
