@@ -135,6 +135,7 @@ struct Columns<'a, T, const DX: bool> {
 
 impl<T: Slope, const DX: bool> Kernel for Columns<'_, T, DX> {
     type Output = ();
+    const SHARES: bool = true;
 
     #[inline(always)]
     fn run<S: Lanes>(self, s: S) {

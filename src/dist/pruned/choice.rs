@@ -182,7 +182,7 @@ fn costs(simd: Simd) -> &'static Costs {
     match simd {
         Simd::Portable => &PORTABLE,
         Simd::Avx2 => &AVX2,
-        Simd::Avx512 => &AVX512,
+        Simd::Avx512 | Simd::Avx512Adders => &AVX512,
     }
 }
 

@@ -3,12 +3,19 @@
 use super::{Kernel, Lanes};
 use std::arch::x86_64::*;
 
-/// Proof that the CPU has the instructions; made only by [`Avx512::detect`].
+/// Proof that the CPU has the instructions; made only by [`Avx512::detect`]. `ADDERS` says for which CPUs products that sums
+/// share are compiled: those whose additions have units of their own, or those where multiplier and adder are one unit.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<const ADDERS: bool>(());
 
-impl Avx512 {
-    pub(crate) fn detect() -> Option<Avx512> {
+/// Whether additions have units of their own, beside those of multiplications: so it is on AMD's CPUs, and not on Intel's.
+pub(super) fn adders() -> bool {
+    let vendor = __cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
+}
+
+impl<const ADDERS: bool> Avx512<ADDERS> {
+    pub(crate) fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -18,12 +25,12 @@ impl Avx512 {
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("popcnt");
-        found.then_some(Avx512(()))
+        found.then_some(Self(()))
     }
 
     pub(crate) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
-        fn with_instructions<K: Kernel>(lanes: Avx512, kernel: K) -> K::Output {
+        fn with_instructions<const ADDERS: bool, K: Kernel>(lanes: Avx512<ADDERS>, kernel: K) -> K::Output {
             kernel.run(lanes)
         }
         // SAFETY: `self` proves that the CPU has the instructions.
@@ -42,7 +49,7 @@ macro_rules! registers {
     )*};
 }
 
-impl Lanes for Avx512 {
+impl<const ADDERS: bool> Lanes for Avx512<ADDERS> {
     type V = __m512;
     type M = __mmask16;
     type Table = __m512;
@@ -65,7 +72,6 @@ impl Lanes for Avx512 {
         fn div(a: __m512, b: __m512) -> __m512 { _mm512_div_ps(a, b) }
         fn sqrt(a: __m512) -> __m512 { _mm512_sqrt_ps(a) }
         fn fma(a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fmadd_ps(a, b, c) }
-        fn add_shared(a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fmadd_ps(a, b, c) }
         fn diff(one: __m512, x: __m512, w: __m512) -> __m512 { _mm512_fnmadd_ps(one, w, x) }
         fn max(a: __m512, b: __m512) -> __m512 { _mm512_max_ps(a, b) }
         fn min(a: __m512, b: __m512) -> __m512 { _mm512_min_ps(a, b) }
@@ -91,6 +97,11 @@ impl Lanes for Avx512 {
         fn ge(a: __m512, b: __m512) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b) }
         fn eq(a: __m512, b: __m512) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
         fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 { _mm512_mask_blend_ps(m, b, a) }
+    }
+
+    #[inline(always)]
+    fn add_shared(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        if ADDERS { self.add(self.mul(a, b), c) } else { self.fma(a, b, c) }
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! One vocabulary of vector operations over three instruction sets, chosen at run time.
+//! One vocabulary of vector operations over instruction sets, chosen at run time.
 //!
 //! A kernel is written once, generic over [`Lanes`]; [`Simd::run`] enters it compiled for AVX-512, for AVX2 with FMA,
 //! or for any CPU. A value of a `Lanes` type is the proof that the CPU has the instructions, so that only memory access
@@ -24,13 +24,19 @@ pub enum Simd {
     Avx2,
     /// 16 lanes (F, BW, DQ, VL).
     Avx512,
+    /// The same for CPUs whose additions have units of their own (AMD's): there a product that two sums share is taken once, and
+    /// added to both, where [`Simd::Avx512`] multiplies and adds in one operation for each. The bits differ.
+    Avx512Adders,
 }
+
+/// Slowest first.
+const ALL: [Simd; 4] = [Simd::Portable, Simd::Avx2, Simd::Avx512, Simd::Avx512Adders];
 
 /// `LINF_SIMD` asks for something this machine cannot do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SimdError {
     /// Not a name of an instruction set.
-    #[error("LINF_SIMD={0}: unknown instruction set; allowed are portable, avx2, avx512")]
+    #[error("LINF_SIMD={0}: unknown instruction set; allowed are portable, avx2, avx512, avx512-adders")]
     Unknown(String),
     /// A name of one that the CPU lacks.
     #[error("LINF_SIMD={0}: this CPU does not have it; unset LINF_SIMD to use {1}")]
@@ -48,12 +54,16 @@ impl Simd {
 
     /// The best set the CPU has.
     pub fn best() -> Simd {
-        [Simd::Avx512, Simd::Avx2].into_iter().find(|simd| simd.supported()).unwrap_or(Simd::Portable)
+        match ALL.into_iter().rfind(|simd| simd.supported()) {
+            #[cfg(target_arch = "x86_64")]
+            Some(Simd::Avx512Adders) if !avx512::adders() => Simd::Avx512,
+            best => best.unwrap_or(Simd::Portable),
+        }
     }
 
     /// All sets the CPU has, the portable one first.
     pub fn available() -> impl Iterator<Item = Simd> {
-        [Simd::Portable, Simd::Avx2, Simd::Avx512].into_iter().filter(|simd| simd.supported())
+        ALL.into_iter().filter(|simd| simd.supported())
     }
 
     /// The name used by `LINF_SIMD`.
@@ -62,6 +72,7 @@ impl Simd {
             Simd::Portable => "portable",
             Simd::Avx2 => "avx2",
             Simd::Avx512 => "avx512",
+            Simd::Avx512Adders => "avx512-adders",
         }
     }
 
@@ -69,15 +80,13 @@ impl Simd {
     pub fn lanes(self) -> usize {
         match self {
             Simd::Portable | Simd::Avx2 => 8,
-            Simd::Avx512 => 16,
+            Simd::Avx512 | Simd::Avx512Adders => 16,
         }
     }
 
     fn named(name: &str) -> Result<Simd, SimdError> {
-        let simd = [Simd::Portable, Simd::Avx2, Simd::Avx512]
-            .into_iter()
-            .find(|simd| simd.name() == name)
-            .ok_or_else(|| SimdError::Unknown(name.to_owned()))?;
+        let simd =
+            ALL.into_iter().find(|simd| simd.name() == name).ok_or_else(|| SimdError::Unknown(name.to_owned()))?;
         if simd.supported() { Ok(simd) } else { Err(SimdError::Unsupported(simd.name(), Simd::best().name())) }
     }
 
@@ -86,7 +95,7 @@ impl Simd {
         match self {
             Simd::Portable => true,
             Simd::Avx2 => avx2::Avx2::detect().is_some(),
-            Simd::Avx512 => avx512::Avx512::detect().is_some(),
+            Simd::Avx512 | Simd::Avx512Adders => avx512::Avx512::<true>::detect().is_some(),
         }
     }
 
@@ -105,8 +114,13 @@ impl Simd {
                     return lanes.enter(kernel);
                 }
             }
-            Simd::Avx512 => {
-                if let Some(lanes) = avx512::Avx512::detect() {
+            Simd::Avx512Adders if K::SHARES => {
+                if let Some(lanes) = avx512::Avx512::<true>::detect() {
+                    return lanes.enter(kernel);
+                }
+            }
+            Simd::Avx512 | Simd::Avx512Adders => {
+                if let Some(lanes) = avx512::Avx512::<false>::detect() {
                     return lanes.enter(kernel);
                 }
             }
@@ -131,6 +145,9 @@ pub(super) fn prefetch<T>(p: *const T) {
 /// with vectors, so that it is compiled with the instructions of `S`.
 pub(super) trait Kernel {
     type Output;
+    /// Whether it takes products that sums share ([`Lanes::add_shared`]) so often that it is compiled once more for
+    /// [`Simd::Avx512Adders`]; else both AVX-512 sets run the same code.
+    const SHARES: bool = false;
     fn run<S: Lanes>(self, s: S) -> Self::Output;
 }
 
@@ -244,8 +261,10 @@ mod tests {
     fn names_are_checked() {
         assert_eq!(Simd::named("portable"), Ok(Simd::Portable));
         let error = Simd::named("sse9").unwrap_err();
-        assert_eq!(error.to_string(), "LINF_SIMD=sse9: unknown instruction set; allowed are portable, avx2, avx512");
-        for simd in [Simd::Avx2, Simd::Avx512] {
+        let text = error.to_string();
+        assert!(text.starts_with("LINF_SIMD=sse9: unknown instruction set; allowed are"), "{text}");
+        assert!(ALL.into_iter().all(|simd| text.contains(simd.name())), "{text}");
+        for simd in [Simd::Avx2, Simd::Avx512, Simd::Avx512Adders] {
             match Simd::named(simd.name()) {
                 Ok(found) => assert_eq!(found, simd),
                 Err(error) => assert!(error.to_string().contains("does not have it")),
@@ -258,6 +277,8 @@ mod tests {
 
     impl Kernel for Operations {
         type Output = ();
+
+        const SHARES: bool = true;
 
         #[inline(always)]
         fn run<S: Lanes>(self, s: S) {
