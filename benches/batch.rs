@@ -25,24 +25,28 @@ fn main() {
             }
         }
     }
-    println!("{:<52} {:>9} {:>9} {:>7}", "case", "batch ms", "step ms", "ratio");
-    let edge = |pad, flip| Augmentation { pad, pad_mode: PadMode::Edge, flip, warp: 0.0 };
+    println!("{:<58} {:>9} {:>9} {:>7}", "case", "batch ms", "step ms", "ratio");
+    let edge = |pad, flip| Augmentation { pad, pad_mode: PadMode::Edge, flip, warp: 0.0, bend: 0.0 };
     let warped = |pad, flip| Augmentation { warp: 0.1, ..edge(pad, flip) };
+    let bent = |pad, flip| Augmentation { bend: 1.0, ..warped(pad, flip) };
     for (id, batch, depth, width, augment) in [
         (DatasetId::Mnist, 256, 5, 512, edge(1, false)),
         (DatasetId::Mnist, 256, 5, 512, warped(1, false)),
+        (DatasetId::Mnist, 256, 5, 512, bent(1, false)),
         (DatasetId::Cifar10, 256, 6, 512, edge(3, true)),
         (DatasetId::Cifar10, 512, 6, 1024, edge(3, true)),
         (DatasetId::TinyImagenet, 512, 6, 1024, edge(5, true)),
         (DatasetId::TinyImagenet, 512, 6, 1024, warped(5, true)),
+        (DatasetId::TinyImagenet, 512, 6, 1024, bent(5, true)),
     ] {
         let made = least(rounds, batch_maker(id, batch, augment));
         let step = least(rounds.div_ceil(3), stepper(id, batch, depth, width));
         let warps = if augment.warp > 0.0 { ", warped" } else { "" };
-        let name = format!("{id}, {batch} images{warps}, {depth}×{width}, p = 8");
+        let bends = if augment.bend > 0.0 { ", bent" } else { "" };
+        let name = format!("{id}, {batch} images{warps}{bends}, {depth}×{width}, p = 8");
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         println!(
-            "{name:<52} {:>9.3} {:>9.2} {:>6.1}%",
+            "{name:<58} {:>9.3} {:>9.2} {:>6.1}%",
             ms(made),
             ms(step),
             100.0 * made.as_secs_f64() / step.as_secs_f64()

@@ -126,15 +126,17 @@ fn images_that_lie_on_the_device_are_those_that_are_sent() {
     let split = split(60);
     let indices: Vec<u32> = (0..40).map(|k| k * 7 % 60).collect();
     let cases = [
-        (None, PadMode::Edge, 0.0),
-        (None, PadMode::Zero, 0.0),
-        (Some(20), PadMode::Edge, 0.0),
-        (None, PadMode::Edge, 0.4),
-        (Some(20), PadMode::Zero, 0.1),
+        (None, PadMode::Edge, 0.0, 0.0),
+        (None, PadMode::Zero, 0.0, 0.0),
+        (Some(20), PadMode::Edge, 0.0, 0.0),
+        (None, PadMode::Edge, 0.4, 0.0),
+        (Some(20), PadMode::Zero, 0.1, 0.0),
+        (None, PadMode::Edge, 0.0, 1.5),
+        (Some(20), PadMode::Zero, 0.2, 4.0),
     ];
-    for (side, pad_mode, warp) in cases {
+    for (side, pad_mode, warp, bend) in cases {
         let view = View::new(DatasetId::Synthetic, side);
-        let augment = Augmentation { pad: 3, pad_mode, flip: true, warp };
+        let augment = Augmentation { pad: 3, pad_mode, flip: true, warp, bend };
         let config = parse(&format!(
             "data = {{ dataset = 'synthetic', crop = {} }}\nmodel = {{ depth = 2, width = 9 }}\n\
              train = {{ epochs = 1, batch_size = 8, lr = 0.1 }}\nschedule = {{ ramp_start = 0, ramp_end = 1 }}\n\
@@ -151,7 +153,7 @@ fn images_that_lie_on_the_device_are_those_that_are_sent() {
         fill_batch(&split, view, &normalizer, &indices, Some((&augment, 5, 2)), &mut images, &mut labels);
         let a = held.step_held(&drawn, &labels, &point(f64::INFINITY)).unwrap();
         let b = sent.step(Batch { images: &images, labels: &labels }, &point(f64::INFINITY)).unwrap();
-        assert!(a == b && held.state().unwrap() == sent.state().unwrap(), "{side:?}, {pad_mode:?}, {warp}");
+        assert!(a == b && held.state().unwrap() == sent.state().unwrap(), "{side:?}, {pad_mode:?}, {warp}, {bend}");
     }
 }
 

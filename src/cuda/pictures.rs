@@ -5,6 +5,8 @@ use std::rc::Rc;
 use crate::module::{Kernel, Module};
 use crate::{Argument, Array, Gpu, GpuError};
 
+/// Pixels between two nodes, as in the kernel.
+const SPACING: usize = 8;
 const FILL_BATCH: Kernel = Module::plain("pictures.cu").kernel("fill_batch", 256);
 
 /// Sizes of images, and of what a net sees of them.
@@ -40,6 +42,17 @@ pub struct Cut {
     pub warp: [i32; 4],
 }
 
+/// How far the pixels of each image of a batch are moved beside, as of pictures on rubber: by nodes of a grid, 8 pixels of what
+/// is seen apart, with what lies between interpolated. Flips come later.
+#[derive(Clone, Copy, Debug)]
+pub struct Bends<'a> {
+    /// The nodes of one image after another, row by row: how far down and right, in units of 1/2048 of a pixel, each within
+    /// ±8 pixels.
+    pub nodes: &'a [[i32; 2]],
+    /// How many nodes a row has.
+    pub columns: usize,
+}
+
 /// Images of one size.
 pub struct Pictures {
     gpu: Rc<dyn Gpu>,
@@ -49,6 +62,7 @@ pub struct Pictures {
     /// `[C, 256]`.
     table: Array<f32>,
     drawn: Array<i32>,
+    nodes: Array<i32>,
     count: usize,
 }
 
@@ -66,7 +80,13 @@ impl Pictures {
         assert_eq!(table.len(), sizes.channels * 256, "a value for each pixel of each channel");
         let (on_device, table) = (Array::of(gpu, pixels)?, Array::of(gpu, table)?);
         let count = pixels.len() / whole;
-        Ok(Pictures { gpu: Rc::clone(gpu), sizes, pixels: on_device, table, drawn: Array::zeros(gpu, 0)?, count })
+        let [drawn, nodes] = [Array::zeros(gpu, 0)?, Array::zeros(gpu, 0)?];
+        Ok(Pictures { gpu: Rc::clone(gpu), sizes, pixels: on_device, table, drawn, nodes, count })
+    }
+
+    /// Height and width of what a net sees.
+    pub fn seen(&self) -> [usize; 2] {
+        [self.sizes.seen_height, self.sizes.seen_width]
     }
 
     /// Writes a batch to `to`, `[B, C·H·W]` of what is seen: the table's very values.
@@ -75,8 +95,8 @@ impl Pictures {
     /// Those of the device.
     ///
     /// # Panics
-    /// If there is no such image.
-    pub fn fill(&mut self, cuts: &[Cut], to: &mut Array<f32>) -> Result<(), GpuError> {
+    /// If there is no such image, or the nodes are not those of as many grids as there are cuts.
+    pub fn fill(&mut self, cuts: &[Cut], bends: Option<Bends>, to: &mut Array<f32>) -> Result<(), GpuError> {
         let PictureSizes { channels, height, width, seen_height, seen_width } = self.sizes;
         let words = cuts.iter().flat_map(|cut| {
             assert!(cut.image < self.count, "image {} of {}", cut.image, self.count);
@@ -87,13 +107,27 @@ impl Pictures {
         let words: Vec<i32> = words.collect();
         self.drawn.reserve(words.len())?;
         self.drawn.write(&words)?;
+        let [rows, columns] = match bends {
+            Some(_) => [seen_height, seen_width].map(|size| size.div_ceil(SPACING) + 1),
+            None => [0; 2],
+        };
+        let nodes = bends.map_or(&[][..], |bends| {
+            assert_eq!(bends.columns, columns, "nodes lie {SPACING} pixels apart");
+            bends.nodes
+        });
+        assert_eq!(nodes.len(), cuts.len() * rows * columns, "a grid of {rows}×{columns} nodes for each image");
+        if !nodes.is_empty() {
+            self.nodes.reserve(2 * nodes.len())?;
+            self.nodes.write(nodes.as_flattened())?;
+        }
         let len = cuts.len() * channels * seen_height * seen_width;
         to.reserve(len)?;
-        let sizes = [channels, height, width, seen_height, seen_width, 0, 0, 0, 0, 0].map(|size| size as i32);
+        let sizes = [channels, height, width, seen_height, seen_width, rows, columns, 0, 0, 0].map(|size| size as i32);
         let arguments = [
             self.pixels.pointer(self.count * channels * height * width),
             self.table.pointer(channels * 256),
             self.drawn.pointer(words.len()),
+            self.nodes.pointer(2 * nodes.len()),
             to.pointer(len),
             Argument::Ints(sizes),
         ];

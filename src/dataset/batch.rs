@@ -1,7 +1,9 @@
 //! The order of an epoch, and batches of augmented, normalised images.
 
+use super::bend::Bend;
 use super::random::{self, Purpose, stream};
 use super::{Augmentation, Label, Normalizer, PadMode, Split, View};
+use std::iter;
 
 /// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
@@ -116,6 +118,8 @@ pub struct Crop {
     pub flip: bool,
     /// What happens to the image before it is cut.
     pub warp: Warp,
+    /// What happens to it beside.
+    pub bend: Option<Bend>,
 }
 
 /// A linear map about the middle of an image, less the identity, row by row, in units of 2⁻¹⁶: what lies at (y, x) from the
@@ -134,14 +138,23 @@ impl Warp {
     }
 
     /// The pixels of an image of `[height, width]` that come to `[row, column]` and on to the right of it: the nearest ones, so
-    /// that pixels keep their values, and with them what an attack of radius ε can do. They may lie outside.
-    fn sources(self, [row, column]: [i32; 2], [height, width]: [i32; 2]) -> impl Iterator<Item = [i32; 2]> {
+    /// that pixels keep their values, and with them what an attack of radius ε can do. They may lie outside. `bends` says how much
+    /// further down and right each of them is to be looked for, in units of 2⁻¹⁷ pixels.
+    fn sources(
+        self,
+        [row, column]: [i32; 2],
+        [height, width]: [i32; 2],
+        bends: impl Iterator<Item = [i32; 2]>,
+    ) -> impl Iterator<Item = [i32; 2]> {
         // Twice the distance to the middle is a whole number. With entries of up to ½, images of 10 000 pixels fit an i32.
         let (down, right) = (2 * row + 1 - height, 2 * column + 1 - width);
         let Warp([a, b, c, d]) = self;
         let first = [a * down + b * right + (1 << 16), c * down + d * right + (1 << 16)];
         // A pixel further right, the distance is 2 more.
-        (0..).map(move |x| [row + ((first[0] + 2 * b * x) >> 17), column + x + ((first[1] + 2 * d * x) >> 17)])
+        (0..).zip(bends).map(move |(x, bend)| {
+            let moved = [first[0] + 2 * b * x + bend[0], first[1] + 2 * d * x + bend[1]];
+            [row + (moved[0] >> 17), column + x + (moved[1] >> 17)]
+        })
     }
 }
 
@@ -149,7 +162,7 @@ impl Crop {
     fn middle(view: View) -> Self {
         let (rows, columns) = view.slack();
         let (top, left) = ((rows / 2) as isize, (columns / 2) as isize);
-        Self { top, left, mode: PadMode::Edge, flip: false, warp: Warp::NONE }
+        Self { top, left, mode: PadMode::Edge, flip: false, warp: Warp::NONE, bend: None }
     }
 
     fn draw(augment: &Augmentation, view: View, seed: u64, epoch: u64, index: u32) -> Self {
@@ -165,6 +178,7 @@ impl Crop {
             mode: augment.pad_mode,
             flip: augment.flip && flip & 1 == 1,
             warp: Warp::draw(augment.warp, seed, epoch, index),
+            bend: Bend::new(augment.bend, seed, epoch, index),
         }
     }
 
@@ -172,12 +186,17 @@ impl Crop {
     fn copy<'t, T: Copy + 't>(self, image: &[u8], view: View, table: impl Fn(usize) -> &'t [T; 256], out: &mut [T]) {
         let (height, width) = (view.id.height(), view.id.width());
         let seen = view.height() * view.width();
+        let field = self.bend.map(|bend| bend.field([view.height(), view.width()]));
         let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(seen));
         for (channel, (plane, out)) in planes.enumerate() {
             let table = table(channel);
             for (y, out) in out.chunks_exact_mut(view.width()).enumerate() {
+                if let Some(field) = &field {
+                    self.copy_moved_row(y, field.row(y), plane, [height, width], table, out);
+                    continue;
+                }
                 if self.warp != Warp::NONE {
-                    self.copy_warped_row(y, plane, [height, width], table, out);
+                    self.copy_moved_row(y, iter::repeat([0; 2]), plane, [height, width], table, out);
                     continue;
                 }
                 let row = y as isize + self.top;
@@ -191,10 +210,18 @@ impl Crop {
         }
     }
 
-    fn copy_warped_row<T: Copy>(self, y: usize, plane: &[u8], size: [usize; 2], table: &[T; 256], out: &mut [T]) {
+    fn copy_moved_row<T: Copy>(
+        self,
+        y: usize,
+        bends: impl Iterator<Item = [i32; 2]>,
+        plane: &[u8],
+        size: [usize; 2],
+        table: &[T; 256],
+        out: &mut [T],
+    ) {
         let size = size.map(|size| size as i32);
         let start = [(y as isize + self.top) as i32, self.left as i32];
-        for (out, [row, column]) in out.iter_mut().zip(self.warp.sources(start, size)) {
+        for (out, [row, column]) in out.iter_mut().zip(self.warp.sources(start, size, bends)) {
             let (near_row, near_column) = (row.clamp(0, size[0] - 1), column.clamp(0, size[1] - 1));
             let outside = (row, column) != (near_row, near_column);
             let raw = plane[(near_row * size[1] + near_column) as usize];
@@ -305,11 +332,14 @@ mod tests {
         let (rows, columns) = (view.height() as isize, view.width() as isize);
         let normalizer = Normalizer::new(view.id);
         let mut out = Vec::new();
+        let field = crop.bend.map(|bend| bend.field([view.height(), view.width()]));
+        let unflipped = |x: isize| (if crop.flip { columns - 1 - x } else { x }) as usize;
         for channel in 0..view.channels() {
             for y in 0..rows {
                 for x in 0..columns {
-                    let (row, column) = (y + crop.top, if crop.flip { columns - 1 - x } else { x } + crop.left);
-                    let (row, column) = warped(crop.warp, [row, column], [height, width]);
+                    let (row, column) = (y + crop.top, unflipped(x) as isize + crop.left);
+                    let bend = field.as_ref().map_or([0; 2], |field| field.row(y as usize).nth(unflipped(x)).unwrap());
+                    let (row, column) = warped(crop.warp, [row, column], [height, width], bend);
                     let (near_row, near_column) = (row.clamp(0, height - 1), column.clamp(0, width - 1));
                     let outside = (row, column) != (near_row, near_column);
                     let at = (channel as isize * height + near_row) * width + near_column;
@@ -321,13 +351,19 @@ mod tests {
         out
     }
 
-    /// (I + map) applied about the middle, to the nearest pixel; a half goes up.
-    fn warped(Warp(map): Warp, [row, column]: [isize; 2], [height, width]: [isize; 2]) -> (isize, isize) {
+    /// (I + map) applied about the middle, and the bend, to the nearest pixel; a half goes up.
+    fn warped(
+        Warp(map): Warp,
+        [row, column]: [isize; 2],
+        [height, width]: [isize; 2],
+        bend: [i32; 2],
+    ) -> (isize, isize) {
         let [a, b, c, d] = map.map(|entry| f64::from(entry) / 65536.0);
         let middle = [height, width].map(|size| (size as f64 - 1.0) / 2.0);
         let (y, x) = (row as f64 - middle[0], column as f64 - middle[1]);
         let nearest = |at: f64| (at + 0.5).floor() as isize;
-        (nearest((1.0 + a) * y + b * x + middle[0]), nearest(c * y + (1.0 + d) * x + middle[1]))
+        let [down, right] = bend.map(|moved| f64::from(moved) / 131_072.0);
+        (nearest((1.0 + a) * y + b * x + middle[0] + down), nearest(c * y + (1.0 + d) * x + middle[1] + right))
     }
 
     proptest! {
@@ -335,10 +371,11 @@ mod tests {
         fn crops_are_what_they_are_defined_to_be(
             top in -40isize..=40, left in -40isize..=40, flip: bool, zero: bool, colour: bool,
             side in prop::option::of(1usize..=28), warp in prop::option::of(prop::array::uniform4(-32_768i32..=32_768)),
+            most in prop::sample::select(vec![0.0, 0.5, 8.0]), seed: u64,
         ) {
             let id = if colour { DatasetId::Cifar10 } else { DatasetId::Mnist };
             let mode = if zero { PadMode::Zero } else { PadMode::Edge };
-            let crop = Crop { top, left, mode, flip, warp: warp.map_or(Warp::NONE, Warp) };
+            let crop = Crop { top, left, mode, flip, warp: warp.map_or(Warp::NONE, Warp), bend: Bend::new(most, seed, 3, 5) };
             let (image, view) = (split(id, 1).images, View::new(id, side));
             let mut out = vec![f32::NAN; view.pixels()];
             let normalizer = Normalizer::new(id);

@@ -4,6 +4,7 @@
 //! each crop are the same whatever the number of threads, and however often a run was paused and resumed.
 
 mod batch;
+mod bend;
 mod cifar;
 mod error;
 mod extra;
@@ -20,6 +21,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use batch::{Crop, Drawn, Warp, draw, epoch_order, fill_batch, fill_drawn, mixed_order, seen};
+pub use bend::{Bend, Field};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};

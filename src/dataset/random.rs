@@ -31,6 +31,8 @@ pub enum Purpose {
     Gradients = 10,
     /// How images are warped.
     Warp = 11,
+    /// How pixels are displaced.
+    Bend = 12,
 }
 
 /// Stream `number` (an epoch, a tensor …; below 2⁵⁶) of a purpose.

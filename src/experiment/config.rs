@@ -122,11 +122,14 @@ pub struct Augmentation {
     /// How far a random linear map of the image is from the identity: each of its four entries by up to so much. Images
     /// are turned, slanted, stretched and shrunk a little; every pixel is the nearest one of the image.
     pub warp: f64,
+    /// How far, in pixels, the nodes of a grid of 8×8 pixels are displaced at random, down or up and right or left; pixels
+    /// in between follow. Strokes are bent and thickened a little.
+    pub bend: f64,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Augmentation { pad: 0, pad_mode: PadMode::Edge, flip: false, warp: 0.0 }
+        Augmentation { pad: 0, pad_mode: PadMode::Edge, flip: false, warp: 0.0, bend: 0.0 }
     }
 }
 

@@ -64,6 +64,12 @@ const KEYS: &[KeyDoc] = &[
         Some("0"),
         "Turn, slant, stretch and shrink training images a little at random: every entry of a linear map is off the identity's by up to so much.",
     ),
+    key(
+        "data.augment.bend",
+        "0 to 8",
+        Some("0"),
+        "Bend training images a little at random, as on rubber: nodes of a grid, 8 pixels apart, are displaced by up to so many pixels each way, and what lies between follows.",
+    ),
     key("data.train_limit", "1 or more", Some("all"), "Train on the first so many images only."),
     key("data.test_limit", "1 or more", Some("all"), "Measure on the first so many test images only."),
     key(
@@ -430,7 +436,7 @@ mod tests {
         [data]
         dataset = "mnist"
         crop = 24
-        augment = { pad = 1, pad_mode = "zero", flip = true, warp = 0.1 }
+        augment = { pad = 1, pad_mode = "zero", flip = true, warp = 0.1, bend = 1 }
         train_limit = 1
         test_limit = 1
         validation = 1

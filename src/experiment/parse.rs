@@ -239,6 +239,7 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("data.crop", data.crop.map_or(side, |crop| crop as f64), 1.0, side)?;
     within("data.augment.pad", data.augment.pad as f64, 0.0, 16.0)?;
     within("data.augment.warp", data.augment.warp, 0.0, 0.5)?;
+    within("data.augment.bend", data.augment.bend, 0.0, 8.0)?;
     within("data.train_limit", data.train_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.test_limit", data.test_limit.unwrap_or(1) as f64, 1.0, 1e12)?;
     within("data.validation", data.validation as f64, 0.0, 1e12)?;
