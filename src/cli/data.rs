@@ -59,7 +59,7 @@ struct ShowArgs {
     /// Which split it is taken from
     #[arg(long, value_enum, default_value_t = Which::Test)]
     split: Which,
-    /// Show a training image as it is and as the first epochs of this config see it: cropped, mirrored, warped
+    /// Show a training image as it is and as the first epochs of this config see it: cropped, mirrored, warped, bent
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     config: Option<PathBuf>,
     /// Override one key of the config

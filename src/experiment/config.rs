@@ -108,8 +108,9 @@ pub struct Extra {
     pub share: f64,
 }
 
-/// How training images are varied: a random linear map near the identity, a random crop of the size that the net sees after
-/// padding every side, then a mirror image for every second one. All of it works on raw pixels, before normalisation.
+/// How training images are varied: a random linear map near the identity, small displacements beside, a random crop of the size
+/// that the net sees after padding every side, then a mirror image for every second one. All of it works on raw pixels, before
+/// normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
@@ -122,8 +123,8 @@ pub struct Augmentation {
     /// How far a random linear map of the image is from the identity: each of its four entries by up to so much. Images
     /// are turned, slanted, stretched and shrunk a little; every pixel is the nearest one of the image.
     pub warp: f64,
-    /// How far, in pixels, the nodes of a grid of 8×8 pixels are displaced at random, down or up and right or left; pixels
-    /// in between follow. Strokes are bent and thickened a little.
+    /// How far, in pixels, the nodes of a grid are displaced at random, up or down and left or right; nodes are 8 pixels apart, and
+    /// pixels in between follow them. Every pixel is the nearest one of the image here as well.
     pub bend: f64,
 }
 
