@@ -35,7 +35,7 @@ pub use head::{add_signs, product, sum_sizes};
 pub use linf_dist::{Form, Mask, Shape, SortProfile};
 pub use module::{Kernel, Module, modules};
 pub use nvrtc::Nvrtc;
-pub use pictures::{Bends, Cut, PictureSizes, Pictures};
+pub use pictures::{Cut, PictureSizes, Pictures};
 pub use rates::Rates;
 pub use sort::{SortDistances, sort_bounds, sort_distances};
 pub use update::{AdamStep, Decay, add_bias, mean_shift};

@@ -42,17 +42,6 @@ pub struct Cut {
     pub warp: [i32; 4],
 }
 
-/// How far the pixels of each image of a batch are moved beside, as of pictures on rubber: by nodes of a grid, 8 pixels of what
-/// is seen apart, with what lies between interpolated. Flips come later.
-#[derive(Clone, Copy, Debug)]
-pub struct Bends<'a> {
-    /// The nodes of one image after another, row by row: how far down and right, in units of 1/2048 of a pixel, each within
-    /// ±8 pixels.
-    pub nodes: &'a [[i32; 2]],
-    /// How many nodes a row has.
-    pub columns: usize,
-}
-
 /// Images of one size.
 pub struct Pictures {
     gpu: Rc<dyn Gpu>,
@@ -91,12 +80,16 @@ impl Pictures {
 
     /// Writes a batch to `to`, `[B, C·H·W]` of what is seen: the table's very values.
     ///
+    /// `nodes` bend the images as if they were on rubber: nodes of a grid, 8 pixels of what is seen apart, with what lies between
+    /// interpolated. Of each image in turn and row by row, how far down and right the pixels there are looked for beside, in units of
+    /// 1/2048 of a pixel, each within ±8 pixels; none leave the images as they are. Flips come later.
+    ///
     /// # Errors
     /// Those of the device.
     ///
     /// # Panics
     /// If there is no such image, or the nodes are not those of as many grids as there are cuts.
-    pub fn fill(&mut self, cuts: &[Cut], bends: Option<Bends>, to: &mut Array<f32>) -> Result<(), GpuError> {
+    pub fn fill(&mut self, cuts: &[Cut], nodes: &[[i32; 2]], to: &mut Array<f32>) -> Result<(), GpuError> {
         let PictureSizes { channels, height, width, seen_height, seen_width } = self.sizes;
         let words = cuts.iter().flat_map(|cut| {
             assert!(cut.image < self.count, "image {} of {}", cut.image, self.count);
@@ -107,14 +100,8 @@ impl Pictures {
         let words: Vec<i32> = words.collect();
         self.drawn.reserve(words.len())?;
         self.drawn.write(&words)?;
-        let [rows, columns] = match bends {
-            Some(_) => [seen_height, seen_width].map(|size| size.div_ceil(SPACING) + 1),
-            None => [0; 2],
-        };
-        let nodes = bends.map_or(&[][..], |bends| {
-            assert_eq!(bends.columns, columns, "nodes lie {SPACING} pixels apart");
-            bends.nodes
-        });
+        let [rows, columns] =
+            [seen_height, seen_width].map(|size| if nodes.is_empty() { 0 } else { size.div_ceil(SPACING) + 1 });
         assert_eq!(nodes.len(), cuts.len() * rows * columns, "a grid of {rows}×{columns} nodes for each image");
         if !nodes.is_empty() {
             self.nodes.reserve(2 * nodes.len())?;

@@ -44,21 +44,12 @@ impl Bend {
 /// The displacements of a grid's nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    nodes: Vec<[i32; 2]>,
+    /// How far down and right each is displaced, row by row, in units of 1/2048 of a pixel.
+    pub nodes: Vec<[i32; 2]>,
     columns: usize,
 }
 
 impl Field {
-    /// How far down and right the nodes are displaced, row by row, in units of 1/2048 of a pixel.
-    pub fn nodes(&self) -> &[[i32; 2]] {
-        &self.nodes
-    }
-
-    /// How many nodes a row has.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
     /// How far down and right the pixels of row `y` are displaced, from left to right, in units of 2⁻¹⁷ pixels.
     pub(super) fn row(&self, y: usize) -> impl Iterator<Item = [i32; 2]> {
         let between = |from: [i32; 2], to: [i32; 2], steps: usize| {
@@ -91,7 +82,7 @@ mod tests {
         // Half a pixel is 1024 units; each third of the range holds a third of the draws, down and right.
         let (mut thirds, mut nodes) = ([[0; 3]; 2], std::collections::BTreeSet::new());
         for index in 0..400 {
-            for node in field(7, 0, index).nodes() {
+            for node in &field(7, 0, index).nodes {
                 nodes.insert(*node);
                 for (thirds, moved) in thirds.iter_mut().zip(node) {
                     assert!(moved.abs() <= 1024);
@@ -115,8 +106,8 @@ mod tests {
                 for (x, found) in row.into_iter().enumerate() {
                     let weight = |at: usize, node: usize| (1.0 - (at as f64 / 8.0 - node as f64).abs()).max(0.0);
                     let mut expected = [0.0; 2];
-                    for (k, node) in field.nodes().iter().enumerate() {
-                        let share = weight(y, k / field.columns()) * weight(x, k % field.columns());
+                    for (k, node) in field.nodes.iter().enumerate() {
+                        let share = weight(y, k / field.columns) * weight(x, k % field.columns);
                         expected = [0, 1].map(|axis| expected[axis] + share * f64::from(node[axis]) / 2048.0);
                     }
                     assert_eq!(found.map(|moved| f64::from(moved) / 131_072.0), expected, "{size:?} at {y}, {x}");

@@ -12,9 +12,9 @@ mod slope;
 
 use std::rc::Rc;
 
-use linf_cuda::{AdamStep, Array, Bends, Cut, Decay, Gpu, GpuError, PictureSizes, Pictures};
+use linf_cuda::{AdamStep, Array, Cut, Decay, Gpu, GpuError, PictureSizes, Pictures};
 
-use crate::dataset::{Drawn, Field, Normalizer, PadMode, Split, View};
+use crate::dataset::{Drawn, Normalizer, PadMode, Split, View};
 use crate::dist::{self, Mask, Pool, Simd};
 use crate::experiment::{Adam, Label};
 
@@ -312,10 +312,9 @@ impl Engine for CudaEngine {
             warp: crop.warp.0,
         };
         let size = held.seen();
-        let fields: Vec<Field> = drawn.iter().filter_map(|drawn| Some(drawn.crop.bend?.field(size))).collect();
-        let nodes: Vec<[i32; 2]> = fields.iter().flat_map(|field| field.nodes()).copied().collect();
-        let bends = fields.first().map(|field| Bends { nodes: &nodes, columns: field.columns() });
-        held.fill(&drawn.iter().map(cut).collect::<Vec<_>>(), bends, &mut self.images)?;
+        let fields = drawn.iter().filter_map(|drawn| Some(drawn.crop.bend?.field(size)));
+        let nodes: Vec<[i32; 2]> = fields.flat_map(|field| field.nodes).collect();
+        held.fill(&drawn.iter().map(cut).collect::<Vec<_>>(), &nodes, &mut self.images)?;
         self.advance(labels, point)
     }
 
