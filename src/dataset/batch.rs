@@ -3,7 +3,6 @@
 use super::bend::Bend;
 use super::random::{self, Purpose, stream};
 use super::{Augmentation, Label, Normalizer, PadMode, Split, View};
-use std::iter;
 
 /// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
@@ -132,9 +131,9 @@ impl Warp {
 
     /// Every entry is uniform in ±`most`; all are 0 where that is 0.
     fn draw(most: f64, seed: u64, epoch: u64, index: u32) -> Self {
-        let most = (most * f64::from(1 << 16)).round() as i64;
+        let most = (most * f64::from(1 << 16)).round() as u32;
         let bits = random::block(seed, stream(Purpose::Warp, epoch), u64::from(index));
-        Self(bits.map(|bits| (((i64::from(bits) * (2 * most + 1)) >> 32) - most) as i32))
+        Self(bits.map(|bits| random::within(bits, most)))
     }
 
     /// The pixels of an image of `[height, width]` that come to `[row, column]` and on to the right of it: the nearest ones, so
@@ -144,7 +143,7 @@ impl Warp {
         self,
         [row, column]: [i32; 2],
         [height, width]: [i32; 2],
-        bends: impl Iterator<Item = [i32; 2]>,
+        bends: &[[i32; 2]],
     ) -> impl Iterator<Item = [i32; 2]> {
         // Twice the distance to the middle is a whole number. With entries of up to ½, images of 10 000 pixels fit an i32.
         let (down, right) = (2 * row + 1 - height, 2 * column + 1 - width);
@@ -185,18 +184,19 @@ impl Crop {
     /// Writes what is seen of an image, `[C, H, W]`; `table` says what becomes of the 256 pixels of a channel.
     fn copy<'t, T: Copy + 't>(self, image: &[u8], view: View, table: impl Fn(usize) -> &'t [T; 256], out: &mut [T]) {
         let (height, width) = (view.id.height(), view.id.width());
-        let seen = view.height() * view.width();
-        let field = self.bend.map(|bend| bend.field([view.height(), view.width()]));
-        let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(seen));
-        for (channel, (plane, out)) in planes.enumerate() {
-            let table = table(channel);
-            for (y, out) in out.chunks_exact_mut(view.width()).enumerate() {
-                if let Some(field) = &field {
-                    self.copy_moved_row(y, field.row(y), plane, [height, width], table, out);
-                    continue;
-                }
-                if self.warp != Warp::NONE {
-                    self.copy_moved_row(y, iter::repeat([0; 2]), plane, [height, width], table, out);
+        let (rows, columns) = (view.height(), view.width());
+        let field = self.bend.map(|bend| bend.field([rows, columns]));
+        let moves = field.is_some() || self.warp != Warp::NONE;
+        // How far the pixels of a row are bent: as far in every channel.
+        let mut bends = vec![[0; 2]; if moves { columns } else { 0 }];
+        for y in 0..rows {
+            if let Some(field) = &field {
+                bends.iter_mut().zip(field.row(y)).for_each(|(to, bend)| *to = bend);
+            }
+            for (channel, plane) in image.chunks_exact(height * width).enumerate() {
+                let (table, out) = (table(channel), &mut out[(channel * rows + y) * columns..][..columns]);
+                if moves {
+                    self.copy_moved_row(y, &bends, plane, [height, width], table, out);
                     continue;
                 }
                 let row = y as isize + self.top;
@@ -213,7 +213,7 @@ impl Crop {
     fn copy_moved_row<T: Copy>(
         self,
         y: usize,
-        bends: impl Iterator<Item = [i32; 2]>,
+        bends: &[[i32; 2]],
         plane: &[u8],
         size: [usize; 2],
         table: &[T; 256],

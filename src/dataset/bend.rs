@@ -29,8 +29,8 @@ impl Bend {
     /// Draws the displacements of the nodes that `[height, width]` pixels lie between.
     pub fn field(self, size: [usize; 2]) -> Field {
         let [rows, columns] = size.map(|size| size.div_ceil(SPACING) + 1);
-        let (most, draws) = (i64::from(self.most), stream(Purpose::Bend, self.epoch));
-        let uniform = |bits: u32| (((i64::from(bits) * (2 * most + 1)) >> 32) - most) as i32;
+        let draws = stream(Purpose::Bend, self.epoch);
+        let uniform = |bits| random::within(bits, self.most);
         // Two nodes a block of random bits, and room for a million blocks an image.
         let blocks = (rows * columns).div_ceil(2) as u64;
         let nodes = (0..blocks).flat_map(|block| {

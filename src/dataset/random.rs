@@ -58,6 +58,12 @@ pub fn below(seed: u64, stream: u64, index: u64, bound: u64) -> u64 {
     ((u128::from(bits(seed, stream, index)) * u128::from(bound)) >> 64) as u64
 }
 
+/// A whole number in ±`most` (below 2³⁰) of 32 random bits, off uniform by at most 2·`most`/2³².
+pub fn within(bits: u32, most: u32) -> i32 {
+    let most = i64::from(most);
+    (((i64::from(bits) * (2 * most + 1)) >> 32) - most) as i32
+}
+
 /// A uniform number strictly inside (0, 1).
 pub fn uniform(seed: u64, stream: u64, index: u64) -> f64 {
     open_unit(bits(seed, stream, index))
@@ -277,6 +283,19 @@ mod tests {
         assert!((0..4).all(|i| (0..i).all(|j| drawn[i] != drawn[j])));
         assert_ne!(bits(1, 2, 3), bits(2, 2, 3));
         assert_ne!(bits(1, 2, 2), bits(1, 2, 3));
+    }
+
+    #[test]
+    fn numbers_within_a_bound_reach_both_ends_and_are_symmetric() {
+        assert_eq!((within(0, 3), within(1 << 31, 3), within(!0, 3)), (-3, 0, 3));
+        assert_eq!((within(0, 0), within(!0, 0)), (0, 0));
+        let mut seen = [0; 7];
+        for index in 0..1750 {
+            for bits in block(5, 6, index) {
+                seen[(within(bits, 3) + 3) as usize] += 1;
+            }
+        }
+        assert!(seen.iter().all(|&count| (850..1150).contains(&count)), "{seen:?}");
     }
 
     #[test]
