@@ -19,8 +19,8 @@ pub struct Adam {
 /// One step, counted from 1: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
 /// w ← w − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε).
 ///
-/// Returns whether all weights are finite afterwards, which says that they and all gradients were before. If not, w, m
-/// and v are spoilt, and the run has to stop.
+/// Returns whether all weights and second moments are finite afterwards, which says that they and all gradients were
+/// before. If not, w, m and v are spoilt, and the run has to stop.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -76,7 +76,8 @@ impl Kernel for Step<'_> {
         let (beta2, rest2) = (s.splat(adam.beta2), s.splat(1.0 - adam.beta2));
         let (rate, root, eps) = (s.splat(-rate), s.splat(root), s.splat(adam.eps));
         let zero = s.splat(0.0);
-        // Stays 0 unless a weight becomes NaN or infinite; a gradient that is so makes its weight NaN.
+        // Stays 0 unless a weight or its second moment becomes NaN or infinite; a gradient that is so makes both so. With an
+        // infinite moment a weight would never move again.
         let mut poison = zero;
         let mut i = 0;
         while i < grad.len() {
@@ -91,7 +92,7 @@ impl Kernel for Step<'_> {
                 s.store_first(m.as_mut_ptr().add(i), n, first);
                 s.store_first(v.as_mut_ptr().add(i), n, second);
                 s.store_first(w.as_mut_ptr().add(i), n, moved);
-                poison = s.fma(moved, zero, poison);
+                poison = s.fma(moved, zero, s.fma(second, zero, poison));
             }
             i += n;
         }
@@ -156,10 +157,15 @@ mod tests {
                 grad[37] = bad;
                 assert!(!all_finite(&pool, &grad));
                 assert!(!adam_step(&pool, simd, &ADAM, 0.1, 1, &mut w, &grad, &mut m, &mut v));
-                grad[37] = f32::MAX;
-                assert!(all_finite(&pool, &grad));
+                for (great, bears) in [(1e19, true), (f32::MAX, false)] {
+                    grad[37] = great;
+                    assert!(all_finite(&pool, &grad));
+                    (w, m, v) = (vec![0f32; 40], vec![0f32; 40], vec![0f32; 40]);
+                    let step = adam_step(&pool, simd, &ADAM, 0.1, 1, &mut w, &grad, &mut m, &mut v);
+                    assert_eq!(step, bears, "a gradient of {great}");
+                }
+                grad[37] = 0.5;
                 (w, m, v) = (vec![0f32; 40], vec![0f32; 40], vec![0f32; 40]);
-                assert!(adam_step(&pool, simd, &ADAM, 0.1, 1, &mut w, &grad, &mut m, &mut v));
                 w[3] = bad;
                 assert!(!adam_step(&pool, simd, &ADAM, 0.1, 2, &mut w, &grad, &mut m, &mut v));
             }

@@ -105,7 +105,7 @@ pub(super) fn group_size(simd: Simd) -> usize {
 impl<T: Slope> Backward<'_, T> {
     pub(super) fn run(&self, pool: &Pool, simd: Simd, dx: Option<&mut [f32]>, dw: Option<&mut [f32]>) {
         let (dx, dw) = (dx.map(SharedMut::new), dw.map(SharedMut::new));
-        let columns = self.shape.inputs.div_ceil(simd.run(Width));
+        let columns = self.shape.inputs.div_ceil(simd.lanes());
         pool.run(columns, |column| {
             let _flush = FlushSubnormals::enter();
             match &dx {
@@ -113,16 +113,6 @@ impl<T: Slope> Backward<'_, T> {
                 None => simd.run(Columns::<T, false> { pass: self, column, dx: None, dw: dw.as_ref() }),
             }
         });
-    }
-}
-
-struct Width;
-
-impl Kernel for Width {
-    type Output = usize;
-    #[inline(always)]
-    fn run<S: Lanes>(self, _s: S) -> usize {
-        S::N
     }
 }
 

@@ -307,7 +307,12 @@ impl BackwardScaling {
     /// For products of whole powers.
     pub(super) fn whole(p: f64, greatest: f32, g: &[f32]) -> BackwardScaling {
         let room = if p > 1.0 { f64::from(STEEPEST) / (p - 1.0) } else { 0.0 };
-        let shift = (room - f64::from(greatest.max(f32::MIN_POSITIVE)).log2()).floor().clamp(-60.0, 60.0) as i32;
+        // Down as far as the greatest difference asks for: pairs that are left out here are raised to the power as well, and
+        // 0 times what overflows would be no number. Where there is no difference, nothing asks for a shift.
+        let shift = match greatest {
+            0.0 => 0,
+            greatest => (room - f64::from(greatest).log2()).floor().clamp(-126.0, 60.0) as i32,
+        };
         // Small powers have room to spare: no shift if none is needed.
         let exponent = (p - 1.0) * f64::from(greatest.max(f32::MIN_POSITIVE)).log2();
         let shift = if exponent.abs() < 40.0 && p <= 12.0 { 0 } else { shift };

@@ -1,6 +1,6 @@
 //! Powers by logarithm: d = m·S^(1/p) with m the largest |x − w| and S = Σ (|x − w| / m)^p.
 //!
-//! Exact in range for every p and every finite input, at two to three times the cost of the [`powers`](super::powers).
+//! Exact in range for every p and every |x − w| up to 2¹²⁶, beyond which 1/m has no digits left, at two to three times the cost of the [`powers`](super::powers).
 //! It serves the p that those do not cover, and the pairs whose sums leave the range of f32 there.
 
 use super::minimax::minimax_f32;

@@ -78,8 +78,9 @@ impl fmt::Display for OpStats {
 
 /// The distance op of one layer, with its workspace: used for every step, it allocates only when the batch grows.
 ///
-/// Every result is a pure function of the operands, p and the instruction set: the number of threads, earlier calls and
-/// the clock have no part in it.
+/// Every result is a pure function of the operands, p, the instruction set, what the op was made with, and at finite p of
+/// whether a backward pass is to follow, which changes what the kernels cost: the number of threads, earlier calls and the
+/// clock have no part in it. Differences |x − w| of more than 2¹²⁶ are out of range at finite p.
 pub struct DistOp {
     simd: Simd,
     kernels: Kernels,
@@ -502,8 +503,8 @@ pub fn sparsity(pool: &Pool, simd: Simd, shape: Shape, p: f64, x: &[f32], w: &[f
 ///
 /// Rounding is monotone, so with the same operations at the ends of the box
 /// out_lo = max(0, maxᵢ max(fl(lᵢ − wᵢ), −fl(uᵢ − wᵢ))) and out_hi = maxᵢ max(|fl(lᵢ − wᵢ)|, |fl(uᵢ − wᵢ)|) enclose, with
-/// no slack, every distance that [`DistOp::forward`] can return for an x in the box. Dense and pruned kernels give the
-/// same bits, so which of them run is of no consequence.
+/// no slack, every distance that [`DistOp::forward`] can return for an x in the box. Dense and pruned kernels give equal
+/// numbers, so which of them run is of no consequence.
 ///
 /// `lo`, `hi` are [B, I], `w` is [O, I], `out_lo`, `out_hi` are [B, O].
 ///

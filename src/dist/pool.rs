@@ -119,9 +119,7 @@ impl Pool {
         for (part, next) in self.shared.next.iter().enumerate() {
             next.0.store(job.part(part, self.shared.next.len()).start, Ordering::Relaxed);
         }
-        lock(&self.shared.state).job = Some(job);
-        self.shared.generation.fetch_add(1, Ordering::Release);
-        self.shared.wake.notify_all();
+        self.shared.tell(|state| state.job = Some(job));
 
         let mine = catch_unwind(AssertUnwindSafe(|| job.work(&self.shared.next, 0)));
 
@@ -142,9 +140,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        lock(&self.shared.state).stop = true;
-        self.shared.generation.fetch_add(1, Ordering::Release);
-        self.shared.wake.notify_all();
+        self.shared.tell(|state| state.stop = true);
         for worker in self.workers.drain(..) {
             // Workers catch the panics of tasks, so there is nothing to report.
             let _ = worker.join();
@@ -183,6 +179,16 @@ impl Job {
 }
 
 impl Shared {
+    /// Changes the state and wakes the workers. The generation changes under the lock: a worker that has found it unchanged,
+    /// and is about to wait, would miss the call.
+    fn tell(&self, change: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.state);
+        change(&mut state);
+        self.generation.fetch_add(1, Ordering::Release);
+        drop(state);
+        self.wake.notify_all();
+    }
+
     fn work(&self, thread: usize) {
         let mut seen = 0;
         loop {

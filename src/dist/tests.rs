@@ -41,11 +41,14 @@ pub(super) enum Kind {
     Tiny,
     /// All around 1e4.
     Huge,
+    /// All around 1e30: powers of differences leave the range of f32 whatever p is.
+    Vast,
     /// Rows of x and w from 1e-30 to 1e4.
     Mixed,
 }
 
-pub(super) const KINDS: [Kind; 6] = [Kind::Normal, Kind::Ties, Kind::Equal, Kind::Tiny, Kind::Huge, Kind::Mixed];
+pub(super) const KINDS: [Kind; 7] =
+    [Kind::Normal, Kind::Ties, Kind::Equal, Kind::Tiny, Kind::Huge, Kind::Vast, Kind::Mixed];
 
 /// splitmix64: reproducible, and good enough for test data.
 pub(super) struct Random(pub u64);
@@ -99,6 +102,7 @@ impl Case {
             }
             Kind::Tiny => x.iter_mut().chain(&mut w).for_each(|v| *v *= 1e-30),
             Kind::Huge => x.iter_mut().chain(&mut w).for_each(|v| *v *= 1e4),
+            Kind::Vast => x.iter_mut().chain(&mut w).for_each(|v| *v *= 1e30),
             Kind::Mixed => {
                 for (n, row) in x.chunks_mut(inputs).chain(w.chunks_mut(inputs)).enumerate() {
                     let scale = [1.0, 1e4, 1e-3, 1e-30][n % 4];

@@ -27,7 +27,7 @@ impl<'a> Neuron<'a> {
 /// The op of one layer, with its workspace.
 ///
 /// A dense layer or a 1×1 convolution uses its operands as they stand. Otherwise at most 16 MB of patches exist at a time
-/// (one sample's, if those are more), and a gradient of the weights beside the caller's; what each part's gradient needs
+/// (one sample's, if those are more; under masks those of the samples that share one), and a gradient of the weights beside the caller's; what each part's gradient needs
 /// is kept: three numbers a pair (row, output) at most, as in a dense layer. Parts are computed in a fixed order, so
 /// the result does not depend on the number of threads.
 pub struct FormOp {

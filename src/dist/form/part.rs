@@ -95,10 +95,11 @@ impl Part<'_> {
 }
 
 /// The parts of a layer in the order in which they are computed, a function of the arguments alone: gathered patches are
-/// of `floats` numbers at most, or of one sample.
+/// of `floats` numbers at most, or of one sample; under masks, of the samples that share one.
 ///
 /// # Panics
-/// If there are masks, but not one for every [`MASK_SAMPLES`] samples, or groups as well, or a mask keeps nothing.
+/// If there are masks, but not one for every [`MASK_SAMPLES`] samples, or groups as well, or a mask keeps nothing or does
+/// not ascend.
 pub fn parts<'a>(form: &Form, batch: usize, masks: &'a [Mask], floats: usize) -> Vec<Part<'a>> {
     let (inputs, outputs) = (form.input.channels, form.output.channels);
     if masks.is_empty() {
@@ -120,7 +121,8 @@ pub fn parts<'a>(form: &Form, batch: usize, masks: &'a [Mask], floats: usize) ->
     let pick = |list: &'a Option<Vec<u32>>, all: usize| match list {
         None => Pick::Span(0, all),
         Some(list) => {
-            assert!(!list.is_empty() && list.iter().all(|&c| (c as usize) < all), "a mask keeps channels that exist");
+            let exist = list.last().is_some_and(|&last| (last as usize) < all);
+            assert!(exist && list.is_sorted_by(|a, b| a < b), "a mask keeps channels that exist, in ascending order");
             Pick::List(list)
         }
     };

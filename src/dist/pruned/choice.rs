@@ -1,4 +1,5 @@
-//! Which kernels are faster for these operands: a pure function of them, p, the shape and the instruction set.
+//! Which kernels are faster for these operands: a pure function of them, p, the shape, the instruction set, and whether a
+//! backward pass follows.
 //!
 //! A few pairs (group of samples, weight row) are treated by the pruned kernels and counted; the counts and the
 //! constants below predict the cycles of the whole pass, which are compared with what the dense kernels need whatever

@@ -13,7 +13,7 @@ use super::outputs::Outputs;
 /// Weight rows one task treats.
 const OUTPUTS: usize = 32;
 
-/// out_lo and out_hi [B, O] of boxes packed from lo and hi, to the bit what the dense kernel gives.
+/// out_lo and out_hi [B, O] of boxes packed from lo and hi, equal to what the dense kernel gives (zeros may differ in sign).
 ///
 /// Both are maxima over the coordinates, of max(lo − w, w − hi) and of max(hi − w, w − lo); the ends of the group bound
 /// each.

@@ -236,7 +236,7 @@ impl PrunedInterval {
         })
     }
 
-    /// Bounds [B, O] of the boxes that were [`sample`](Self::sample)d, to the bit those of the dense kernel.
+    /// Bounds [B, O] of the boxes that were [`sample`](Self::sample)d, equal to those of the dense kernel.
     #[allow(clippy::too_many_arguments)] // two boxes in, two out
     pub(super) fn bounds(
         mut self,

@@ -106,7 +106,9 @@ impl Lanes for Avx2 {
         // SAFETY: `self` proves that the CPU has the instructions; registers only.
         unsafe {
             let normal = _mm256_cmp_ps::<_CMP_GE_OQ>(n, _mm256_set1_ps(-126.0));
-            let exponent = _mm256_cvtps_epi32(_mm256_max_ps(n, _mm256_set1_ps(-126.0)));
+            // 2^128 is written as infinity is.
+            let n = _mm256_min_ps(_mm256_max_ps(n, _mm256_set1_ps(-126.0)), _mm256_set1_ps(128.0));
+            let exponent = _mm256_cvtps_epi32(n);
             let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)));
             _mm256_and_ps(normal, _mm256_mul_ps(a, _mm256_castsi256_ps(power)))
         }

@@ -43,6 +43,16 @@ pub enum SimdError {
     Unsupported(&'static str, &'static str),
 }
 
+struct Width;
+
+impl Kernel for Width {
+    type Output = usize;
+    #[inline(always)]
+    fn run<S: Lanes>(self, _s: S) -> usize {
+        S::N
+    }
+}
+
 impl Simd {
     /// The best set the CPU has, or the one that the environment variable `LINF_SIMD` names.
     pub fn detect() -> Result<Simd, SimdError> {
@@ -76,12 +86,9 @@ impl Simd {
         }
     }
 
-    /// Floats in one vector register.
+    /// Floats in one vector register of the kernels that [`run`](Self::run).
     pub fn lanes(self) -> usize {
-        match self {
-            Simd::Portable | Simd::Avx2 => 8,
-            Simd::Avx512 | Simd::Avx512Adders => 16,
-        }
+        self.run(Width)
     }
 
     fn named(name: &str) -> Result<Simd, SimdError> {

@@ -46,7 +46,7 @@ fn fold(v: V, f: impl Fn(f32, f32) -> f32) -> f32 {
     f(f(a[0], a[2]), f(a[1], a[3]))
 }
 
-/// 2ᵃ for whole a in −126..=127.
+/// 2ᵃ for whole a in −126..=127; infinity for 128.
 #[inline(always)]
 fn power_of_two(a: f32) -> f32 {
     f32::from_bits(((a as i32 + 127) << 23) as u32)
@@ -170,7 +170,7 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn scale(self, a: V, n: V) -> V {
-        zip(a, n, |a, n| if n >= -126.0 { a * power_of_two(n) } else { 0.0 })
+        zip(a, n, |a, n| if n >= -126.0 { a * power_of_two(n.min(128.0)) } else { 0.0 })
     }
 
     #[inline(always)]
@@ -250,12 +250,11 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn push_set(self, m: [bool; N], first: u32, to: *mut u32) -> usize {
-        // SAFETY: the caller's promise.
-        let to = unsafe { std::slice::from_raw_parts_mut(to, N) };
         let mut count = 0;
         for (lane, set) in m.iter().enumerate() {
             // Without a branch: which lanes are set cannot be predicted. count ≤ lane < N.
-            to[count] = first + lane as u32;
+            // SAFETY: the caller's promise: N places may be written.
+            unsafe { to.add(count).write(first + lane as u32) };
             count += usize::from(*set);
         }
         count
@@ -263,12 +262,11 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn push(self, m: [bool; N], v: V, to: *mut f32) -> usize {
-        // SAFETY: the caller's promise.
-        let to = unsafe { std::slice::from_raw_parts_mut(to, N) };
         let mut count = 0;
         for (set, value) in m.iter().zip(v.0) {
             // Without a branch, as above.
-            to[count] = value;
+            // SAFETY: the caller's promise: N places may be written.
+            unsafe { to.add(count).write(value) };
             count += usize::from(*set);
         }
         count

@@ -5,6 +5,7 @@
 /// Powers underflow all the time, and a subnormal operand costs these CPUs over a hundred cycles: without this the
 /// kernels for p ≥ 16 run several times slower. Kernels whose results must be exact IEEE ones (p = ∞, intervals) do not use it.
 pub(crate) struct FlushSubnormals {
+    /// The bits of [`Self::FLUSH`] as they were.
     #[cfg(target_arch = "x86_64")]
     saved: u32,
 }
@@ -15,25 +16,33 @@ impl FlushSubnormals {
     const FLUSH: u32 = 1 << 15 | 1 << 6;
 
     pub(crate) fn enter() -> FlushSubnormals {
-        let mut saved = 0u32;
-        // SAFETY: stores the 32-bit control register into `saved`.
-        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut saved, options(nostack, preserves_flags)) };
-        set_control(saved | Self::FLUSH);
-        FlushSubnormals { saved }
+        let control = control();
+        set_control(control | Self::FLUSH);
+        FlushSubnormals { saved: control & Self::FLUSH }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Drop for FlushSubnormals {
     fn drop(&mut self) {
-        set_control(self.saved);
+        // Exceptions that were flagged meanwhile stay flagged.
+        set_control(control() & !Self::FLUSH | self.saved);
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn control() -> u32 {
+    let mut control = 0u32;
+    // SAFETY: stores the 32-bit control register into `control`.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags)) };
+    control
 }
 
 #[cfg(target_arch = "x86_64")]
 fn set_control(value: u32) {
     // SAFETY: only the two bits of `FLUSH` ever differ from what the thread had. They change nothing but the results of
-    // subnormal operations, which the kernels between `enter` and `drop` do not rely on.
+    // subnormal operations, which the kernels between `enter` and `drop` do not rely on. Rust promises nothing of code that
+    // runs so; what it may assume, that such operations are IEEE's, would concern their results alone.
     unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, preserves_flags)) };
 }
 
