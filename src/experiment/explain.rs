@@ -117,7 +117,7 @@ const KEYS: &[KeyDoc] = &[
     ),
     key(
         "model.keep",
-        "above 0, up to 1; with sort-net, and only there",
+        "1e-9 to 1; with sort-net, and only there",
         None,
         "Share q of the inputs that dropout keeps, one mask for 32 consecutive samples; the neuron's weights are q·(1 − q)^k.",
     ),
@@ -167,7 +167,7 @@ const KEYS: &[KeyDoc] = &[
     ),
     key(
         "train.adam.eps",
-        "above 0, up to 1e-6",
+        "1e-37 to 1e-6",
         Some("1e-10"),
         "Adam's ε. Above 1e-10 it freezes training at large p, where nearly all gradients are tiny.",
     ),

@@ -252,7 +252,7 @@ fn check(config: &Config) -> Result<(), Fault> {
     within("train.scalar_lr", train.scalar_lr(), 0.0, 10.0)?;
     within("train.adam.beta1", train.adam.beta1, 0.0, 1.0 - f64::EPSILON)?;
     within("train.adam.beta2", train.adam.beta2, 0.0, 1.0 - f64::EPSILON)?;
-    above("train.adam.eps", train.adam.eps, 0.0, 1e-6)?;
+    within("train.adam.eps", train.adam.eps, 1e-37, 1e-6)?;
     within("train.adam.dist_decay", train.adam.dist_decay, 0.0, 1.0)?;
     within("train.adam.head_decay", train.adam.head_decay, 0.0, 1.0)?;
     within("train.ema", train.ema.unwrap_or(0.5), f64::MIN_POSITIVE, 1.0 - f64::EPSILON)?;
@@ -313,7 +313,7 @@ fn check_model(model: &Model, data: View) -> Result<(), Fault> {
     }
     check_fit(model, data)?;
     match (model.kind, model.keep) {
-        (ModelKind::SortNet, Some(keep)) => within("model.keep", keep, f64::MIN_POSITIVE, 1.0)?,
+        (ModelKind::SortNet, Some(keep)) => within("model.keep", keep, 1e-9, 1.0)?,
         (ModelKind::LinfDist, None) => {}
         (ModelKind::SortNet, None) => return Err(Fault { key: "model.keep", found: "nothing".into() }),
         (ModelKind::LinfDist, Some(keep)) => return Err(Fault { key: "model.keep", found: keep.to_string() }),
