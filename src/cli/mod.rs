@@ -4,6 +4,7 @@ mod add;
 mod ask;
 mod attack;
 mod certify;
+mod chart;
 mod checkpoints;
 mod completions;
 mod config;
@@ -80,6 +81,7 @@ enum Verb {
     Watch(watch::WatchArgs),
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
+    Chart(chart::ChartArgs),
     Wait(wait::WaitArgs),
     Pause(ask::PauseArgs),
     Resume(ask::ResumeArgs),
@@ -148,6 +150,7 @@ async fn obey(cli: Cli) -> Result<Next> {
         Some(Verb::Watch(args)) => watch::run(args, place).await?,
         Some(Verb::Logs(args)) => logs::run(args, place).await?,
         Some(Verb::Metrics(args)) => metrics::run(args, place).await?,
+        Some(Verb::Chart(args)) => chart::run(args, place).await?,
         Some(Verb::Wait(args)) => wait::run(args, place).await?,
         Some(Verb::Pause(args)) => ask::pause(args, place).await?,
         Some(Verb::Resume(args)) => ask::resume(args, place).await?,

@@ -4,7 +4,7 @@
 //! axis is switched, and are the same in all charts.
 
 /// What the x axis shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum AxisX {
     /// Epochs.
     #[default]
@@ -16,8 +16,10 @@ pub enum AxisX {
     /// Time by the clock since the run began, pauses and evaluations included.
     Wall,
     /// The exponent p on a logarithmic axis; where p stands still (before and after its ramp) a strip of its own.
+    #[value(name = "p")]
     Exponent,
     /// The way of ε_train, up or down; where it stands still a strip.
+    #[value(name = "eps")]
     Epsilon,
 }
 

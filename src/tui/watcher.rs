@@ -12,17 +12,17 @@ use std::{
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
-    attacked::Attacked,
     certificates::{Attack, Certificates},
     gauges::Gauges,
     images::Images,
-    known::{LogTail, RunData},
+    known::LogTail,
     message::{Interest, Msg},
+    read_run::read_run,
 };
 use crate::{
     dataset,
     experiment::{DatasetId, RunId, RunState, WaitReason},
-    store::{AttackRow, EvalRow, EvalSplit, Gauge, RunReader, RunRow, Space, Store, StoreError, now_ms},
+    store::{AttackRow, EvalRow, RunReader, RunRow, Space, Store, StoreError, now_ms},
 };
 
 /// What the watcher is told.
@@ -38,10 +38,6 @@ pub struct Orders {
 const PERIODS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 /// Runs of each kind that are shown before all are read.
 const FOREMOST: u32 = 200;
-/// Loss bins a chart gets: more than any terminal has columns of dots.
-const BINS: usize = 1024;
-/// Bins of what is measured now and then.
-const GAUGE_BINS: usize = 256;
 /// Bytes of a log that are shown.
 const LOG_TAIL: u64 = 256 * 1024;
 
@@ -247,24 +243,7 @@ impl Watcher {
         if followed.sent == Some(version) {
             return Ok(());
         }
-        let mut data = RunData::default();
-        if let Some(reader) = &followed.reader {
-            let (from, to) = steps.unwrap_or((0, u64::MAX));
-            data.epochs = reader.epochs(0).await?;
-            data.evals = reader.evals(0).await?;
-            data.attacks = attacks(reader, &data.evals).await?;
-            data.loss = reader.series("loss", from, to, BINS).await?;
-            for gauge in Gauge::ALL {
-                let bins = reader.series(gauge.name(), from, to, GAUGE_BINS).await?;
-                if !bins.is_empty() {
-                    data.gauges.insert(gauge, bins);
-                }
-            }
-            data.events = reader.events(0).await?.0;
-            data.checkpoints = reader.checkpoints().await?;
-        }
-        data.events.extend(self.store.catalog().journal(id).await?);
-        data.events.sort_by_key(|event| event.time_ms);
+        let data = read_run(&self.store, id, followed.reader.as_ref(), steps.unwrap_or((0, u64::MAX))).await?;
         followed.evals.clone_from(&data.evals);
         followed.sent = Some(version);
         self.say(Msg::Run(id, Arc::new(data)));
@@ -319,20 +298,6 @@ impl Watcher {
             let _ = messages.send(Msg::Images(id, Arc::new(images)));
         });
     }
-}
-
-/// The attacks, with what an evaluation of the same net says of the same images.
-async fn attacks(reader: &RunReader, evals: &[EvalRow]) -> Result<Vec<Attacked>, StoreError> {
-    let mut attacks = Vec::new();
-    for row in reader.attacks().await? {
-        let same_net = |eval: &&EvalRow| (eval.step, eval.eps, eval.split) == (row.step, row.eps, EvalSplit::Test);
-        let margins = match evals.iter().rev().find(same_net) {
-            Some(eval) => reader.margins(eval.id).await?,
-            None => None,
-        };
-        attacks.push(Attacked::new(row, margins.as_ref()));
-    }
-    Ok(attacks)
 }
 
 /// The last lines of a file of this size.

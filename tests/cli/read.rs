@@ -42,6 +42,49 @@ fn figures_come_as_a_table_for_other_programs() {
 }
 
 #[test]
+fn charts_come_as_pictures() {
+    let place = Place::new();
+    let config = place.config("config.toml", 2, "");
+    place.good(&["add", config.to_str().unwrap(), "--sweep", "train.seed=1,2"]);
+    for id in [1, 2] {
+        place.until_word(linf::experiment::RunId(id), "completed");
+    }
+    let texts = |svg: &str| -> Vec<String> {
+        let picture = roxmltree::Document::parse(svg).unwrap();
+        picture
+            .descendants()
+            .filter(|node| node.has_tag_name("text"))
+            .filter_map(|node| Some(node.text()?.to_owned()))
+            .collect()
+    };
+    let has = |svg: &str, begin: &str| texts(svg).iter().any(|text| text.starts_with(begin));
+    let one = place.good(&["chart", "1"]);
+    assert!(["accuracy", "epoch", "certified", "clean"].iter().all(|word| has(&one, word)), "{:?}", texts(&one));
+    let file = place.dir().join("both.svg");
+    assert_eq!(place.good(&["chart", "1", "2", "--along", "step", "-o", file.to_str().unwrap()]), "");
+    let both = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        ["certified accuracy", "step", "seed=1", "seed=2"].iter().all(|word| has(&both, word)),
+        "{:?}",
+        texts(&both)
+    );
+    let named = place.good(&["chart", "1", "2", "--labels", "plain,with warps"]);
+    assert!(has(&named, "plain ") && has(&named, "with warps "), "{:?}", texts(&named));
+    let seeds = place.good(&["chart", "1", "2", "--together", "seeds", "--show", "loss"]);
+    assert!(texts(&seeds).iter().any(|text| text.contains(", 2 runs ")), "{:?}", texts(&seeds));
+
+    let said = place.bad(1, &["chart", "1", "2", "--show", "rates"]);
+    assert!(said.contains("this chart is of one run"), "{said}");
+    let said = place.bad(1, &["chart", "1", "2", "--labels", "plain"]);
+    assert!(said.contains("one label a run: 1 for 2"), "{said}");
+    place.add_with(1, "", &["--hold", "--name", "later"]);
+    let said = place.bad(1, &["chart", "later"]);
+    assert!(said.contains("later has not finished an epoch"), "{said}");
+    let said = place.bad(1, &["chart", "1", "-o", "/nowhere/a.svg"]);
+    assert!(said.contains("cannot write /nowhere/a.svg"), "{said}");
+}
+
+#[test]
 fn a_run_is_found_by_number_name_and_beginning() {
     let place = Place::new();
     place.add_with(1, "", &["--hold", "--name", "first-otter"]);

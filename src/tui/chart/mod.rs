@@ -8,6 +8,7 @@ mod backdrop;
 mod decimate;
 mod points;
 mod raster;
+mod svg;
 
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
@@ -16,6 +17,7 @@ pub use axis::{Axis, Scale};
 pub use backdrop::{Band, Mark, Rule};
 pub use points::Points;
 pub use raster::Line;
+pub use svg::{LARGEST, SMALLEST};
 
 use super::{
     look::{Look, Tone},
@@ -252,30 +254,34 @@ impl Chart {
 
     fn draw_legend(&self, mut pen: Pen<'_>, labels: &[Label]) {
         let rows = usize::from(pen.height());
-        let mut placed: Vec<(usize, &Label)> = labels
-            .iter()
-            .take(rows)
-            .map(|label| {
-                let row = ((1.0 - self.y.place(label.y)) * (rows - 1) as f64).round();
-                (if row.is_finite() { row.clamp(0.0, (rows - 1) as f64) as usize } else { rows - 1 }, label)
-            })
-            .collect();
-        placed.sort_by_key(|(row, _)| *row);
-        // Push down what overlaps, then up what fell off the end.
-        let mut free = 0;
-        for (row, _) in &mut placed {
-            *row = (*row).max(free);
-            free = *row + 1;
-        }
-        let mut limit = rows;
-        for (row, _) in placed.iter_mut().rev() {
-            *row = (*row).min(limit.saturating_sub(1));
-            limit = *row;
-        }
-        for (row, label) in placed {
+        let labels = &labels[..labels.len().min(rows)];
+        let last = rows.saturating_sub(1) as f64;
+        let wanted = labels.iter().map(|label| {
+            let row = ((1.0 - self.y.place(label.y)) * last).round();
+            if row.is_finite() { row.clamp(0.0, last) } else { last }
+        });
+        for (row, label) in apart(wanted.collect(), 1.0, last).into_iter().zip(labels) {
             pen.text(0, row as u16, &label.text, label.style);
         }
     }
+}
+
+/// Moves what overlaps at these places down, and what is then below `last` up, until all are `gap` apart.
+fn apart(mut places: Vec<f64>, gap: f64, last: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by(|a, b| places[*a].total_cmp(&places[*b]));
+    // Down what overlaps, then up what fell off the end.
+    let mut free = f64::NEG_INFINITY;
+    for &at in &order {
+        places[at] = places[at].max(free);
+        free = places[at] + gap;
+    }
+    let mut limit = last;
+    for &at in order.iter().rev() {
+        places[at] = places[at].min(limit);
+        limit = places[at] - gap;
+    }
+    places
 }
 
 #[cfg(test)]
@@ -333,6 +339,54 @@ mod tests {
     fn the_cursor_reads_the_curves() {
         let chart = Chart { cursor: Some(0.0), ..chart() };
         assert!(drawn(&chart, Plot::Braille, 72, 16).contains("clean 0.0000"));
+    }
+
+    #[test]
+    fn labels_that_overlap_give_way_and_none_falls_off() {
+        assert_eq!(apart(vec![5.0, 0.0, 5.0, 5.0], 1.0, 9.0), [5.0, 0.0, 6.0, 7.0]);
+        assert_eq!(apart(vec![9.0, 9.0, 3.0], 2.0, 9.0), [7.0, 9.0, 3.0]);
+        assert_eq!(apart(Vec::new(), 1.0, 0.0), [0.0; 0]);
+    }
+
+    const COLOURS: Look = Look { plot: Plot::Braille, unicode: true, depth: Depth::True, light: true };
+
+    #[test]
+    fn a_picture_shows_what_the_terminal_does() {
+        let mut chart = chart();
+        let look = COLOURS;
+        for (curve, tone) in chart.curves.iter_mut().zip([Tone::Clean, Tone::Certified]) {
+            curve.style = look.style(tone);
+            curve.points = curve.points.iter().copied().step_by(10).collect();
+        }
+        insta::assert_snapshot!("svg", chart.svg(&look, [480.0, 300.0], "epoch"));
+    }
+
+    #[test]
+    fn a_picture_is_svg_whatever_it_shows() {
+        let wild = [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300, -1e300, 0.0, f64::MIN_POSITIVE];
+        let lines = [Line::Solid, Line::Dashed, Line::Dots, Line::Crosses, Line::Shade, Line::Haze];
+        for (&value, line) in wild.iter().flat_map(|value| lines.map(|line| (value, line))) {
+            let mut chart = chart();
+            chart.title = "<a & \"b\">\u{7}".into();
+            chart.curves[0].points = vec![(value, value), (1.0, value), (1.0, 0.5), (3.0, 0.2), (value, 2.0)].into();
+            chart.curves[0].line = line;
+            chart.x = Axis::linear(value, 3.0);
+            chart.y = Axis::log(0.0, value);
+            chart.bands[0].to = value;
+            chart.bands[1].from = value;
+            chart.marks[0].x = value;
+            chart.references[0].y = value;
+            let svg = chart.svg(&COLOURS, [value, value], "p & q");
+            let picture = roxmltree::Document::parse(&svg).unwrap_or_else(|error| panic!("{error}: {svg}"));
+            let title = picture.descendants().find(|node| node.has_tag_name("title")).and_then(|node| node.text());
+            assert_eq!(title, Some("<a & \"b\">"));
+            // Of numbers, viewers read nothing else; words may say that a value is none.
+            let attributes = picture.descendants().flat_map(|node| node.attributes());
+            for attribute in attributes.filter(|attribute| attribute.name() != "stroke-linejoin") {
+                let text = attribute.value();
+                assert!(!text.contains("NaN") && !text.contains("inf"), "{} = {text}", attribute.name());
+            }
+        }
     }
 
     #[test]

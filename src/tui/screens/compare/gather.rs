@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What is drawn as one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Gather {
     /// Every run is drawn by itself.
     #[default]

@@ -9,11 +9,19 @@ use crate::{
     experiment::{RunId, differences},
     store::RunRow,
     tui::{
-        filter::is_pinned, keys::Action, known::Known, lens::Lens, look::Tone, model::Model, pen::Pen,
-        screens::charts::act_on_lens, series::Series,
+        chart::Chart,
+        filter::is_pinned,
+        keys::Action,
+        known::Known,
+        lens::Lens,
+        look::{Look, Tone},
+        model::Model,
+        pen::Pen,
+        screens::charts::act_on_lens,
+        series::Series,
     },
 };
-use gather::Gather;
+pub use gather::Gather;
 use overlay::{Along, Spreads};
 
 pub use table::{latex, markdown};
@@ -31,11 +39,15 @@ pub struct CompareScreen {
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Measure {
+pub enum Measure {
+    /// Certified accuracy.
     #[default]
     Certified,
+    /// Clean accuracy.
     Clean,
+    /// The share of margins above 2ε at finite p.
     Surrogate,
+    /// The loss of epochs.
     Loss,
 }
 
@@ -76,6 +88,11 @@ impl CompareScreen {
         }
     }
 
+    /// The same, of this measure, with these runs taken together.
+    pub fn looking(runs: Vec<RunId>, measure: Measure, gather: Gather, lens: Lens) -> CompareScreen {
+        CompareScreen { lens, measure, gather, ..CompareScreen::new(runs) }
+    }
+
     /// Gives up the cursor, then the zoom; false where there is neither.
     pub fn back(&mut self) -> bool {
         self.lens.cursor.take().is_some() || self.lens.window.take().is_some()
@@ -102,6 +119,13 @@ impl CompareScreen {
             other => act_on_lens(&mut self.lens, other, along.map_or(1.0, |along| along.lead().epochs()), epoch),
         }
     }
+}
+
+/// The chart alone, and what its x axis is called; `None` where none of the runs is known.
+pub fn chart(screen: &CompareScreen, known: &Known, look: &Look) -> Option<(Chart, String)> {
+    let rows = screen.rows(known);
+    let along = Along::new(&rows, known, screen.lens.x)?;
+    Some((overlay::overlay(screen, &along, known, look), along.word().into_owned()))
 }
 
 /// Draws the comparison.
