@@ -390,6 +390,8 @@ def check_images(of: Certificate, images: np.ndarray, labels: np.ndarray) -> np.
     """What the net sees of the images the certificate speaks of. With other images no claim can be looked at."""
     known, whole_images = KNOWN.get(of.data), images
     images = middle(images, of.crop)
+    if known:
+        need(of.crop is None or of.crop < known.shape[1], f"a window of {of.crop} pixels is no part of {of.data}'s images")
     if known and known.images and whole_images.shape[2:] != (of.crop, of.crop):
         need(sha256(whole_images) == known.images, f"the images are not the public test images of {of.data}")
         need(sha256(labels) == known.labels, f"the labels are not the public test labels of {of.data}")
