@@ -21,13 +21,13 @@ use super::{
     lock::{self, Lock},
     machine::{Effect, Event, Loss, step},
     narrate::narrate,
-    plan::{Decision, Ground, Slots, plan},
+    plan::{Decision, Ground, Other, Slots, plan},
     run_file::{LastWords, RunFile, progress},
     sight::{Sight, look},
     spawn,
 };
 use crate::{
-    experiment::{Desired, LostReason, RunId, RunState, WorkerIdentity},
+    experiment::{Desired, Device, LostReason, RunId, RunState, WorkerIdentity},
     report::figures,
     store::{Outcome, RunRow, Store, StoreError, now_ms},
 };
@@ -103,8 +103,8 @@ struct Dispatcher<'a> {
     slots: Slots,
     /// The runs that need a dispatcher.
     runs: BTreeMap<RunId, RunRow>,
-    /// The runs that have ended, with whether they are completed: others may wait for them.
-    ended: BTreeMap<RunId, bool>,
+    /// The runs that neither wait nor train: some may wait for them.
+    others: BTreeMap<RunId, Other>,
     /// How many runs of a group may train at once, where that is limited.
     groups: BTreeMap<String, usize>,
     gpus: Gpus,
@@ -128,7 +128,7 @@ impl<'a> Dispatcher<'a> {
             store,
             slots,
             runs: BTreeMap::new(),
-            ended: BTreeMap::new(),
+            others: BTreeMap::new(),
             groups: BTreeMap::new(),
             gpus: Gpus::open(),
             revision: 0,
@@ -176,7 +176,7 @@ impl<'a> Dispatcher<'a> {
         }
         for id in news.removed {
             self.runs.remove(&id);
-            self.ended.remove(&id);
+            self.others.remove(&id);
             self.watches.remove(&id);
         }
         Ok(())
@@ -188,18 +188,17 @@ impl<'a> Dispatcher<'a> {
             Some(row) => self.keep(row),
             None => {
                 self.runs.remove(&id);
-                self.ended.remove(&id);
+                self.others.remove(&id);
             }
         }
         Ok(())
     }
 
     fn keep(&mut self, row: RunRow) {
-        if row.state.is_over() {
-            self.ended.insert(row.id, row.state == RunState::Completed);
-        } else {
-            self.ended.remove(&row.id);
-        }
+        match Other::of(&row.state) {
+            Some(other) => self.others.insert(row.id, other),
+            None => self.others.remove(&row.id),
+        };
         if needs_a_dispatcher(&row) {
             self.runs.insert(row.id, row);
         } else {
@@ -315,17 +314,16 @@ impl<'a> Dispatcher<'a> {
             return Ok(());
         }
         let (gpus, now) = (self.gpus.look(), now_ms());
-        let (groups, ended) = (&self.groups, &self.ended);
-        let ground = Ground { slots: self.slots, gpus, groups, ended, now_ms: now };
+        let (groups, others) = (&self.groups, &self.others);
+        let ground = Ground { slots: self.slots, gpus, groups, others, now_ms: now };
         for decision in plan(self.runs.values(), ground) {
             match decision {
-                Decision::Start(id, device) => {
-                    self.store.catalog().set_device(id, device).await?;
-                    if let Some(row) = self.runs.get_mut(&id) {
-                        row.device = Some(device);
-                    }
-                    self.happen(id, Event::Start { now_ms: now_ms() }).await?;
-                }
+                Decision::Start(id, device) => match self.start(id, device).await {
+                    Ok(()) => {}
+                    Err(DispatchError::Store(error)) if error.is_passing() => return Err(error.into()),
+                    // It may have been removed this moment; the others start all the same.
+                    Err(error) => self.complain(id, &error),
+                },
                 Decision::Wait(id, reason) => waits.push((id, reason)),
             }
         }
@@ -333,6 +331,14 @@ impl<'a> Dispatcher<'a> {
             self.store.catalog().set_waits(&waits).await?;
         }
         Ok(())
+    }
+
+    async fn start(&mut self, id: RunId, device: Device) -> Result<(), DispatchError> {
+        self.store.catalog().set_device(id, device).await?;
+        if let Some(row) = self.runs.get_mut(&id) {
+            row.device = Some(device);
+        }
+        self.happen(id, Event::Start { now_ms: now_ms() }).await
     }
 
     /// Lets an event happen to a run, and does what follows from it.

@@ -31,10 +31,32 @@ pub struct Ground<'a> {
     pub gpus: &'a [Gpu],
     /// How many runs of a group may train at once, where that is limited.
     pub groups: &'a BTreeMap<String, usize>,
-    /// The runs that have ended, with whether they are completed. A run that is in neither this nor the queue is gone.
-    pub ended: &'a BTreeMap<RunId, bool>,
+    /// The runs that neither wait nor train. A run that is in neither this nor the queue is gone.
+    pub others: &'a BTreeMap<RunId, Other>,
     /// Milliseconds since the Unix epoch.
     pub now_ms: i64,
+}
+
+/// What a run is that neither waits nor trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// Paused or on hold: it has yet to end.
+    Rests,
+    /// At its end.
+    Completed,
+    /// Ended before that.
+    Ended,
+}
+
+impl Other {
+    /// Of a run in this state; `None` where it waits or trains.
+    pub fn of(state: &RunState) -> Option<Other> {
+        match state {
+            RunState::Completed => Some(Other::Completed),
+            RunState::Paused { .. } => Some(Other::Rests),
+            state => state.is_over().then_some(Other::Ended),
+        }
+    }
 }
 
 /// What becomes of a queued run now.
@@ -105,7 +127,7 @@ fn decide(row: &RunRow, holders: &Holders, alive: &[RunId], ground: Ground) -> R
     if let Some(at_ms) = row.turn.start_at_ms.filter(|at_ms| *at_ms > ground.now_ms) {
         return Err(WaitReason::StartAt { at_ms });
     }
-    after(row, alive, ground.ended)?;
+    after(row, alive, ground.others)?;
     if let Some((name, &slots)) = row.group.as_ref().and_then(|name| ground.groups.get_key_value(name)) {
         let held_by = holders.groups.get(name.as_str()).cloned().unwrap_or_default();
         if held_by.len() >= slots {
@@ -137,14 +159,15 @@ fn decide(row: &RunRow, holders: &Holders, alive: &[RunId], ground: Ground) -> R
 }
 
 /// Whether the runs that it waits for have ended as they must.
-fn after(row: &RunRow, alive: &[RunId], ended: &BTreeMap<RunId, bool>) -> Result<(), WaitReason> {
+fn after(row: &RunRow, alive: &[RunId], others: &BTreeMap<RunId, Other>) -> Result<(), WaitReason> {
     let (mut runs, mut in_vain) = (Vec::new(), false);
     for after in &row.turn.after {
-        match (ended.get(&after.run), after.need) {
-            (Some(true), _) | (Some(false), Need::Any) => {}
-            (None, Need::Any) if !alive.contains(&after.run) => {}
+        match (others.get(&after.run), after.need) {
+            (Some(Other::Completed), _) | (Some(Other::Ended), Need::Any) => {}
+            (Some(Other::Rests), _) => runs.push(after.run),
             (None, _) if alive.contains(&after.run) => runs.push(after.run),
-            _ => {
+            (None, Need::Any) => {}
+            (Some(Other::Ended) | None, Need::Ok) => {
                 in_vain = true;
                 runs.push(after.run);
             }
@@ -244,10 +267,10 @@ mod tests {
     }
 
     const NO_GROUPS: &BTreeMap<String, usize> = &BTreeMap::new();
-    const NONE_ENDED: &BTreeMap<RunId, bool> = &BTreeMap::new();
+    const NO_OTHERS: &BTreeMap<RunId, Other> = &BTreeMap::new();
 
     fn ground(cpu: usize) -> Ground<'static> {
-        Ground { slots: Slots { cpu }, gpus: &[], groups: NO_GROUPS, ended: NONE_ENDED, now_ms: NOW }
+        Ground { slots: Slots { cpu }, gpus: &[], groups: NO_GROUPS, others: NO_OTHERS, now_ms: NOW }
     }
 
     fn decide(rows: &[RunRow], cpu: usize) -> Vec<Decision> {
@@ -338,17 +361,19 @@ mod tests {
     #[test]
     fn a_run_starts_after_others_if_they_ended_as_they_must() {
         let waits = |need| with(queued(5), |row| row.turn.after = vec![After { run: RunId(1), need }]);
-        let decide = |rows: &[RunRow], ended: &[(i64, bool)]| {
-            let ended = ended.iter().map(|(id, ok)| (RunId(*id), *ok)).collect();
-            plan(rows.iter(), Ground { ended: &ended, ..ground(2) })
+        let decide = |rows: &[RunRow], others: &[(i64, Other)]| {
+            let others = others.iter().map(|(id, other)| (RunId(*id), *other)).collect();
+            plan(rows.iter(), Ground { others: &others, ..ground(2) })
         };
         let wait = |in_vain| [Decision::Wait(RunId(5), WaitReason::After { runs: vec![RunId(1)], in_vain })];
         for need in [Need::Ok, Need::Any] {
             assert_eq!(decide(&[running(1, CPU), waits(need)], &[]), wait(false));
-            assert_eq!(decide(&[waits(need)], &[(1, true)]), [start(5, CPU)]);
+            assert_eq!(decide(&[waits(need)], &[(1, Other::Completed)]), [start(5, CPU)]);
+            // Whoever resumes it brings it to its end.
+            assert_eq!(decide(&[waits(need)], &[(1, Other::Rests)]), wait(false));
         }
-        assert_eq!(decide(&[waits(Need::Ok)], &[(1, false)]), wait(true));
-        assert_eq!(decide(&[waits(Need::Any)], &[(1, false)]), [start(5, CPU)]);
+        assert_eq!(decide(&[waits(Need::Ok)], &[(1, Other::Ended)]), wait(true));
+        assert_eq!(decide(&[waits(Need::Any)], &[(1, Other::Ended)]), [start(5, CPU)]);
         // Removed meanwhile.
         assert_eq!(decide(&[waits(Need::Ok)], &[]), wait(true));
         assert_eq!(decide(&[waits(Need::Any)], &[]), [start(5, CPU)]);

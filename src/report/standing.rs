@@ -77,6 +77,8 @@ pub fn waiting<'a>(reason: &WaitReason, now_ms: i64, find: impl Fn(RunId) -> Opt
 fn holder(id: RunId, row: Option<&RunRow>) -> String {
     let Some(row) = row else { return format!("#{id}") };
     match row.summary.eta_seconds {
+        _ if matches!(row.state, RunState::Paused { .. }) => format!("{}, which is paused", row.name),
+        _ if row.state.is_over() => row.name.clone(),
         Some(left) => format!("{}, {} left", row.name, duration(left)),
         None => row.name.clone(),
     }
