@@ -66,3 +66,29 @@ fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
     assert!(log.contains("was passed over"), "{log}");
     assert_eq!(result(&place, id), undisturbed(&["resources.threads=3"]));
 }
+
+#[test]
+fn a_run_whose_checkpoints_are_out_of_reach_keeps_its_figures() {
+    let place = place();
+    let id = add(&place, &[]);
+    place.until_step(id, 300);
+    place.good(&["pause", &id.to_string()]);
+    place.until_word(id, "paused");
+    let (epochs, rows) = (place.epochs(id).len(), place.checkpoints(id).len());
+    let folder = place.run_dir(id).join("checkpoints");
+    let aside = place.dir().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+
+    place.good(&["resume", &id.to_string()]);
+    place.until_word(id, "failed");
+    let said = place.good(&["show", &id.to_string()]);
+    assert!(said.contains("checkpoints of this run can be read") && said.contains("linf-tui retry"), "{said}");
+    assert_eq!((place.epochs(id).len(), place.checkpoints(id).len()), (epochs, rows));
+
+    std::fs::remove_dir(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    place.good(&["retry", &id.to_string()]);
+    place.until_word(id, "completed");
+    assert_eq!(result(&place, id), undisturbed(&[]));
+}

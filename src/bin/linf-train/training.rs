@@ -105,6 +105,16 @@ fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Res
     let mut job = Job::new(config.clone())?;
     let past = Past::recover(folder)?;
     let (newest, passed_over) = checkpoint::newest_good(folder, &past.checkpoints);
+    // They may only be out of reach. To start over would take them and all figures out of the run file.
+    if let (None, Some(first)) = (&newest, passed_over.first()) {
+        anyhow::bail!(
+            "none of the {} checkpoints of this run can be read ({}). Nothing was changed: bring them back and \
+             `linf-tui retry` the run, or begin it anew with `linf-tui add {}`",
+            passed_over.len(),
+            first.reason,
+            folder.join("config.toml").display()
+        );
+    }
     let mut state = NetState::init(&job.shape, config.train.seed, config.model.identity_init);
     let mut average = config.train.ema.map(|decay| Average::new(&state, decay));
     let mut position = Position::default();

@@ -98,9 +98,10 @@ impl Pen {
     }
 
     /// Writes messages in one transaction, and says how many steps it ignored because they were there already. A
-    /// question can only be the last of them; it is answered once the disk has everything.
+    /// question can only be the last of them; it is answered once the disk has everything. It has so too once the row of a
+    /// checkpoint is written, before those files are removed that the row supersedes.
     pub(super) async fn write(&mut self, messages: &[Message]) -> Result<u64, StoreError> {
-        let durable = messages.last().is_some_and(Message::is_question);
+        let durable = messages.iter().any(|message| message.is_question() || matches!(message, Message::Checkpoint(_)));
         let written = self.write_with(messages, durable).await;
         written.map_err(|source| database::RUN.error(&self.path, source))
     }
@@ -352,9 +353,13 @@ async fn insert_checkpoint(
     attempt: i64,
     keep: usize,
 ) -> Result<Vec<CheckpointRow>, sqlx::Error> {
+    // One that is written again stays the work of the attempt that got so far first: to come to a step that was reached
+    // before is no progress, and a worker that always dies right behind it would be retried for ever.
     sqlx::query(
-        "INSERT OR REPLACE INTO checkpoint (step, epoch, p, kind, file, bytes, hash, time_ms, attempt)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO checkpoint (step, epoch, p, kind, file, bytes, hash, time_ms, attempt)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (step) DO UPDATE SET epoch = excluded.epoch, p = excluded.p, kind = excluded.kind,
+             file = excluded.file, bytes = excluded.bytes, hash = excluded.hash, time_ms = excluded.time_ms",
     )
     .bind(row.step.cast_signed())
     .bind(storable(row.epoch))
