@@ -124,10 +124,11 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         run.turn = turn.clone();
     }
     let ids = store.catalog().add_many(runs).await?;
-    if !args.hold {
-        ensure_dispatcher(place.root())?;
-    }
+    // First what was added: whoever reads that it is not trained shall not add it once more.
     print(&store, &ids, &args).await?;
+    if !args.hold {
+        ensure_dispatcher(place.root()).context("queued, but there is nobody to train it yet")?;
+    }
     if args.follow
         && let [id] = ids.as_slice()
     {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
@@ -57,6 +57,9 @@ pub struct ChartArgs {
 }
 
 pub async fn run(args: ChartArgs, place: &Place) -> Result<Exit> {
+    if let Some(other) = args.output.as_ref().and_then(|file| file.extension()).filter(|end| *end != "svg") {
+        bail!("the picture is SVG: give the file that ending, not .{}", other.display());
+    }
     let store = place.look().await?;
     let rows = find(&store, &args.runs).await?;
     let drawing = Drawing {

@@ -118,6 +118,8 @@ fn text(shown: &Shown) -> String {
     let (summary, config) = (&row.summary, &row.config);
     let mut text = format!("#{} {}: {}\n", row.id, row.name, shown.standing);
     let mut fact = |name: &str, value: String| {
+        // Words that somebody else wrote may hold what a terminal obeys.
+        let value = value.replace(char::is_control, " ");
         if !value.is_empty() {
             text.push_str(&format!("  {name:<12} {value}\n"));
         }

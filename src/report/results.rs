@@ -78,7 +78,11 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
             experiments.push(Experiment { recipe: recipe(&row.config), runs: Vec::new() });
             experiments.len() - 1
         });
-        experiments[place].runs.push((row, clean, certified));
+        // The same seed again is the same net again, or nearly: a copy, a fork, a repetition. Over seeds it counts once.
+        let runs = &mut experiments[place].runs;
+        if runs.iter().all(|(other, ..)| other.config.train.seed != row.config.train.seed) {
+            runs.push((row, clean, certified));
+        }
     }
     let differs = differing(&experiments.iter().map(|experiment| &experiment.recipe).collect::<Vec<_>>());
     let of_one = |(experiment, differs): (&Experiment<'_>, BTreeMap<String, String>)| {

@@ -103,7 +103,7 @@ impl Drawing {
     ///
     /// # Errors
     /// A run has measured nothing yet or cannot be read; there are more than one chart can tell apart; several have no such
-    /// chart in common; there are not as many labels as runs.
+    /// chart in common; there are not as many labels as runs; no run has the epochs.
     pub async fn draw(&self, store: &Store, rows: Vec<RunRow>) -> Result<String> {
         if rows.len() > CompareScreen::MOST {
             bail!("one chart tells {} runs apart, and {} were named: name fewer", CompareScreen::MOST, rows.len());
@@ -136,6 +136,10 @@ impl Drawing {
             known.data.insert(row.id, Arc::new(data));
             ids.push(row.id);
             known.rows.insert(row.id, row);
+        }
+        let last = known.rows.values().map(|row| row.config.train.epochs).max().unwrap_or(0);
+        if let Some((from, _)) = self.epochs.filter(|(from, _)| *from >= f64::from(last)) {
+            bail!("there is nothing from epoch {from} on: the longest run has {last}");
         }
         let look = Look { plot: Plot::Braille, unicode: true, depth: Depth::True, light: !self.dark };
         let lens = Lens {

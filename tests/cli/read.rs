@@ -80,6 +80,10 @@ fn charts_come_as_pictures() {
     place.add_with(1, "", &["--hold", "--name", "later"]);
     let said = place.bad(1, &["chart", "later"]);
     assert!(said.contains("later has not finished an epoch"), "{said}");
+    let said = place.bad(1, &["chart", "1", "-o", "a.png"]);
+    assert!(said.contains("the picture is SVG"), "{said}");
+    let said = place.bad(1, &["chart", "1", "--epochs", "2..3"]);
+    assert!(said.contains("nothing from epoch 2 on: the longest run has 2"), "{said}");
     let said = place.bad(1, &["chart", "1", "-o", "/nowhere/a.svg"]);
     assert!(said.contains("cannot write /nowhere/a.svg"), "{said}");
 }

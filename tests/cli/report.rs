@@ -18,6 +18,11 @@ fn seeds_are_one_line_with_mean_and_deviation() {
     assert_eq!(json[0]["runs"].as_array().unwrap().len(), 3);
     let mean = json[0]["clean"]["mean"].as_f64().unwrap();
     assert!((json[0]["certified"]["mean"].as_f64().unwrap() - mean / 2.0).abs() < 1e-12);
+    // The same seed once more is no further one.
+    place.good(&["add", config.to_str().unwrap(), "--set", "train.seed=2"]);
+    place.until_word(linf::experiment::RunId(5), "completed");
+    let again: Vec<Value> = serde_json::from_str(&place.good(&["report", "--json"])).unwrap();
+    assert_eq!(again[0]["runs"], json[0]["runs"]);
     for (format, mark) in [("plain", " ± "), ("markdown", "| 3 |"), ("latex", "\\toprule")] {
         assert!(place.good(&["report", "--format", format]).contains(mark), "{format}");
     }

@@ -101,10 +101,10 @@ fn draw_headline(model: &Model, row: &RunRow, certificates: &Certificates, eps: 
 fn draw_curve(model: &Model, row: &RunRow, certificates: &Certificates, eps: f64, pen: Pen<'_>) {
     let look = &model.look;
     let end = axis_end(certificates);
-    let points = (0..=512).map(|index| {
-        let eps = end * f64::from(index) / 512.0;
-        (eps, certificates.certified_at(eps))
-    });
+    let even = (0..=512).map(|index| end * f64::from(index) / 512.0);
+    // The legend reads the curve at the slider, so there it has to be exact.
+    let mut radii: Vec<f64> = even.chain([eps]).collect();
+    radii.sort_by(f64::total_cmp);
     let published = row.config.run.published.as_ref().map(|published| Reference {
         y: published.certified,
         label: "published".into(),
@@ -115,7 +115,7 @@ fn draw_curve(model: &Model, row: &RunRow, certificates: &Certificates, eps: f64
         focused: true,
         curves: vec![Curve {
             name: "certified".into(),
-            points: points.collect(),
+            points: radii.into_iter().map(|eps| (eps, certificates.certified_at(eps))).collect(),
             style: look.style(Tone::Certified),
             line: Line::Solid,
         }],
