@@ -36,7 +36,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    print("nothing was checked: this needs numpy (python3 -m pip install numpy)", file=sys.stderr)
+    sys.exit(2)
 
 
 class Rejected(Exception):

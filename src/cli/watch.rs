@@ -9,7 +9,7 @@ use super::{Exit, Place, follow::Follow, place::line, wait::ended};
 use crate::{
     experiment::{RunId, RunState},
     report::{progress, standing::standing},
-    store::{EvalSplit, RunReader, RunRow, Store, now_ms},
+    store::{EvalRow, EvalSplit, RunReader, RunRow, Store, now_ms},
 };
 
 /// Report a run's training, a line for each epoch and evaluation, until it has ended.
@@ -106,18 +106,26 @@ impl Said {
         }
         self.revision = Some(revision);
         let (epochs, evaluations) = (reader.epochs(self.epochs).await?, reader.evals(self.evaluations).await?);
+        // What is left is left from now on, not from an epoch of the past.
+        let newest = epochs.last().map(|epoch| epoch.epoch).filter(|_| row.state.holds_a_slot());
+        let mut evaluations = evaluations.into_iter().peekable();
         for epoch in epochs {
+            while let Some(earlier) = evaluations.next_if(|evaluation| evaluation.step < epoch.step) {
+                self.evaluation(&earlier)?;
+            }
             self.epochs = epoch.epoch + 1;
-            self.line(&progress::epoch(&epoch, &row.config, row.summary.eta_seconds))?;
+            let left = row.summary.eta_seconds.filter(|_| newest == Some(epoch.epoch));
+            self.line(&progress::epoch(&epoch, &row.config, left))?;
         }
-        for evaluation in evaluations {
-            self.evaluations = evaluation.id + 1;
-            // The best so far is of the same images.
-            let (split, best) = self.best;
-            let best = if split == evaluation.split { best.max(evaluation.certified) } else { evaluation.certified };
-            self.best = (evaluation.split, best);
-            self.line(&progress::evaluation(&evaluation, best))?;
-        }
-        Ok(())
+        evaluations.try_for_each(|evaluation| self.evaluation(&evaluation))
+    }
+
+    fn evaluation(&mut self, evaluation: &EvalRow) -> Result<()> {
+        self.evaluations = evaluation.id + 1;
+        // The best so far is of the same images.
+        let (split, best) = self.best;
+        let best = if split == evaluation.split { best.max(evaluation.certified) } else { evaluation.certified };
+        self.best = (evaluation.split, best);
+        self.line(&progress::evaluation(evaluation, best))
     }
 }

@@ -118,7 +118,12 @@ impl Orders {
 
     /// The changes to the training that have come since the last call, oldest first; at first all there ever were.
     pub fn changes(&mut self) -> Vec<experiment::Order> {
-        if self.heard.known.load(Ordering::Acquire) <= self.taken {
+        let known = self.heard.known.load(Ordering::Acquire);
+        if known < self.taken {
+            // A catalog that was rebuilt has forgotten the old ones; whoever follows them knows those that come again.
+            self.taken = 0;
+        }
+        if known == self.taken {
             return Vec::new();
         }
         let changes = self.heard.changes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -68,9 +68,10 @@ fn byte_ends(raw: u8, eps: Epsilon) -> (f32, f32) {
 
 /// The largest float32 not above n/d, and one not below it by more than two steps. 0 < n < d.
 fn outwards(n: u128, d: u128) -> (f32, f32) {
-    // Both conversions and the division are off by at most half a unit in the last place each: two steps cover them.
+    // Both conversions and the division are off by half a unit in the last place each, which below a power of two is one of
+    // the smaller units there: three steps cover them.
     let quotient = n as f64 / d as f64;
-    let (low, high) = (quotient.next_down().next_down(), quotient.next_up().next_up());
+    let (low, high) = (quotient.next_down().next_down().next_down(), quotient.next_up().next_up().next_up());
     let (mut down, mut up) = (low as f32, high as f32);
     if f64::from(down) > low {
         down = down.next_down();
@@ -101,7 +102,8 @@ mod tests {
     #[test]
     fn the_ends_enclose_the_exact_ones_and_are_at_most_two_steps_wide_of_them() {
         use std::cmp::Ordering::{Greater, Less};
-        for text in ["8/255", "0.3", "2/255", "1/3", "0.1", "1", "0.0001"] {
+        let long = "2632615624331859638/9259543639115427725";
+        for text in ["8/255", "0.3", "2/255", "1/3", "0.1", "1", "0.0001", long] {
             let eps: Epsilon = text.parse().unwrap();
             let (a, b) = (u128::from(eps.numerator()), u128::from(eps.denominator()));
             for raw in 0..=255u64 {

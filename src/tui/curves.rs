@@ -127,11 +127,16 @@ impl Build<'_> {
     }
 
     fn accuracy(&self) -> Parts {
+        // Evaluations under way are of the held-out images, where there are some; the header has those of the test set.
+        let [clean, certified] = match self.row.config.data.validation {
+            0 => ["clean", "certified"],
+            _ => ["clean, held out", "certified, held out"],
+        };
         let mut curves = self.series([
             ("train", Tone::Train, Line::Solid, Series::Train),
             ("surrogate", Tone::Surrogate, Line::Dashed, Series::Surrogate),
-            ("clean", Tone::Clean, Line::Solid, Series::Clean),
-            ("certified", Tone::Certified, Line::Solid, Series::Certified),
+            (clean, Tone::Clean, Line::Solid, Series::Clean),
+            (certified, Tone::Certified, Line::Solid, Series::Certified),
         ]);
         // Of few nets, and seldom of as many images as the others: no line leads from one to the next.
         if !self.data.attacks.is_empty() {

@@ -177,7 +177,8 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     let width = pen.width();
     let mut words: Vec<String> = Vec::new();
     if let Some((best, epoch)) = row.summary.best_certified {
-        words.push(format!("best certified {best:.4} at epoch {epoch:.0}"));
+        let whose = if row.config.data.validation > 0 { " of the held-out images" } else { "" };
+        words.push(format!("best certified {best:.4}{whose} at epoch {epoch:.0}"));
     }
     if let Some((attacked, images)) = row.summary.attacked {
         words.push(format!("attacked {attacked:.4} ({} images)", wording::count(images.into())));

@@ -197,7 +197,8 @@ fn drawn(
     if let [row] = bunch.rows[..] {
         let points = along.points(screen, row, known);
         let reach = points.extremes(visible.0, visible.1).collect();
-        return Drawn { line: Curve { name: name(row), points, style, line }, shades: Vec::new(), reach };
+        let name = format!("{}{}", name(row), whose(screen.measure, &bunch.rows));
+        return Drawn { line: Curve { name, points, style, line }, shades: Vec::new(), reach };
     }
     let mut all: Vec<Points> = bunch.counted().into_iter().map(|row| along.points(screen, row, known)).collect();
     all.retain(|points| points.iter().any(|point| point.1.is_finite()));
@@ -208,10 +209,21 @@ fn drawn(
     let spread = screen.spreads.get(all, visible, scale);
     let shade = |points, line| Curve { name: String::new(), points, style, line };
     Drawn {
-        line: Curve { name: format!("{}, {n}", bunch.name), points: spread.mean, style, line },
+        line: Curve {
+            name: format!("{}, {n}{}", bunch.name, whose(screen.measure, &bunch.rows)),
+            points: spread.mean,
+            style,
+            line,
+        },
         shades: vec![shade(spread.range, Line::Haze), shade(spread.deviation, Line::Shade)],
         reach: spread.reach,
     }
+}
+
+/// Of which images a curve is, where it is not the test set: evaluations under way are of the held-out ones.
+fn whose(measure: Measure, rows: &[&RunRow]) -> &'static str {
+    let evaluated = matches!(measure, Measure::Certified | Measure::Clean);
+    if evaluated && rows.iter().any(|row| row.config.data.validation > 0) { ", held out" } else { "" }
 }
 
 /// What was made of curves taken together, as long as they, what is visible and the scale are the same.
