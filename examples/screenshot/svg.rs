@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use linf::tui::chart::{escaped, hex};
 use ratatui::{
     buffer::{Buffer, Cell},
-    style::{Color, Modifier},
+    style::Modifier,
 };
 
 /// Width and height of a cell.
@@ -98,12 +99,7 @@ fn cell(svg: &mut String, cell: &Cell, x: f64, y: f64, (ground, ink): (&str, &st
         '\u{2800}'..='\u{28FF}' => braille(svg, u32::from(symbol) - 0x2800, x, y, &fore),
         other => {
             let weight = if cell.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
-            let escaped = match other {
-                '<' => "&lt;".to_owned(),
-                '>' => "&gt;".to_owned(),
-                '&' => "&amp;".to_owned(),
-                other => other.to_string(),
-            };
+            let escaped = escaped(&other.to_string());
             let _ = writeln!(
                 svg,
                 "<text x=\"{x:.1}\" y=\"{:.1}\" fill=\"{fore}\"{weight}>{escaped}</text>",
@@ -128,13 +124,5 @@ fn braille(svg: &mut String, mask: u32, x: f64, y: f64, fill: &str) {
     for (_, column, row) in DOTS.into_iter().filter(|(bit, ..)| mask & bit != 0) {
         let (cx, cy) = (x + (column + 0.5) * CELL.0 / 2.0, y + (row + 0.5) * CELL.1 / 4.0);
         let _ = writeln!(svg, "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"1.45\" fill=\"{fill}\"/>");
-    }
-}
-
-/// The colour as SVG says it; `None` for the terminal's own.
-fn hex(colour: Color) -> Option<String> {
-    match colour {
-        Color::Rgb(r, g, b) => Some(format!("#{r:02x}{g:02x}{b:02x}")),
-        _ => None,
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     experiment::RunState,
     report::{
-        figures::{accuracy, duration, time},
+        figures::{accuracy, duration, of_held_out, time},
         standing::standing,
     },
     store::{AttemptRow, CheckpointRow, EventRow, RunReader, RunRow, Store, StoreError, now_ms},
@@ -182,7 +182,7 @@ fn certified(row: &RunRow) -> String {
     let Some(last) = row.summary.certified else { return String::new() };
     match row.summary.best_certified {
         Some((best, epoch)) => {
-            let whose = if row.config.data.validation > 0 { " of the held-out images" } else { "" };
+            let whose = of_held_out(&row.config);
             let last = accuracy(Some(last));
             format!("{last} at ε = {} (best {best:.4}{whose} at epoch {epoch:.1})", row.config.eval.eps)
         }

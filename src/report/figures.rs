@@ -2,9 +2,16 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
+use crate::experiment::Config;
+
 /// An accuracy with four digits; a dash where there is none.
 pub fn accuracy(value: Option<f64>) -> String {
     value.filter(|value| value.is_finite()).map_or_else(|| "–".into(), |value| format!("{value:.4}"))
+}
+
+/// Of which images a run's best figure is, where that is not the test set.
+pub fn of_held_out(config: &Config) -> &'static str {
+    if config.data.validation > 0 { " of the held-out images" } else { "" }
 }
 
 /// A duration in at most eight columns: `45 s`, `21 min`, `3 h 10 m`, `2 d 4 h`.

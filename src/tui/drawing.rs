@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     experiment::RunId,
-    store::{RunReader, RunRow, Store, now_ms},
+    store::{RunReader, RunRow, Store},
 };
 
 /// What is to be drawn.
@@ -119,7 +119,7 @@ impl Drawing {
                 rows.len()
             );
         }
-        let mut known = Known { loaded: true, now_ms: now_ms(), ..Known::default() };
+        let mut known = Known::default();
         let mut ids = Vec::new();
         for (index, mut row) in rows.into_iter().enumerate() {
             let reader = RunReader::open(&store.run_dir(row.id)).await?;

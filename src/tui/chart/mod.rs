@@ -17,7 +17,7 @@ pub use axis::{Axis, Scale};
 pub use backdrop::{Band, Mark, Rule};
 pub use points::Points;
 pub use raster::Line;
-pub use svg::{LARGEST, SMALLEST};
+pub use svg::{LARGEST, SMALLEST, escaped, hex};
 
 use super::{
     look::{Look, Tone},
@@ -361,21 +361,28 @@ mod tests {
         insta::assert_snapshot!("svg", chart.svg(&look, [480.0, 300.0], "epoch"));
     }
 
+    const WILD: [f64; 7] = [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300, -1e300, 0.0, f64::MIN_POSITIVE];
+
+    /// Axes, bands, marks and references at this value.
+    fn wild_chart(value: f64) -> Chart {
+        let mut chart = chart();
+        chart.x = Axis::linear(value, 3.0);
+        chart.y = Axis::log(0.0, value);
+        chart.bands[0].to = value;
+        chart.bands[1].from = value;
+        chart.marks[0].x = value;
+        chart.references[0].y = value;
+        chart
+    }
+
     #[test]
     fn a_picture_is_svg_whatever_it_shows() {
-        let wild = [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300, -1e300, 0.0, f64::MIN_POSITIVE];
         let lines = [Line::Solid, Line::Dashed, Line::Dots, Line::Crosses, Line::Shade, Line::Haze];
-        for (&value, line) in wild.iter().flat_map(|value| lines.map(|line| (value, line))) {
-            let mut chart = chart();
+        for (&value, line) in WILD.iter().flat_map(|value| lines.map(|line| (value, line))) {
+            let mut chart = wild_chart(value);
             chart.title = "<a & \"b\">\u{7}".into();
             chart.curves[0].points = vec![(value, value), (1.0, value), (1.0, 0.5), (3.0, 0.2), (value, 2.0)].into();
             chart.curves[0].line = line;
-            chart.x = Axis::linear(value, 3.0);
-            chart.y = Axis::log(0.0, value);
-            chart.bands[0].to = value;
-            chart.bands[1].from = value;
-            chart.marks[0].x = value;
-            chart.references[0].y = value;
             let svg = chart.svg(&COLOURS, [value, value], "p & q");
             let picture = roxmltree::Document::parse(&svg).unwrap_or_else(|error| panic!("{error}: {svg}"));
             let title = picture.descendants().find(|node| node.has_tag_name("title")).and_then(|node| node.text());
@@ -391,18 +398,11 @@ mod tests {
 
     #[test]
     fn any_size_and_any_number_is_drawn() {
-        let wild = [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300, -1e300, 0.0, f64::MIN_POSITIVE];
         for width in [0, 1, 2, 7, 15, 16, 43, 44, 200] {
             for height in [0, 1, 2, 3, 4, 5, 6, 60] {
-                for &value in &wild {
-                    let mut chart = Chart { cursor: Some(value), ..chart() };
+                for &value in &WILD {
+                    let mut chart = Chart { cursor: Some(value), ..wild_chart(value) };
                     chart.curves[0].points = vec![(value, value), (1.0, value), (value, 2.0)].into();
-                    chart.x = Axis::linear(value, 3.0);
-                    chart.y = Axis::log(0.0, value);
-                    chart.bands[0].to = value;
-                    chart.bands[1].from = value;
-                    chart.marks[0].x = value;
-                    chart.references[0].y = value;
                     drawn(&chart, Plot::Braille, width, height);
                 }
             }

@@ -291,14 +291,19 @@ fn written(points: impl Iterator<Item = [f64; 2]>) -> String {
 
 /// A style's colour as SVG says it; that of plain words where it has none.
 fn colour(style: Style) -> String {
-    match style.fg {
-        Some(Color::Rgb(red, green, blue)) => format!("#{red:02x}{green:02x}{blue:02x}"),
-        _ => "currentColor".into(),
+    style.fg.and_then(hex).unwrap_or_else(|| "currentColor".into())
+}
+
+/// A colour as SVG says it; `None` for one of the terminal's own.
+pub fn hex(colour: Color) -> Option<String> {
+    match colour {
+        Color::Rgb(red, green, blue) => Some(format!("#{red:02x}{green:02x}{blue:02x}")),
+        _ => None,
     }
 }
 
 /// A text that XML takes for nothing else; characters that it forbids are left out.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

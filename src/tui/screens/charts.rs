@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
+    report::figures::of_held_out,
     store::RunRow,
     tui::{
         course::Course,
@@ -177,7 +178,7 @@ fn draw_facts(model: &Model, row: &RunRow, pen: &mut Pen<'_>, y: u16) {
     let width = pen.width();
     let mut words: Vec<String> = Vec::new();
     if let Some((best, epoch)) = row.summary.best_certified {
-        let whose = if row.config.data.validation > 0 { " of the held-out images" } else { "" };
+        let whose = of_held_out(&row.config);
         words.push(format!("best certified {best:.4}{whose} at epoch {epoch:.0}"));
     }
     if let Some((attacked, images)) = row.summary.attacked {
