@@ -41,8 +41,8 @@ pub struct AdamStep {
 }
 
 impl AdamStep {
-    /// Moves `w`, `m` and `v` by the gradient g; sets `bad` to 1 where a new weight is not finite. Without decay, or where
-    /// a row's decay needs no power, the bits are those of the CPU.
+    /// Moves `w`, `m` and `v` by the gradient g; sets `bad` to 1 where a new weight or second moment is not finite. Without
+    /// decay, or where a row's decay needs no power, the bits are those of the CPU.
     ///
     /// # Errors
     /// Those of the device.

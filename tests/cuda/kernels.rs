@@ -402,7 +402,8 @@ fn adam_and_its_decay_are_those_of_the_cpu() {
 
 #[test]
 fn adam_of_a_whole_parameter_says_what_is_not_finite() {
-    for spoilt in [None, Some(f32::NAN), Some(f32::INFINITY)] {
+    // The square of the last is infinite.
+    for spoilt in [None, Some(f32::NAN), Some(f32::INFINITY), Some(f32::MAX)] {
         let (w, mut g) = (normals(3, 300), normals(4, 300));
         if let Some(spoilt) = spoilt {
             g[299] = spoilt;

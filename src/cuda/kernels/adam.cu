@@ -16,7 +16,8 @@ struct Adam {
 };
 
 // m = beta1 * m + rest1 * g, v = beta2 * v + rest2 * g^2, w -= rate * m / (sqrt(v) * root + eps), for a w that has
-// decayed already. Sets *bad where the new weight is not finite, which a gradient that is not finite makes it.
+// decayed already. Sets *bad where the new weight or second moment is not finite, which a gradient that is not finite
+// makes both; with an infinite moment a weight would never move again.
 __device__ __forceinline__ void adam(const Adam& a, float decayed, float* w, float g, float* m, float* v, int* bad) {
     float first = fmaf(a.rest1, g, a.beta1 * *m);
     float second = fmaf(a.rest2 * g, g, a.beta2 * *v);
@@ -24,7 +25,7 @@ __device__ __forceinline__ void adam(const Adam& a, float decayed, float* w, flo
     *m = first;
     *v = second;
     *w = moved;
-    if (!isfinite(moved)) atomicOr(bad, 1);
+    if (!isfinite(moved) || !isfinite(second)) atomicOr(bad, 1);
 }
 
 // A parameter whose weights all decay by the same share, to kept * w.
