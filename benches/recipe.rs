@@ -94,7 +94,7 @@ impl Run {
         let (mut images, mut labels, mut correct) = (Vec::new(), Vec::new(), 0);
         for (step, samples) in (0..taken).zip(order.chunks(self.config.train.batch_size)) {
             let mut indices = samples.to_vec();
-            indices.sort_by_key(|&index| self.data.train.labels[index as usize]);
+            dataset::sort_by_class(&mut indices, &self.data.train.labels, self.config.model.keep.is_some());
             images.resize(indices.len() * view.pixels(), 0.0);
             dataset::fill_batch(
                 &self.data.train,

@@ -3,6 +3,17 @@
 use super::bend::Bend;
 use super::random::{self, Purpose, stream};
 use super::{Augmentation, Label, Normalizer, PadMode, Split, View};
+use crate::dist::MASK_SAMPLES;
+
+/// Puts images of one class close together, which lets the kernels bound them together. A batch is a set, so its order is
+/// ours to choose; always the same, it keeps the bits. Under `dropout` consecutive images share a mask (arXiv 2210.01787,
+/// appendix), and by chance, not by their class: then only those change places that share one.
+pub fn sort_by_class(indices: &mut [u32], labels: &[Label], dropout: bool) {
+    let together = if dropout { MASK_SAMPLES } else { indices.len().max(1) };
+    for part in indices.chunks_mut(together) {
+        part.sort_by_key(|&index| labels[index as usize]);
+    }
+}
 
 /// The order in which an epoch visits `n` samples: a permutation of `0..n` that depends on its arguments alone.
 pub fn epoch_order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {

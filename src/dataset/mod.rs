@@ -20,7 +20,7 @@ pub mod synthetic;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-pub use batch::{Crop, Drawn, Warp, draw, epoch_order, fill_batch, fill_drawn, mixed_order, seen};
+pub use batch::{Crop, Drawn, Warp, draw, epoch_order, fill_batch, fill_drawn, mixed_order, seen, sort_by_class};
 pub use bend::{Bend, Field};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;

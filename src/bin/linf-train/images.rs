@@ -19,6 +19,7 @@ pub struct Images {
     /// Steps of one epoch; its last batch may be smaller.
     pub epoch_steps: u64,
     batch_size: usize,
+    dropout: bool,
     /// The share of an epoch that the extra images take, where there are some.
     share: Option<f64>,
     augmentation: Option<Augmentation>,
@@ -66,6 +67,7 @@ impl Images {
             own,
             epoch_steps: own.div_ceil(config.train.batch_size) as u64,
             batch_size: config.train.batch_size,
+            dropout: config.model.keep.is_some(),
             share: data.extra.as_ref().map(|extra| extra.share),
             augmentation: data.variation().copied(),
             seed: config.train.seed,
@@ -96,9 +98,7 @@ impl Images {
         };
         let start = (step % self.epoch_steps) as usize * self.batch_size;
         let mut indices = samples[start..(start + self.batch_size).min(samples.len())].to_vec();
-        // Images of one class lie close together, which lets the kernels bound them together. A batch is a set, so
-        // its order is ours to choose; sorting it the same way every time keeps the bits.
-        indices.sort_by_key(|&index| self.train.labels[index as usize]);
+        dataset::sort_by_class(&mut indices, &self.train.labels, self.dropout);
         let augment = self.augmentation.as_ref().map(|augmentation| (augmentation, self.seed, epoch));
         let Filled { drawn, images, labels } = filled;
         *drawn = dataset::draw(self.view, &indices, augment);
@@ -122,5 +122,40 @@ impl Images {
             None => dataset::epoch_order(self.seed, epoch, self.own),
             Some(share) => dataset::mixed_order(self.seed, epoch, self.own, self.train.len() - self.own, share),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linf::dist::MASK_SAMPLES;
+
+    use super::*;
+
+    /// The labels of the first batch of 256 images of ten classes.
+    fn labels(model: &str) -> Vec<Label> {
+        let text = format!(
+            "data = {{ dataset = \"synthetic\", train_limit = 1000 }}\nmodel = {{ depth = 3, width = 8, {model} }}\n\
+             train = {{ epochs = 2, batch_size = 256, lr = 0.03 }}\nschedule = {{ ramp_start = 1, ramp_end = 2 }}\n\
+             loss = {{ lambda = 0.1, eps_train = 0.2 }}\neval = {{ eps = 0.1 }}"
+        );
+        let mut filled = Filled::default();
+        let images = Images::load(&linf::experiment::parse(&text).unwrap()).unwrap();
+        images.fill(0, &mut EpochOrder::default(), &mut filled, false);
+        filled.labels
+    }
+
+    #[test]
+    fn a_mask_of_dropout_is_of_every_class() {
+        let plain = labels("");
+        assert!(plain.is_sorted(), "{plain:?}");
+        let masked = labels("kind = \"sort-net\", keep = 0.7");
+        for part in masked.chunks(MASK_SAMPLES) {
+            let mut classes = part.to_vec();
+            classes.dedup();
+            assert!(part.is_sorted() && classes.len() >= 6, "{part:?}");
+        }
+        let mut sorted = masked;
+        sorted.sort_unstable();
+        assert_eq!(sorted, plain, "the same images");
     }
 }
