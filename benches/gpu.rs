@@ -164,7 +164,7 @@ impl Bench {
         ] {
             let limit = bytes * count as f64 / self.rates.copy;
             self.time(shape, p, what, count as f64, limit, || {
-                step.apply(&*gpu, decay, &mut w, &g, &mut m, &mut v, &mut spoilt).unwrap();
+                step.apply(&*gpu, decay, &mut w, &g, &mut m, &mut v, (&mut spoilt, 0)).unwrap();
             });
         }
         let mut y = on(&operands.g);

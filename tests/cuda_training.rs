@@ -9,7 +9,7 @@ mod host;
 
 use std::rc::Rc;
 
-use host::Host;
+use host::{Failing, Host};
 use linf::dataset::{Augmentation, DatasetId, Normalizer, PadMode, Split, View, draw, fill_batch, random};
 use linf::dist::Simd;
 use linf::experiment::{Adam, Attack, Epsilon, Label, PNorm, parse};
@@ -293,6 +293,55 @@ fn what_is_not_finite_stops_the_step_and_is_named() {
         let (mut ours, _) = both(Adam::default(), &net());
         let error = ours.step(Batch { images: &images, labels: &labels }, &point(p)).unwrap_err();
         assert_eq!(error.to_string(), "input is not finite");
+    }
+}
+
+#[test]
+fn what_fails_on_a_device_is_measured_on_the_cpu_and_said_once() {
+    let split = split(40);
+    let (eps, reach) = ("0.05".parse::<Epsilon>().unwrap(), "0.1".parse::<Epsilon>().unwrap());
+    let plan = Attack { samples: Some(4), pgd_steps: 2, restarts: 0, steps: 1, targets: 1 };
+    for state in [net(), net_of("depth = 2, width = 20, hidden = 9")] {
+        let evaluator = || Evaluator::new(DatasetId::Synthetic, 1, Simd::best());
+        let mut cpu = evaluator();
+        let settled = cpu.with_means_at_infinity(&state, &split, 16);
+        let answers = cpu.certify(&settled, &split, 40, eps);
+        let labels = answers.samples.iter().map(|sample| sample.prediction).collect();
+        let right = Split { labels, ..split.clone() };
+        let expected = cpu.attack(&settled, &right, &right, &plan, reach.into(), &mut |_| true).unwrap();
+        for launches in [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 15] {
+            let mut ours = evaluator().on_device(&Failing::after(launches)).unwrap();
+            assert!(ours.certify(&settled, &split, 40, eps) == answers, "after {launches} launches");
+            let found = ours.attack(&settled, &right, &right, &plan, reach.into(), &mut |_| true).unwrap();
+            assert!(found == expected, "after {launches} launches");
+            let said = ours.take_fault().unwrap().to_string();
+            assert!(said.ends_with("failed: the device is lost"), "{said}");
+            ours.certify(&settled, &split, 40, eps);
+            assert_eq!(ours.take_fault(), None, "it is known already");
+        }
+    }
+}
+
+#[test]
+fn an_evaluator_gives_its_memory_back_and_says_each_time_that_there_was_none() {
+    let split = split(40);
+    let eps: Epsilon = "0.05".parse().unwrap();
+    let (state, evaluator) = (net(), || Evaluator::new(DatasetId::Synthetic, 1, Simd::best()));
+    let expected = evaluator().certify(&state, &split, 40, eps);
+    // The net and its images take some 500 kB; two evaluators have room one after the other alone.
+    let gpu = Host::with_room(0, 1, 700_000);
+    let mut first = evaluator().on_device(&gpu).unwrap();
+    let mut second = evaluator().on_device(&gpu).unwrap();
+    for _ in 0..2 {
+        assert!(first.certify(&state, &split, 40, eps) == expected);
+        assert_eq!(first.take_fault(), None);
+        assert!(second.certify(&state, &split, 40, eps) == expected);
+        let said = second.take_fault().unwrap().to_string();
+        assert!(said.starts_with("out of memory"), "{said}");
+        first.release();
+        assert!(second.certify(&state, &split, 40, eps) == expected);
+        assert_eq!(second.take_fault(), None);
+        second.release();
     }
 }
 

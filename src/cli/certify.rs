@@ -117,6 +117,7 @@ pub async fn run(args: CertifyArgs, place: &Place) -> Result<Exit> {
     let radii = evaluations.first().filter(|_| args.radius).and_then(|(_, evaluation)| {
         measured.evaluator.radii(net, test, evaluation, threat, &mut radius_found(measured.samples))
     });
+    measured.note_device();
     if let (Some(path), Some(kind)) = (&args.save, kind) {
         // A run's own attack was on its net alone, and on test images.
         let attacked = measured.attacked.as_ref().filter(|_| others.is_empty() && args.images == Images::Test);

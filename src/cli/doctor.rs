@@ -3,13 +3,14 @@
 use std::{
     fmt::Write,
     fs,
+    num::NonZeroUsize,
     path::Path,
     process::{Command, Stdio},
 };
 
 use anyhow::Result;
 use clap::Args;
-use linf_cuda::Nvrtc;
+use linf_cuda::{GpuError, Nvrtc};
 use serde::Serialize;
 
 use super::{
@@ -25,6 +26,7 @@ use crate::{
     experiment::RunState,
     report::figures::bytes,
     store::{Space, Store, StoreError, network_file_system},
+    tui::{graphics::Wish, theme::Theme},
 };
 
 /// Check the store, the dispatcher, the trainer and this machine, and say what to do where something is wrong.
@@ -65,6 +67,7 @@ pub async fn run(args: DoctorArgs, place: &Place) -> Result<Exit> {
     findings.extend([data(), processor(), memory(), graphics()]);
     findings.extend(cuda());
     findings.push(logout());
+    findings.extend(variables(|name| std::env::var(name).ok().filter(|value| !value.is_empty())));
     if args.json {
         json(&findings)?;
     } else {
@@ -111,6 +114,23 @@ async fn count(store: &Store) -> Result<String, StoreError> {
     let paused = of(|state| matches!(state, RunState::Paused { .. }));
     let (live, over) = (of(RunState::holds_a_slot), of(RunState::is_over));
     Ok(format!("{live} with a worker, {queued} queued, {paused} paused, {over} ended"))
+}
+
+/// Variables of the environment that say what nobody understands: they are taken for unset, or stop a dispatcher.
+fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+    let theme = |value: &str| value.parse::<Theme>().map(|_| ());
+    let images = |value: &str| value.parse::<Wish>().map(|_| ());
+    let slots = |value: &str| {
+        let number = value.parse::<NonZeroUsize>().map(|_| ());
+        number.map_err(|_| format!("\"{value}\" is no number of slots: a whole number from 1 on is one"))
+    };
+    let told = |name: &str, check: &dyn Fn(&str) -> Result<(), String>, verdict| {
+        let fault = check(&var(name)?).err()?;
+        Some(finding("variable", verdict, format!("{name}: {fault}")))
+    };
+    let themes = told("LINF_THEME", &theme, Verdict::Note);
+    let pictures = told("LINF_IMAGES", &images, Verdict::Note);
+    [told("LINF_SLOTS", &slots, Verdict::Wrong), themes, pictures].into_iter().flatten().collect()
 }
 
 fn file_system(root: &Path) -> Finding {
@@ -201,29 +221,42 @@ fn memory() -> Finding {
 }
 
 fn graphics() -> Finding {
-    let mut gpus = Gpus::open();
-    let seen = gpus.look();
-    if seen.is_empty() {
-        return finding("gpu", Verdict::Good, "none that NVML sees: training runs on the CPU");
+    let shown = match linf_cuda::shown() {
+        Ok(shown) => shown,
+        Err(GpuError::NoDriver) => return finding("gpu", Verdict::Good, "no NVIDIA driver: training runs on the CPU"),
+        Err(error) => return finding("gpu", Verdict::Note, format!("{error}: training runs on the CPU")),
+    };
+    if shown.is_empty() {
+        return finding("gpu", Verdict::Good, "the NVIDIA driver shows none: training runs on the CPU");
     }
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let mut gpus = Gpus::open();
+    let seen = gpus.look();
     let each = seen.iter().map(|gpu| {
-        let used = format!("cuda:{} {}, {:.1} of {:.1} GiB used", gpu.index, gpu.name, gib(gpu.used), gib(gpu.total));
-        match gpu.processes.len() {
-            0 => used,
-            count => format!("{used} by {count} {}", if count == 1 { "process" } else { "processes" }),
+        let mut text = format!("cuda:{} {}", gpu.index, gpu.name);
+        if gpu.total > 0 {
+            let _ = write!(text, ", {:.1} of {:.1} GiB used", gib(gpu.used), gib(gpu.total));
         }
+        match gpu.processes.len() {
+            0 => {}
+            1 => text.push_str(" by 1 process"),
+            count => {
+                let _ = write!(text, " by {count} processes");
+            }
+        }
+        if let Some(fault) = &gpu.fault {
+            let _ = write!(text, ", cannot be used: {fault}");
+        }
+        text
     });
-    finding("gpu", Verdict::Good, each.collect::<Vec<_>>().join("; "))
+    let verdict = if seen.iter().any(|gpu| gpu.fault.is_some()) { Verdict::Note } else { Verdict::Good };
+    finding("gpu", verdict, each.collect::<Vec<_>>().join("; "))
 }
 
-/// What training on a GPU needs beside the GPU; nothing is said of it where NVML sees none.
+/// What training on a GPU needs beside the GPU; nothing is said of it where there is none.
 fn cuda() -> Option<Finding> {
-    if Gpus::open().look().is_empty() {
+    if linf_cuda::shown().unwrap_or_default().is_empty() {
         return None;
-    }
-    if let Err(error) = linf_cuda::devices() {
-        return Some(finding("cuda", Verdict::Wrong, error.to_string()));
     }
     Some(match Nvrtc::find() {
         Ok(Some(nvrtc)) if nvrtc.folder().as_os_str().is_empty() => {

@@ -55,6 +55,7 @@ pub async fn run(args: ExportArgs, place: &Place) -> Result<Exit> {
     let evaluation = measured.evaluator.certify(net, test, measured.samples, around);
     let radii = measured.evaluator.radii(net, test, &evaluation, args.threat, &mut radius_found(measured.samples));
     let radii = radii.context("the search for radii was stopped")?;
+    measured.note_device();
     let certificate = Certificate {
         run: &measured.name,
         step: measured.step,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dispatch::ensure_dispatcher,
-    store::{CheckpointRow, NewRun, RunReader},
+    store::{CheckpointRow, EvalSplit, NewRun, RunReader},
 };
 
 /// Begin a new run at a checkpoint of another one, with a changed config.
@@ -29,7 +29,7 @@ pub struct ForkArgs {
     /// At the checkpoint of this step (`linf-tui checkpoints RUN` lists them); absent: the newest.
     #[arg(long)]
     step: Option<u64>,
-    /// At the checkpoint that certified most.
+    /// At the checkpoint that certified most of the held-out images.
     #[arg(long, conflicts_with = "step")]
     best: bool,
     /// Override one key of the config.
@@ -80,9 +80,17 @@ async fn checkpoint(name: &str, dir: &Path, args: &ForkArgs) -> Result<Checkpoin
         Some(step) => Some(step),
         None if args.best => {
             let evals = reader.evals(0).await?;
-            let on_disk = evals.iter().filter(|eval| rows.iter().any(|row| row.step == eval.step));
-            let best = on_disk.max_by(|a, b| a.certified.total_cmp(&b.certified));
-            Some(best.with_context(|| format!("no checkpoint of {name} was evaluated"))?.step)
+            let held_out = evals.iter().filter(|eval| eval.split == EvalSplit::Validation);
+            let on_disk = held_out.filter(|eval| rows.iter().any(|row| row.step == eval.step));
+            // Of equals the first, as the trainer does.
+            let best = on_disk.rev().max_by(|a, b| a.certified.total_cmp(&b.certified));
+            let none = || {
+                format!(
+                    "no checkpoint of {name} was evaluated on held-out images (data.validation), and the test set chooses \
+                     none: name one with --step"
+                )
+            };
+            Some(best.with_context(none)?.step)
         }
         None => rows.last().map(|row| row.step),
     };

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     Place,
+    place::warn,
     weights::{Stored, WeightsArgs},
 };
 use crate::{
@@ -106,6 +107,13 @@ fn on_cuda(evaluator: Evaluator, index: usize) -> Result<Evaluator> {
 }
 
 impl Measured {
+    /// Says what the device left to the CPU, once all is measured.
+    pub fn note_device(&self) {
+        if let Some(fault) = self.evaluator.take_fault() {
+            warn(&format!("some of this was computed on the CPU: {fault}"));
+        }
+    }
+
     /// Reads the images that the net was trained on, unless they are there.
     pub fn load_train(&mut self) -> Result<()> {
         if self.train.is_empty() {

@@ -79,7 +79,7 @@ impl Place {
 }
 
 /// A line for stderr; with stderr gone there is nobody left to tell.
-fn warn(text: &str) {
+pub fn warn(text: &str) {
     use io::Write;
     let _ = writeln!(io::stderr(), "linf-tui: {text}");
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::module::{HEADERS, Module};
+use crate::module::{HEADERS, Module, needed};
 use crate::{GpuError, Nvrtc};
 
 /// Where compiled kernels are kept.
@@ -37,6 +37,16 @@ impl Cache {
         Cache { shipped: None, own: Some(folder.to_owned()) }
     }
 
+    /// Whether all that a training needs was compiled for this architecture before.
+    pub(crate) fn has_all(&self, architecture: &str) -> bool {
+        let folders = || [&self.shipped, &self.own].into_iter().flatten();
+        let has = |module| {
+            let name = file_name(module, architecture);
+            folders().any(|folder| folder.join(&name).exists())
+        };
+        needed().all(has)
+    }
+
     /// A module's code for an architecture: kept from before, or compiled now and kept. `nvrtc` opens the compiler, if it
     /// comes to that.
     ///
@@ -57,11 +67,17 @@ impl Cache {
             return Err(GpuError::NoNvrtc { architecture: architecture.to_owned() });
         };
         let code = nvrtc.compile(module, architecture)?;
-        if let Some(folder) = &self.own {
-            // A full disk or a home that cannot be written to costs the time of compiling again, and nothing else.
-            let _ = write(folder, &name, &code);
-        }
+        // A full disk or a home that cannot be written to costs the time of compiling again, and nothing else.
+        let _ = self.keep(module, architecture, &code);
         Ok(Ready { code, cached: false })
+    }
+
+    /// Keeps a module's code for an architecture.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&self, module: Module, architecture: &str, code: &[u8]) -> std::io::Result<()> {
+        self.own.as_ref().map_or(Ok(()), |folder| write(folder, &file_name(module, architecture), code))
     }
 }
 

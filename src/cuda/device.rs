@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use cudarc::driver::{DriverError, result, sys};
 
+use crate::shown::{architecture, capability, driver_version, suits};
 use crate::{Argument, Cache, Gpu, GpuError, Kernel, Module, Nvrtc};
 
 /// A device: its primary context, which libtorch would use as well, and its default stream.
@@ -49,7 +50,8 @@ impl Device {
     /// Opens the device `index`; kernels come from `cache`.
     ///
     /// # Errors
-    /// There is no driver or no such device, or it cannot be used.
+    /// There is no driver or no such device, or it cannot be used: it or the driver is too old, or the kernels are not
+    /// compiled and cannot be.
     pub fn open(index: usize, cache: Cache) -> Result<Rc<dyn Gpu>, GpuError> {
         Ok(Rc::new(Device::new(index, cache)?))
     }
@@ -71,23 +73,26 @@ impl Device {
             return Err(GpuError::NoSuchDevice { index, count });
         }
         let device = result::device::get(index as i32).map_err(said)?;
+        let name = result::device::get_name(device).map_err(said)?;
+        let capability = capability(device)?;
+        suits(&name, capability, driver_version()?)?;
+        let count = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         // SAFETY: the device is one of the driver's.
-        let attribute = |which| unsafe { result::device::get_attribute(device, which) }.map_err(said);
-        let major = attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
-        let minor = attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        let multiprocessors = attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let multiprocessors = unsafe { result::device::get_attribute(device, count) }.map_err(said)?;
         // SAFETY: as above. The context is never given back: it ends with the process.
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(said)?;
         let device = Device {
             context,
-            name: result::device::get_name(device).map_err(said)?,
-            architecture: format!("sm_{major}{minor}"),
+            name,
+            architecture: architecture(capability),
             multiprocessors: usize::try_from(multiprocessors).unwrap_or(1),
             cache,
             modules: RefCell::default(),
             functions: RefCell::default(),
         };
         device.enter()?;
+        // Every net needs it, and who asked for a device shall hear at once that nothing can run there.
+        device.module(Module::plain("largest.cu"))?;
         Ok(device)
     }
 
@@ -207,10 +212,10 @@ fn words(error: DriverError) -> String {
     format!("{} ({})", text(error.error_string()), text(error.error_name()))
 }
 
-fn said(error: DriverError) -> GpuError {
+pub(crate) fn said(error: DriverError) -> GpuError {
     use sys::CUresult;
     let hint = match error.0 {
-        CUresult::CUDA_ERROR_NO_DEVICE => ". Is one free, and does CUDA_VISIBLE_DEVICES show it?",
+        CUresult::CUDA_ERROR_NO_DEVICE => return GpuError::NoDevice,
         CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => ". The machine must be restarted after an update of the driver",
         CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU
         | CUresult::CUDA_ERROR_INVALID_IMAGE

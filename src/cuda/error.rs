@@ -8,7 +8,10 @@ pub enum GpuError {
     /// The driver's library cannot be opened.
     #[error("no NVIDIA driver: libcuda.so.1 cannot be opened. Take resources.device = \"cpu\"")]
     NoDriver,
-    /// The driver is there and does not answer: older than it must be, no device, …
+    /// The driver is there and shows no device.
+    #[error("the NVIDIA driver shows no device. Is one free, and does CUDA_VISIBLE_DEVICES show it?")]
+    NoDevice,
+    /// The driver is there and does not answer: it was changed under the machine, a device is lost, …
     #[error("the NVIDIA driver says {what}{hint}")]
     Driver {
         /// Its own words and the name of the error: `system has unsupported … (CUDA_ERROR_…)`.
@@ -23,6 +26,22 @@ pub enum GpuError {
         index: usize,
         /// How many there are.
         count: usize,
+    },
+    /// The device has not what the kernels need.
+    #[error("{device} has compute capability {capability}, and the kernels need 7.5")]
+    OldDevice {
+        /// Its name.
+        device: String,
+        /// `7.0`.
+        capability: String,
+    },
+    /// The driver cannot load what today's compiler makes.
+    #[error(
+        "the NVIDIA driver is made for CUDA {cuda}, and the kernels for 13: a driver of the 580 series or newer is needed"
+    )]
+    OldDriver {
+        /// `12.8`.
+        cuda: String,
     },
     /// An allocation failed.
     #[error(
@@ -73,4 +92,11 @@ pub enum GpuError {
         /// The driver's words.
         what: String,
     },
+}
+
+impl GpuError {
+    /// Whether the same may succeed a little later, or with less.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, GpuError::OutOfMemory { .. })
+    }
 }

@@ -130,8 +130,9 @@ impl Element for i32 {}
 impl Element for u8 {}
 
 /// Numbers on a device; freed when dropped.
-pub struct Array<T> {
+pub struct Array<T: Element> {
     gpu: Rc<dyn Gpu>,
+    /// 0 where nothing is held.
     address: u64,
     len: usize,
     holds: PhantomData<T>,
@@ -182,9 +183,20 @@ impl<T: Element> Array<T> {
     /// Those of [`Gpu::allocate`].
     pub fn reserve(&mut self, len: usize) -> Result<(), GpuError> {
         if self.len < len {
+            // What it holds may be what is needed.
+            self.release();
             *self = Array::zeros(&self.gpu, len)?;
         }
         Ok(())
+    }
+
+    /// Gives its memory back: it holds nothing from here on.
+    pub fn release(&mut self) {
+        if self.address != 0 {
+            // SAFETY: the address is that of `zeros`, and nothing else knows it; what was launched runs before.
+            unsafe { self.gpu.free(self.address) }
+            (self.address, self.len) = (0, 0);
+        }
     }
 
     /// Overwrites the first ones.
@@ -196,6 +208,9 @@ impl<T: Element> Array<T> {
     /// If there are fewer.
     pub fn write(&mut self, values: &[T]) -> Result<(), GpuError> {
         assert!(values.len() <= self.len, "{} values for an array of {}", values.len(), self.len);
+        if values.is_empty() {
+            return Ok(());
+        }
         // SAFETY: numbers without padding are bytes; the array has room for them.
         unsafe {
             let bytes = std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values));
@@ -212,6 +227,9 @@ impl<T: Element> Array<T> {
     /// If there are fewer.
     pub fn read(&self, to: &mut [T]) -> Result<(), GpuError> {
         assert!(to.len() <= self.len, "{} values of an array of {}", to.len(), self.len);
+        if to.is_empty() {
+            return Ok(());
+        }
         // SAFETY: any bytes are numbers; the array has as many.
         unsafe {
             let bytes = std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), size_of_val(to));
@@ -229,7 +247,7 @@ impl<T: Element> Array<T> {
         Ok(values)
     }
 
-    /// The address, for a kernel that uses `len` of them at most.
+    /// The address, for a kernel that uses `len` of them at most: none where it uses none of what was released.
     ///
     /// # Panics
     /// If there are fewer: the kernel would go beyond them.
@@ -237,11 +255,19 @@ impl<T: Element> Array<T> {
         assert!(len <= self.len, "a kernel that uses {len} values of an array of {}", self.len);
         Argument::Pointer(self.address)
     }
+
+    /// The address of one of them.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(crate) fn pointer_to(&self, index: usize) -> Argument {
+        assert!(index < self.len, "number {index} of an array of {}", self.len);
+        Argument::Pointer(self.address + (index * size_of::<T>()) as u64)
+    }
 }
 
-impl<T> Drop for Array<T> {
+impl<T: Element> Drop for Array<T> {
     fn drop(&mut self) {
-        // SAFETY: the address is that of `zeros`, and nothing else knows it; what was launched runs before.
-        unsafe { self.gpu.free(self.address) }
+        self.release();
     }
 }

@@ -24,14 +24,18 @@ pub struct Kernel {
 /// the range of float.
 pub(crate) const WHOLE: [i32; 18] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 22, 24];
 
-/// Every module that a training of p = 8 … 1000, ∞ and the benches need; what else there is is compiled when it is asked
-/// for.
+/// Every module.
 pub fn modules() -> Vec<Module> {
     let by_power = ["sums.cu", "slopes.cu"];
     let plain = SOURCES.iter().map(|(file, _)| *file).filter(|file| !by_power.contains(file));
-    let whole = WHOLE.into_iter().filter(|&power| power >= 8);
-    let powers = whole.chain([0]).flat_map(|power| by_power.map(|file| of(file, Some(power))));
+    let powers = WHOLE.into_iter().chain([0]).flat_map(|power| by_power.map(|file| of(file, Some(power))));
     plain.map(|file| of(file, None)).chain(powers).chain([of("slopes.cu", Some(-1))]).collect()
+}
+
+/// Those that trainings of p = 8 … 1000 and ∞ may need: all but those of small p and of the benches.
+pub(crate) fn needed() -> impl Iterator<Item = Module> {
+    let modules = modules().into_iter().filter(|module| module.file != "rates.cu");
+    modules.filter(|module| module.power.is_none_or(|power| !(1..8).contains(&power)))
 }
 
 const fn of(file: &'static str, power: Option<i32>) -> Module {

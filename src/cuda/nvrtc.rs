@@ -45,12 +45,29 @@ impl Nvrtc {
     /// # Errors
     /// One is there and cannot be opened, or LINF_NVRTC names a folder without one.
     pub fn find() -> Result<Option<Nvrtc>, GpuError> {
+        match Nvrtc::place()? {
+            Some(place) => Nvrtc::open(&place).map(Some),
+            // Where the loader looks. That it finds nothing is no error.
+            None => Ok(places(Path::new("")).iter().find_map(|name| Nvrtc::open(name).ok())),
+        }
+    }
+
+    /// Whether there is one, as far as that shows without opening it.
+    ///
+    /// # Errors
+    /// LINF_NVRTC names a folder without one.
+    pub fn is_there() -> Result<bool, GpuError> {
+        Ok(Nvrtc::place()?.is_some() || Nvrtc::find()?.is_some())
+    }
+
+    /// The library in the first place that has one, but for those where the loader looks.
+    fn place() -> Result<Option<PathBuf>, GpuError> {
         if let Some(folder) = std::env::var_os("LINF_NVRTC").map(PathBuf::from) {
             let Some(place) = places(&folder).into_iter().find(|place| place.exists()) else {
                 let what = "LINF_NVRTC names this folder, which has no libnvrtc.so.13".to_owned();
                 return Err(GpuError::Nvrtc { folder, what });
             };
-            return Nvrtc::open(&place).map(Some);
+            return Ok(Some(place));
         }
         let toolkits = ["CUDA_PATH", "CUDA_HOME"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
         let toolkits = toolkits.chain([PathBuf::from("/usr/local/cuda")]).map(|folder| folder.join("lib64"));
@@ -58,11 +75,7 @@ impl Nvrtc {
         let beside = program.ancestors().skip(1).flat_map(|above| {
             [".nvrtc", ".libtorch", "lib"].map(|tree| above.join(tree).join("nvidia/cu13/lib")).into_iter()
         });
-        if let Some(place) = beside.chain(toolkits).flat_map(|folder| places(&folder)).find(|place| place.exists()) {
-            return Nvrtc::open(&place).map(Some);
-        }
-        // Where the loader looks. That it finds nothing is no error.
-        Ok(places(Path::new("")).iter().find_map(|name| Nvrtc::open(name).ok()))
+        Ok(beside.chain(toolkits).flat_map(|folder| places(&folder)).find(|place| place.exists()))
     }
 
     fn open(path: &Path) -> Result<Nvrtc, GpuError> {

@@ -41,14 +41,14 @@ pub struct AdamStep {
 }
 
 impl AdamStep {
-    /// Moves `w`, `m` and `v` by the gradient g; sets `bad` to 1 where a new weight or second moment is not finite. Without
-    /// decay, or where a row's decay needs no power, the bits are those of the CPU.
+    /// Moves `w`, `m` and `v` by the gradient g; sets the number that `bad` names to 1 where a new weight or second moment
+    /// is not finite. Without decay, or where a row's decay needs no power, the bits are those of the CPU.
     ///
     /// # Errors
     /// Those of the device.
     ///
     /// # Panics
-    /// If the arrays have different lengths, or no whole number of rows.
+    /// If the arrays have different lengths, or no whole number of rows, or there is no such number.
     #[allow(clippy::too_many_arguments)] // The four arrays of a parameter.
     pub fn apply(
         &self,
@@ -58,11 +58,11 @@ impl AdamStep {
         g: &Array<f32>,
         m: &mut Array<f32>,
         v: &mut Array<f32>,
-        bad: &mut Array<i32>,
+        bad: (&mut Array<i32>, usize),
     ) -> Result<(), GpuError> {
         let count = w.len();
         let (ws, gs, ms, vs) = (w.pointer(count), g.pointer(count), m.pointer(count), v.pointer(count));
-        let (adam, bad) = (self.argument(), bad.pointer(1));
+        let (adam, bad) = (self.argument(), bad.0.pointer_to(bad.1));
         // SAFETY: the arguments of the kernels; the pointers were asked for with the lengths that they use.
         unsafe {
             match decay {

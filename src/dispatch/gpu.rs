@@ -1,8 +1,12 @@
-//! What NVML, the driver's own library, says about the GPUs. Opened at run time: a machine without it has no GPUs.
+//! The GPUs: those that the CUDA driver shows, under its numbers, and what NVML says of each. Both libraries are opened
+//! at run time: a machine without the driver has no GPUs, one without NVML does not tell what they do.
 
 use std::time::{Duration, Instant};
 
-use nvml_wrapper::{Nvml, enum_wrappers::device::TemperatureSensor, enums::device::UsedGpuMemory};
+use linf_cuda::{Cache, Shown};
+use nvml_wrapper::{
+    Device, Nvml, enum_wrappers::device::TemperatureSensor, enums::device::UsedGpuMemory, error::NvmlError,
+};
 
 /// One GPU as it is now.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,9 +15,11 @@ pub struct Gpu {
     pub index: usize,
     /// The model: `NVIDIA H100 80GB HBM3`.
     pub name: String,
+    /// Why nothing can be trained on it.
+    pub fault: Option<String>,
     /// Bytes of its memory in use, by anybody.
     pub used: u64,
-    /// Bytes of its memory.
+    /// Bytes of its memory; 0 where NVML does not tell.
     pub total: u64,
     /// How busy it is, from 0 to 1.
     pub load: Option<f64>,
@@ -21,6 +27,8 @@ pub struct Gpu {
     pub celsius: Option<u32>,
     /// The processes that compute on it, with the bytes each holds where that is known.
     pub processes: Vec<(i32, Option<u64>)>,
+    /// Whether it draws somebody's screen, which takes memory without computing.
+    pub draws: bool,
 }
 
 /// So much in use without a process to be seen means one in another container; the driver itself takes less.
@@ -35,7 +43,7 @@ impl Gpu {
         match other {
             Some((pid, Some(bytes))) => Some(format!("cuda:{} by process {pid}, {}", self.index, gib(*bytes))),
             Some((pid, None)) => Some(format!("cuda:{} by process {pid}", self.index)),
-            None if !held && self.processes.is_empty() && self.used > UNSEEN => {
+            None if !held && !self.draws && self.processes.is_empty() && self.used > UNSEEN => {
                 Some(format!("cuda:{} by a process that cannot be seen, {}", self.index, gib(self.used)))
             }
             None => None,
@@ -43,10 +51,12 @@ impl Gpu {
     }
 }
 
-/// The GPUs of this machine, looked at no more than once a second.
+/// The GPUs that this process may use, looked at no more than once a second.
 #[derive(Debug, Default)]
 pub struct Gpus {
     nvml: Option<Nvml>,
+    /// As the driver shows them, the same as long as the process lives; and what is wrong with each.
+    shown: Vec<(Shown, Option<String>)>,
     seen: Vec<Gpu>,
     looked: Option<Instant>,
 }
@@ -54,43 +64,70 @@ pub struct Gpus {
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Gpus {
-    /// Opens NVML where it is.
+    /// Asks the driver, and opens NVML where it is.
     pub fn open() -> Gpus {
-        Gpus { nvml: Nvml::init().ok(), ..Gpus::default() }
+        let found = linf_cuda::shown().unwrap_or_default();
+        let mut shown: Vec<_> = found.into_iter().map(|shown| (shown, None)).collect();
+        shown.iter_mut().for_each(ask);
+        let nvml = if shown.is_empty() { None } else { Nvml::init().ok() };
+        Gpus { nvml, shown, ..Gpus::default() }
     }
 
-    /// The GPUs as they are now. One that does not answer is left out.
+    /// The GPUs as they are now.
     pub fn look(&mut self) -> &[Gpu] {
-        if let Some(nvml) = &self.nvml
-            && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK)
-        {
-            self.seen = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| gpu(nvml, index)).collect();
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            // What was missing may have been installed.
+            self.shown.iter_mut().filter(|(_, fault)| fault.is_some()).for_each(ask);
+            let now = |(shown, fault): &(Shown, Option<String>)| {
+                let gpu = Gpu { index: shown.index, name: shown.name.clone(), fault: fault.clone(), ..Gpu::default() };
+                match &self.nvml {
+                    Some(nvml) => with_details(nvml, shown, gpu),
+                    None => gpu,
+                }
+            };
+            self.seen = self.shown.iter().map(now).collect();
             self.looked = Some(Instant::now());
         }
         &self.seen
     }
 }
 
-fn gpu(nvml: &Nvml, index: u32) -> Option<Gpu> {
-    let device = nvml.device_by_index(index).ok()?;
-    let memory = device.memory_info().ok()?;
-    let processes = device.running_compute_processes().unwrap_or_default();
+fn ask((shown, fault): &mut (Shown, Option<String>)) {
+    *fault = shown.fault(&Cache::usual()).map(|fault| fault.to_string());
+}
+
+/// With what NVML tells of it. CUDA numbers devices in another order than NVML, and hides some: the UUID is common to both.
+fn with_details(nvml: &Nvml, shown: &Shown, mut gpu: Gpu) -> Gpu {
+    let found = match nvml.device_by_uuid(shown.uuid_text("GPU")) {
+        Err(NvmlError::NotFound | NvmlError::InvalidArg) => nvml.device_by_uuid(shown.uuid_text("MIG")),
+        found => found,
+    };
+    let told = found.and_then(|device| details(&device, &mut gpu));
+    if let Err(NvmlError::GpuLost | NvmlError::Unknown | NvmlError::IrqIssue | NvmlError::InsufficientPower) = told {
+        gpu.fault.get_or_insert_with(|| "NVML says that it does not answer: nvidia-smi may say more".into());
+    }
+    gpu
+}
+
+fn details(device: &Device<'_>, gpu: &mut Gpu) -> Result<(), NvmlError> {
+    match device.memory_info() {
+        Ok(memory) => (gpu.used, gpu.total) = (memory.used, memory.total),
+        Err(NvmlError::NotSupported) => {}
+        Err(error) => return Err(error),
+    }
     let bytes = |memory| match memory {
         UsedGpuMemory::Used(bytes) => Some(bytes),
         UsedGpuMemory::Unavailable => None,
     };
-    Some(Gpu {
-        index: index as usize,
-        name: device.name().unwrap_or_else(|_| "NVIDIA GPU".into()),
-        used: memory.used,
-        total: memory.total,
-        load: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu) / 100.0),
-        celsius: device.temperature(TemperatureSensor::Gpu).ok(),
-        processes: processes
-            .iter()
-            .filter_map(|process| Some((i32::try_from(process.pid).ok()?, bytes(process.used_gpu_memory.clone()))))
-            .collect(),
-    })
+    gpu.load = device.utilization_rates().ok().map(|rates| f64::from(rates.gpu) / 100.0);
+    gpu.celsius = device.temperature(TemperatureSensor::Gpu).ok();
+    gpu.draws = device.running_graphics_processes().is_ok_and(|processes| !processes.is_empty());
+    let processes = device.running_compute_processes().unwrap_or_default();
+    let known = |process: &nvml_wrapper::struct_wrappers::device::ProcessInfo| {
+        Some((i32::try_from(process.pid).ok()?, bytes(process.used_gpu_memory.clone())))
+    };
+    gpu.processes = processes.iter().filter_map(known).collect();
+    Ok(())
 }
 
 #[cfg(test)]
@@ -108,5 +145,7 @@ mod tests {
         let unseen = gpu(9 << 30, vec![]);
         assert!(unseen.used_by_others(&[7], false).unwrap().contains("cannot be seen, 9.0 GiB"));
         assert_eq!(unseen.used_by_others(&[7], true), None, "our own run, seen from inside a container");
+        let desk = Gpu { draws: true, ..gpu(3 << 30, vec![]) };
+        assert_eq!(desk.used_by_others(&[], false), None, "windows on a screen");
     }
 }

@@ -27,7 +27,7 @@ impl Default for Slots {
 pub struct Ground<'a> {
     /// How many runs may train at once.
     pub slots: Slots,
-    /// The GPUs that NVML sees.
+    /// The GPUs that the driver shows.
     pub gpus: &'a [Gpu],
     /// How many runs of a group may train at once, where that is limited.
     pub groups: &'a BTreeMap<String, usize>,
@@ -188,17 +188,23 @@ fn unit_of(row: &RunRow) -> Unit {
 fn candidates(device: Device, gpus: &[Gpu]) -> Vec<Unit> {
     match device {
         Device::Cuda(index) => vec![Unit::Cuda(index)],
-        Device::Auto if !gpus.is_empty() => gpus.iter().map(|gpu| Unit::Cuda(gpu.index)).collect(),
+        Device::Auto if gpus.iter().any(can_train) => {
+            gpus.iter().filter(|gpu| can_train(gpu)).map(|gpu| Unit::Cuda(gpu.index)).collect()
+        }
         Device::Auto | Device::Cpu | Device::LibtorchCpu => vec![Unit::Cpu],
     }
 }
 
-/// What the worker is told.
+fn can_train(gpu: &Gpu) -> bool {
+    gpu.fault.is_none()
+}
+
+/// What the worker is told: what it holds, and nothing else.
 fn device(asked: Device, unit: Unit) -> Device {
-    match unit {
-        Unit::Cuda(index) => Device::Cuda(index),
-        // Where NVML sees no GPU there may be one all the same: a worker that is told "auto" looks for itself.
-        Unit::Cpu => asked,
+    match (unit, asked) {
+        (Unit::Cuda(index), _) => Device::Cuda(index),
+        (Unit::Cpu, Device::Auto) => Device::Cpu,
+        (Unit::Cpu, asked) => asked,
     }
 }
 
@@ -403,7 +409,17 @@ mod tests {
         let busy = |text: &str| WaitReason::Busy { what: text.into() };
         let waits = [1, 2].map(|id| Decision::Wait(RunId(id), busy("cuda:1 by process 77")));
         assert_eq!(decide(&rows, &gpus([&[1], &[77]])), waits);
-        // A GPU that NVML does not show is tried: its worker says what is wrong.
+        // One that the kernels cannot run on is left to those who name it; where there is no other, the CPU is taken.
+        let broken = |indices: &[usize]| {
+            let mut gpus = gpus([&[], &[]]);
+            indices.iter().for_each(|&index| gpus[index].fault = Some("too old".into()));
+            gpus
+        };
+        assert_eq!(decide(&[auto(1)], &broken(&[0])), [start(1, Device::Cuda(1))]);
+        assert_eq!(decide(&[auto(1)], &broken(&[0, 1])), [start(1, CPU)]);
+        let named = row(1, Device::Cuda(0), RunState::Queued { reason: WaitReason::New });
+        assert_eq!(decide(&[named], &broken(&[0, 1])), [start(1, Device::Cuda(0))]);
+        // A GPU that the driver does not show is tried: its worker says what is wrong.
         let named = row(1, Device::Cuda(7), RunState::Queued { reason: WaitReason::New });
         assert_eq!(decide(&[named], &free), [start(1, Device::Cuda(7))]);
     }

@@ -159,7 +159,7 @@ pub fn start_dispatcher(root: &Path, slots: Option<NonZeroUsize>) -> Result<(), 
 /// does not. Workers stay when the dispatcher leaves: only its own process belongs to the unit's end.
 fn by_the_users_systemd(root: &Path, environment: &[(&str, OsString)]) -> Result<bool, SpawnError> {
     let log = root.join("dispatcher.log");
-    let cuda = ["CUDA_VISIBLE_DEVICES", "CUDA_PATH", "CUDA_HOME", "LINF_NVRTC", "XDG_CACHE_HOME"];
+    let cuda = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_PATH", "CUDA_HOME", "LINF_NVRTC", "XDG_CACHE_HOME"];
     let inherited = ["PATH", "LD_LIBRARY_PATH", "LINF_SLOTS"].into_iter().chain(cuda);
     let mut run = Command::new("systemd-run");
     run.args(["--user", "--quiet", "--collect", "--property=KillMode=process", "--working-directory=/"]);

@@ -84,13 +84,26 @@ impl Evaluator {
         Evaluator { pool: Pool::new(threads), simd, view, normalizer: Normalizer::new(view.id), device: None }
     }
 
-    /// Has distance layers computed on a device, with the same bits at p = ∞. What fails there is computed here.
+    /// Has distance layers computed on a device, with the same bits at p = ∞. What fails there is computed here; see
+    /// [`take_fault`](Self::take_fault).
     ///
     /// # Errors
     /// The device has no memory at all.
     pub fn on_device(mut self, gpu: &Rc<dyn Gpu>) -> Result<Evaluator, GpuError> {
         self.device = Some(CudaLayers::new(gpu)?);
         Ok(self)
+    }
+
+    /// Why something was computed on the CPU in spite of the device since this was asked last. What lasts is told once.
+    pub fn take_fault(&self) -> Option<GpuError> {
+        self.device.as_ref().and_then(CudaLayers::take_fault)
+    }
+
+    /// Gives the device's memory back until it measures again.
+    pub fn release(&self) {
+        if let Some(device) = &self.device {
+            device.release();
+        }
     }
 
     /// Every method that is given a net begins with this: the device must not know the weights of another.
@@ -102,7 +115,7 @@ impl Evaluator {
 
     /// A layer's outputs before its mean is taken off.
     fn outputs(&self, layer: &LayerState, p: PNorm, input: &[f32]) -> Vec<f32> {
-        let found = self.device.as_ref().and_then(|device| device.evaluate(layer, p, input).ok());
+        let found = self.device.as_ref().and_then(|device| device.attempt(|device| device.evaluate(layer, p, input)));
         found.unwrap_or_else(|| evaluate(&self.pool, self.simd, layer, p, input))
     }
 
@@ -277,7 +290,8 @@ impl Evaluator {
     /// enclose every value that the program itself can compute on the box, rounding included.
     pub(super) fn bounds(&self, net: &NetState, mut low: Vec<f32>, mut high: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
         for layer in &net.layers {
-            let found = self.device.as_ref().and_then(|device| device.bound(layer, &low, &high).ok());
+            let found =
+                self.device.as_ref().and_then(|device| device.attempt(|device| device.bound(layer, &low, &high)));
             (low, high) = found.unwrap_or_else(|| bound(&self.pool, self.simd, layer, &low, &high));
             subtract(&mut low, &layer.mean);
             subtract(&mut high, &layer.mean);

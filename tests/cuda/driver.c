@@ -1,5 +1,6 @@
 // A CUDA driver with one device and nothing behind it, for tests of what is said when it fails. STUB_DRIVER=cuInit:100
-// has cuInit return error 100.
+// has cuInit return error 100; version:12080 makes it a driver for CUDA 12.8, and capability:70 its device one of 7.0.
+// Compiled with OLD it lacks what drivers before R470 lack.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,11 +33,25 @@ int cuDeviceGet(int* device, int index) {
     return 0;
 }
 
-int cuDeviceGetAttribute(int* value, int attribute, int device) {
-    (void)device;
-    *value = attribute == 75 ? 9 : attribute == 76 ? 0 : 4;
+int cuDriverGetVersion(int* version) {
+    int wanted = result_of("version");
+    *version = wanted ? wanted : 13000;
     return 0;
 }
+
+int cuDeviceGetAttribute(int* value, int attribute, int device) {
+    (void)device;
+    int wanted = result_of("capability"), capability = wanted ? wanted : 90;
+    *value = attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : 4;
+    return 0;
+}
+
+#ifndef OLD
+int cuDeviceGetUuid_v2(char* uuid, int device) {
+    for (int n = 0; n < 16; n++) uuid[n] = (char)(16 * device + n);
+    return 0;
+}
+#endif
 
 int cuDeviceGetName(char* name, int length, int device) {
     (void)device;

@@ -48,7 +48,8 @@ pub struct Host {
     multiprocessors: usize,
     /// Bytes that can still be allocated.
     room: Cell<usize>,
-    allocated: RefCell<HashMap<u64, Vec<Unit>>>,
+    /// By address, with the bytes that were asked for.
+    allocated: RefCell<HashMap<u64, (Vec<Unit>, usize)>>,
 }
 
 /// What memory is made of, so that it begins on 256 bytes, as a device's does.
@@ -87,12 +88,13 @@ unsafe impl Gpu for Host {
         self.room.set(left);
         let memory = vec![Unit([0; 256]); bytes.div_ceil(256)];
         let address = memory.as_ptr() as u64;
-        self.allocated.borrow_mut().insert(address, memory);
+        self.allocated.borrow_mut().insert(address, (memory, bytes));
         Ok(address)
     }
 
     unsafe fn free(&self, address: u64) {
-        self.allocated.borrow_mut().remove(&address);
+        let (_, bytes) = self.allocated.borrow_mut().remove(&address).expect("it was allocated");
+        self.room.set(self.room.get().saturating_add(bytes));
     }
 
     unsafe fn write(&self, to: u64, from: &[u8]) -> Result<(), GpuError> {
@@ -128,6 +130,61 @@ unsafe impl Gpu for Host {
 
     fn wait(&self) -> Result<(), GpuError> {
         Ok(())
+    }
+}
+
+/// A device that fails for good after so many launches.
+pub struct Failing {
+    device: Rc<dyn Gpu>,
+    launches: Cell<usize>,
+}
+
+impl Failing {
+    pub fn after(launches: usize) -> Rc<dyn Gpu> {
+        Rc::new(Failing { device: Host::gpu(0, 1), launches: Cell::new(launches) })
+    }
+}
+
+// SAFETY: the device's promise is this one's.
+unsafe impl Gpu for Failing {
+    fn name(&self) -> String {
+        self.device.name()
+    }
+
+    fn multiprocessors(&self) -> usize {
+        self.device.multiprocessors()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, GpuError> {
+        self.device.allocate(bytes)
+    }
+
+    unsafe fn free(&self, address: u64) {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.free(address) }
+    }
+
+    unsafe fn write(&self, to: u64, from: &[u8]) -> Result<(), GpuError> {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.write(to, from) }
+    }
+
+    unsafe fn read(&self, from: u64, to: &mut [u8]) -> Result<(), GpuError> {
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.read(from, to) }
+    }
+
+    unsafe fn launch(&self, kernel: Kernel, grid: [usize; 2], arguments: &[Argument]) -> Result<(), GpuError> {
+        let Some(left) = self.launches.get().checked_sub(1) else {
+            return Err(GpuError::Kernel { kernel: kernel.name, what: "the device is lost".into() });
+        };
+        self.launches.set(left);
+        // SAFETY: the caller's promise is the device's.
+        unsafe { self.device.launch(kernel, grid, arguments) }
+    }
+
+    fn wait(&self) -> Result<(), GpuError> {
+        self.device.wait()
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub mod half_written;
+pub mod paper_driver;
 
 use std::{
     fs,

@@ -8,6 +8,7 @@ mod support;
 mod terminal;
 
 mod certificate;
+mod devices;
 mod limits;
 mod outcome;
 mod resume;
@@ -16,6 +17,7 @@ mod small_disk;
 mod steering;
 
 use std::fs;
+use std::process::Command;
 
 use linf::experiment::RunId;
 use support::Place;
@@ -26,6 +28,11 @@ fn place() -> Place {
 
 /// A net that reaches p = ∞, with checkpoints every second and whatever the test wants otherwise.
 fn add(place: &Place, overrides: &[&str]) -> RunId {
+    add_by(place, overrides, |args| place.linf(args))
+}
+
+/// The same, by a command of the test's own making.
+fn add_by(place: &Place, overrides: &[&str], command: impl FnOnce(&[&str]) -> Command) -> RunId {
     let config = place.dir().join("config.toml");
     let text = r#"
         data = { dataset = "synthetic", augment = { pad = 1 }, train_limit = 2000, test_limit = 200 }
@@ -39,5 +46,7 @@ fn add(place: &Place, overrides: &[&str]) -> RunId {
     fs::write(&config, text).unwrap();
     let mut args = vec!["add", config.to_str().unwrap(), "--quiet"];
     args.extend(overrides.iter().flat_map(|text| ["--set", text]));
-    place.good(&args).trim().parse().unwrap()
+    let output = command(&args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }

@@ -53,7 +53,7 @@ impl Instruments {
             && let Some(gpu) = gpus.look().iter().find(|gpu| gpu.index == *index)
         {
             said.extend(gpu.load.map(|load| (Gauge::DeviceLoad, load)));
-            said.push((Gauge::DeviceMemory, gpu.used as f64));
+            said.extend((gpu.total > 0).then_some((Gauge::DeviceMemory, gpu.used as f64)));
             said.extend(gpu.celsius.map(|celsius| (Gauge::Celsius, f64::from(celsius))));
         }
         said

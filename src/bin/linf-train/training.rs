@@ -90,6 +90,8 @@ struct Prepared {
     job: Job,
     engine: Box<dyn Engine>,
     evaluator: Evaluator,
+    /// Why no GPU is used, where one might have been.
+    gpus: Option<String>,
     instruments: Instruments,
     average: Option<Average>,
     position: Position,
@@ -129,12 +131,12 @@ fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Res
         }
     }
     let best = past.best(&job, &position);
-    let Machine { engine, evaluator, cuda } = Machine::new(config, given, state)?;
+    let Machine { engine, evaluator, cuda, passed_over: gpus } = Machine::new(config, given, state)?;
     let helm = Helm::new(past.steering, position.step);
     job.schedules = Schedules::new(config).steered(helm.in_force());
     let found = past.lost.map(|why| (why, past.checkpoints));
     let instruments = Instruments::new(cuda);
-    Ok(Prepared { job, engine, evaluator, instruments, average, position, passed_over, helm, best, found })
+    Ok(Prepared { job, engine, evaluator, gpus, instruments, average, position, passed_over, helm, best, found })
 }
 
 impl Prepared {
@@ -145,7 +147,8 @@ impl Prepared {
         session: &'a mut WorkerSession,
         writer: &'a RunWriter,
     ) -> anyhow::Result<Training<'a>> {
-        let Prepared { job, engine, evaluator, instruments, average, position, passed_over, helm, best, found } = self;
+        let Prepared { job, engine, evaluator, gpus, instruments, average, position, passed_over, helm, best, found } =
+            self;
         let step = position.step;
         writer.truncate_after(step).with_context(|| format!("going back to step {step}"))?;
         if let Some((why, checkpoints)) = found {
@@ -162,6 +165,11 @@ impl Prepared {
         let text = format!("{begun}: {} on {}, {} steps", job.shape, engine.device(), job.steps);
         say(&text);
         writer.event(Some(step), "attempt", text);
+        if let Some(why) = gpus {
+            let text = format!("no GPU is used: {why}");
+            say(&text);
+            writer.event(Some(step), "alarm", text);
+        }
         let checkpoints = Checkpoints::new(folder.to_owned());
         let folder = folder.to_owned();
         let checkpointed = position.step;
@@ -328,7 +336,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// Whether the net certified more than ever before.
+    /// Whether the net certified more of the held-out images than ever before.
     fn end_epoch(&mut self) -> anyhow::Result<bool> {
         let step = self.position.step;
         let done = step / self.job.images.epoch_steps;
@@ -369,6 +377,7 @@ impl Training<'_> {
             self.job.images.fill_pixels(&batch.drawn, &mut batch.images);
         }
         let found = self.evaluator.sparsity(self.engine.state()?, &batch.images, p);
+        self.leave_device();
         if let Some(Sparsity { counting, candidates }) = found {
             self.writer.gauge(step, Gauge::Counting, counting);
             if let Some(candidates) = candidates {

@@ -1,5 +1,7 @@
 //! A net in evaluation mode, and the gradient of its scores with respect to the images.
 
+use linf_cuda::GpuError;
+
 use crate::dist::{FormOp, Neuron, Pool, Simd};
 use crate::experiment::PNorm;
 use crate::net::cuda::{CudaLayers, CudaSlope};
@@ -22,8 +24,8 @@ pub(super) struct Slope<'a> {
 /// The distance layers, wherever they are computed.
 struct Layers<'a> {
     host: HostLayers<'a>,
-    /// Where there is one, until it fails.
-    device: Option<CudaSlope<'a>>,
+    /// Where there is one, until it fails, and whom to tell then.
+    device: Option<(CudaSlope<'a>, &'a CudaLayers)>,
 }
 
 /// The distance layers on the CPU.
@@ -46,12 +48,12 @@ impl<'a> Slope<'a> {
     pub(super) fn new(
         pool: &'a Pool,
         simd: Simd,
-        device: Option<&CudaLayers>,
+        device: Option<&'a CudaLayers>,
         net: &'a NetState,
         p: PNorm,
     ) -> Slope<'a> {
         assert!(p.is_infinite() || !net.sorts(), "sort neurons are evaluated at p = ∞ alone");
-        let device = device.and_then(|device| device.slope(net, p).ok());
+        let device = device.and_then(|device| Some((device.attempt(|device| device.slope(net, p))?, device)));
         let layers = Layers { host: HostLayers::new(pool, simd, net, p), device };
         Slope { pool, simd, net, layers, head: HeadPass::default(), features: Vec::new(), scores: Vec::new() }
     }
@@ -102,30 +104,40 @@ impl<'a> Slope<'a> {
 impl Layers<'_> {
     /// The last layer's outputs, `[B·P, outputs]`, without a bias.
     fn outputs(&mut self, images: &[f32], batch: usize, keep: bool) -> &mut Vec<f32> {
-        // What fails on the device is computed here.
-        if self.device.as_mut().is_some_and(|device| device.forward(images, batch, keep).is_err()) {
-            self.device = None;
-        }
+        self.on_device(|device| device.forward(images, batch, keep));
         match &mut self.device {
-            Some(device) => &mut device.last,
+            Some((device, _)) => &mut device.last,
             None => self.host.forward(images, batch, keep),
         }
     }
 
     /// Those of the last pass, with a bias where there is one.
     fn last(&self) -> &[f32] {
-        self.device.as_ref().map_or_else(|| self.host.last(), |device| &device.last)
+        self.device.as_ref().map_or_else(|| self.host.last(), |(device, _)| &device.last)
     }
 
     fn gradient(&mut self, images: &[f32], batch: usize, upstream: Vec<f32>) -> Vec<f32> {
-        if let Some(device) = &mut self.device {
-            if let Ok(gradient) = device.gradient(&upstream) {
-                return gradient;
-            }
-            self.device = None;
+        let there = self.device.is_some();
+        if let Some(gradient) = self.on_device(|device| device.gradient(&upstream)) {
+            return gradient;
+        }
+        if there {
             self.host.forward(images, batch, true);
         }
         self.host.gradient(images, upstream)
+    }
+
+    /// What is computed on the device, where there is one. What fails there is computed here from then on.
+    fn on_device<T>(&mut self, work: impl FnOnce(&mut CudaSlope<'_>) -> Result<T, GpuError>) -> Option<T> {
+        let (slope, layers) = self.device.as_mut()?;
+        match work(slope) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                layers.fail(error);
+                self.device = None;
+                None
+            }
+        }
     }
 }
 

@@ -18,6 +18,13 @@ use super::layer::turn;
 pub struct CudaLayers {
     gpu: Rc<dyn Gpu>,
     kept: RefCell<Kept>,
+    failed: RefCell<Option<Failed>>,
+}
+
+/// What failed on the device.
+struct Failed {
+    error: GpuError,
+    told: bool,
 }
 
 struct Kept {
@@ -33,12 +40,49 @@ impl CudaLayers {
     pub fn new(gpu: &Rc<dyn Gpu>) -> Result<CudaLayers, GpuError> {
         let pair = || -> Result<_, GpuError> { Ok([Array::zeros(gpu, 0)?, Array::zeros(gpu, 0)?]) };
         let kept = Kept { layers: HashMap::new(), inputs: pair()?, turned: pair()?, outputs: pair()? };
-        Ok(CudaLayers { gpu: Rc::clone(gpu), kept: RefCell::new(kept) })
+        Ok(CudaLayers { gpu: Rc::clone(gpu), kept: RefCell::new(kept), failed: RefCell::default() })
     }
 
     /// From here on, weights may be others than before.
     pub fn forget(&self) {
         self.kept.borrow_mut().layers.clear();
+    }
+
+    /// Gives back the device's memory.
+    pub fn release(&self) {
+        self.forget();
+        let Kept { inputs, turned, outputs, .. } = &mut *self.kept.borrow_mut();
+        inputs.iter_mut().chain(turned).chain(outputs).for_each(Array::release);
+    }
+
+    /// What `work` makes of the device; nothing where that fails, or where something failed before that a later attempt
+    /// would fail of again, each of which may have taken seconds.
+    pub fn attempt<T>(&self, work: impl FnOnce(&CudaLayers) -> Result<T, GpuError>) -> Option<T> {
+        if self.failed.borrow().as_ref().is_some_and(|failed| !failed.error.may_pass()) {
+            return None;
+        }
+        work(self).map_err(|error| self.fail(error)).ok()
+    }
+
+    /// Remembers a failure, the first one, but one that lasts rather than one that may pass.
+    pub fn fail(&self, error: GpuError) {
+        let failed = &mut *self.failed.borrow_mut();
+        match failed {
+            Some(before) if !before.error.may_pass() || error.may_pass() => {}
+            _ => *failed = Some(Failed { error, told: false }),
+        }
+    }
+
+    /// What failed since this was asked last; of what lasts, once.
+    pub fn take_fault(&self) -> Option<GpuError> {
+        let mut failed = self.failed.borrow_mut();
+        let told = failed.as_mut().filter(|failed| !failed.told)?;
+        told.told = true;
+        let error = told.error.clone();
+        if error.may_pass() {
+            *failed = None;
+        }
+        Some(error)
     }
 
     /// Passes of a net, and the gradients of its images.

@@ -10,8 +10,8 @@ use crate::experiment::Label;
 use crate::net::head::Linear;
 use crate::net::{Head, HeadPass, Turn};
 
-use super::OnDevice;
 use super::layer::{turn, turn_back};
+use super::{OnDevice, Spoilt};
 
 /// One head, with what its last pass left.
 pub(super) struct CudaHead {
@@ -131,6 +131,7 @@ impl CudaHead {
         decay: Decay,
         eps: f64,
         gradient: &mut Array<f32>,
+        spoilt: (&mut Spoilt, usize),
     ) -> Result<(), GpuError> {
         let (gpu, Shape { batch, inputs, outputs: units }) = (&*self.gpu, self.shape());
         let [features, of_before] = &mut self.exchanged;
@@ -140,7 +141,7 @@ impl CudaHead {
         let slope = |of_reach: &f64| (eps * of_reach * f64::from(self.scale)) as f32;
         self.sizes.write(&self.pass.of_reach.iter().map(slope).collect::<Vec<_>>())?;
         add_signs(gpu, units, inputs, gradient, &self.weight.value, &self.sizes)?;
-        self.weight.apply(gpu, step, decay, gradient)
+        self.weight.apply(gpu, step, decay, gradient, spoilt)
     }
 
     fn shape(&self) -> Shape {

@@ -50,6 +50,7 @@ pub struct CudaEngine {
     images: Array<f32>,
     /// Gradient of the widest weight; one parameter at a time needs it.
     weight_gradient: Array<f32>,
+    spoilt: Spoilt,
     /// The last layer's outputs, bias included.
     distances: Vec<f32>,
     loss: Loss,
@@ -78,25 +79,28 @@ struct OnDevice {
     value: Array<f32>,
     m: Array<f32>,
     v: Array<f32>,
-    /// 1 where a value is not finite.
-    spoilt: Array<i32>,
 }
+
+/// One number a parameter that the device trains, the head's and then the layers': 1 where a value is not finite.
+type Spoilt = Array<i32>;
 
 impl OnDevice {
     fn of(gpu: &Rc<dyn Gpu>, trained: &Trained) -> Result<OnDevice, GpuError> {
         let Trained { value, m, v } = trained;
         let (value, m, v) = (Array::of(gpu, value)?, Array::of(gpu, m)?, Array::of(gpu, v)?);
-        Ok(OnDevice { value, m, v, spoilt: Array::zeros(gpu, 1)? })
+        Ok(OnDevice { value, m, v })
     }
 
-    fn apply(&mut self, gpu: &dyn Gpu, step: &AdamStep, decay: Decay, gradient: &Array<f32>) -> Result<(), GpuError> {
-        step.apply(gpu, decay, &mut self.value, gradient, &mut self.m, &mut self.v, &mut self.spoilt)
-    }
-
-    fn is_spoilt(&self) -> Result<bool, GpuError> {
-        let mut flag = [0];
-        self.spoilt.read(&mut flag)?;
-        Ok(flag != [0])
+    /// `spoilt` is whether it is, afterwards.
+    fn apply(
+        &mut self,
+        gpu: &dyn Gpu,
+        step: &AdamStep,
+        decay: Decay,
+        gradient: &Array<f32>,
+        spoilt: (&mut Spoilt, usize),
+    ) -> Result<(), GpuError> {
+        step.apply(gpu, decay, &mut self.value, gradient, &mut self.m, &mut self.v, spoilt)
     }
 
     fn read(&self, to: &mut Trained) -> Result<(), GpuError> {
@@ -133,6 +137,7 @@ impl CudaEngine {
             held: None,
             images: Array::zeros(gpu, 0)?,
             weight_gradient: Array::zeros(gpu, widest.unwrap_or(0))?,
+            spoilt: Array::zeros(gpu, 1 + layers.len())?,
             layers,
             distances: Vec::new(),
             loss: Loss::default(),
@@ -205,7 +210,7 @@ impl CudaEngine {
         let step = AdamStep { adam: constants(&self.adam), lr: point.lr as f32, step: self.host.step };
         if let Some(head) = &mut self.head {
             let decay = Decay::All { kept: (1.0 - point.lr * self.adam.head_decay) as f32 };
-            head.apply(&step, decay, point.eps, &mut self.weight_gradient)?;
+            head.apply(&step, decay, point.eps, &mut self.weight_gradient, (&mut self.spoilt, 0))?;
         }
         let amount = (point.lr * self.adam.dist_decay) as f32;
         for index in (0..self.layers.len()).rev() {
@@ -217,7 +222,7 @@ impl CudaEngine {
             } else {
                 Decay::All { kept: 1.0 }
             };
-            layer.weight.apply(&*self.gpu, &step, decay, &self.weight_gradient)?;
+            layer.weight.apply(&*self.gpu, &step, decay, &self.weight_gradient, (&mut self.spoilt, 1 + index))?;
         }
         Ok(())
     }
@@ -248,17 +253,12 @@ impl CudaEngine {
 
     /// The first parameter, from the end, that is ruined.
     fn ruined(&self) -> Result<Option<String>, GpuError> {
-        if let Some(head) = &self.head
-            && head.weight.is_spoilt()?
-        {
-            return Ok(Some("head.hidden.weight or its gradient".into()));
-        }
-        for (index, layer) in self.layers.iter().enumerate().rev() {
-            if layer.weight.is_spoilt()? {
-                return Ok(Some(format!("weight of layer {} or its gradient", index + 1)));
-            }
-        }
-        Ok(None)
+        let spoilt = self.spoilt.to_vec()?;
+        Ok(match (spoilt[0], spoilt.iter().rposition(|&flag| flag != 0)) {
+            (0, None) => None,
+            (0, Some(layer)) => Some(format!("weight of layer {layer} or its gradient")),
+            _ => Some("head.hidden.weight or its gradient".into()),
+        })
     }
 
     fn refresh(&mut self) -> Result<(), GpuError> {

@@ -305,7 +305,11 @@ async fn insert_eval(transaction: &mut Tx<'_>, row: &EvalRow, margins: &Margins)
     Ok(())
 }
 
-async fn insert_attack(transaction: &mut Tx<'_>, row: &AttackRow, findings: &Findings) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_attack(
+    transaction: &mut Tx<'_>,
+    row: &AttackRow,
+    findings: &Findings,
+) -> Result<(), sqlx::Error> {
     let step = row.step.cast_signed();
     // In two steps, so that the images of an earlier attack go too.
     sqlx::query("DELETE FROM attack WHERE step = ?").bind(step).execute(&mut **transaction).await?;
@@ -373,10 +377,10 @@ async fn insert_checkpoint(
     .execute(&mut **transaction)
     .await?;
     let rows: Vec<CheckpointRow> = sqlx::query_as("SELECT * FROM checkpoint").fetch_all(&mut **transaction).await?;
-    // By the held-out images where there are some. A better net is the best only once its checkpoint is there.
+    // By the held-out images: the test set chooses none. A better net is the best only once its checkpoint is there.
     let best = sqlx::query_scalar(
         "SELECT step FROM eval JOIN checkpoint USING (step)
-         ORDER BY split = 'validation' DESC, certified DESC, step LIMIT 1",
+         WHERE split = 'validation' ORDER BY certified DESC, step LIMIT 1",
     );
     let best: Option<u64> = best.fetch_optional(&mut **transaction).await?;
     let removed = retention::superseded(&rows, keep, best);

@@ -205,7 +205,11 @@ fn draw_machine(machine: &Machine, past: &Past, look: &Look, pen: &mut Pen<'_>, 
         let load = device.load.unwrap_or_default();
         let busy = device.load.map(|load| format!("{:.0} % · ", load * 100.0)).unwrap_or_default();
         let celsius = device.celsius.map(|celsius| format!(" · {celsius} °C")).unwrap_or_default();
-        let words = format!("{busy}{}{celsius} · {}", memory(device.used, device.total), device.name);
+        let words = match device.fault {
+            Some(_) => format!("cannot be used, linf-tui doctor says why · {}", device.name),
+            None if device.total == 0 => device.name.clone(),
+            None => format!("{busy}{}{celsius} · {}", memory(device.used, device.total), device.name),
+        };
         lines.push((format!("gpu{}", device.index), load, words, past));
     }
     let width = pen.width();

@@ -16,12 +16,9 @@ use crate::say;
 /// Between two lines in the log about an attack under way.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Adversarial images that a run file keeps of one attack: 12 MB of CIFAR-10's.
-const KEPT_EXAMPLES: usize = 1000;
-
 impl Training<'_> {
-    /// Evaluates the net as it stands on the images that decide which is the best: those held out, else the test set.
-    /// Says whether it is the best so far.
+    /// Evaluates the net as it stands on the images held out, else on the test set. Says whether it is the best so far, of
+    /// which there is none without images held out: the test set chooses nothing.
     pub(super) fn evaluate(&mut self, mean_samples: usize) -> anyhow::Result<bool> {
         let settled = self.settled(mean_samples)?;
         let step = self.position.step;
@@ -31,7 +28,7 @@ impl Training<'_> {
         if is_best {
             self.best = Some(Best { certified, step });
         }
-        Ok(is_best)
+        Ok(is_best && !self.job.images.validation.is_empty())
     }
 
     /// The net, or the average of its past, with running means re-estimated at p = ∞.
@@ -87,7 +84,18 @@ impl Training<'_> {
         }
         let certified = row.certified;
         self.writer.eval(row, margins);
+        self.leave_device();
         Ok(certified)
+    }
+
+    /// Gives the device's memory back to the training, and says what failed there meanwhile.
+    pub(super) fn leave_device(&self) {
+        self.evaluator.release();
+        if let Some(fault) = self.evaluator.take_fault() {
+            let text = format!("some of what was measured was computed on the CPU: {fault}");
+            say(&text);
+            self.writer.event(Some(self.position.step), "alarm", text);
+        }
     }
 
     /// Attacks the net of `step` on the test set; an order that comes while it does so is obeyed first.
@@ -107,7 +115,10 @@ impl Training<'_> {
             order = session.order();
             order.is_none()
         });
-        let Some(mut found) = found else { return Ok(order) };
+        let Some(mut found) = found else {
+            self.leave_device();
+            return Ok(order);
+        };
         let certified = self.evaluator.certify(net, test, samples, eps);
         let wrong = found.examples.iter().find(|(sample, _)| certified.samples[*sample as usize].certified);
         if let Some((sample, _)) = wrong {
@@ -123,8 +134,9 @@ impl Training<'_> {
             seconds: started.elapsed().as_secs_f64(),
             time_ms: now_ms(),
         };
-        found.examples.truncate(KEPT_EXAMPLES);
+        found.examples.truncate(AttackRow::KEPT_EXAMPLES);
         self.writer.attack(row, Findings { fates: found.fates, examples: found.examples });
+        self.leave_device();
         Ok(None)
     }
 
