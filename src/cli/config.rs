@@ -94,7 +94,7 @@ pub async fn run(args: ConfigArgs, place: &Place) -> Result<Exit> {
         What::Show { file, overrides, model } => {
             let name = file.display().to_string();
             let config = parse_with(&read(&file)?, &name, &overrides)?;
-            let text = if model { layers(&NetShape::new(&config)) } else { resolved(&config, &name, &overrides)? };
+            let text = if model { layers(&config) } else { resolved(&config, &name, &overrides)? };
             line(text.trim_end())?;
         }
         What::Keys => line(&keys().iter().map(paragraph).collect::<Vec<_>>().join("\n\n"))?,
@@ -114,7 +114,7 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
             Ok(config) => serde_json::json!({
                 "file": recipe.path,
                 "config": config,
-                "parameters": NetShape::new(config).parameters(),
+                "parameters": NetShape::new(config).parameters(config.loss.kind),
                 "pairs_per_epoch": pairs_an_epoch(config),
                 "estimates": paces.iter().map(|pace| serde_json::json!({ "pace": pace, "seconds": pace.seconds(config) })).collect::<Vec<_>>(),
             }),
@@ -150,7 +150,7 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
             config.data.dataset.to_string(),
             config.eval.eps.to_string(),
             shape.to_string(),
-            shape.parameters().to_string(),
+            shape.parameters(config.loss.kind).to_string(),
             config.train.epochs.to_string(),
             format!("{:.1e}", pairs_an_epoch(config)),
             paces.first().map_or_else(|| "–".into(), |pace| duration(pace.seconds(config))),

@@ -128,6 +128,23 @@ fn intervals_prove_what_margins_prove_but_for_rounding() {
 }
 
 #[test]
+fn intervals_prove_no_more_than_margins_where_no_box_is_clipped() {
+    let (net, mut split) = trained();
+    // From 0.11 to 0.89: boxes of 0.1 end before black and white.
+    split.images.iter_mut().for_each(|raw| *raw = 28 + (u16::from(*raw) * 199 / 255) as u8);
+    let mut proved = 0;
+    for eps in ["0.01", "0.03", "0.1"].map(eps) {
+        let evaluation = evaluator().certify(&net, &split, 500, eps);
+        for sample in &evaluation.samples {
+            let over = f64::from(sample.margin) - 2.0 * eps.to_f64();
+            assert!(over.abs() < 1e-5 || sample.certified == (over > 0.0), "ε = {eps}: {sample:?}");
+        }
+        proved += evaluation.samples.iter().filter(|sample| sample.certified).count();
+    }
+    assert!((50..1450).contains(&proved), "{proved} of 1500 show something");
+}
+
+#[test]
 fn re_estimated_means_are_the_means() {
     let (mut net, split) = trained();
     net.layers[0].mean.fill(123.0);
@@ -159,6 +176,18 @@ fn the_whole_net_moves_no_more_than_its_input() {
         for (da, db) in distances(&net, &a).iter().zip(distances(&net, &b)) {
             assert!((da - db).abs() <= apart + 1e-5);
         }
+        // Two images that are hardly apart: here the bound is all but reached.
+        let mut largest = 0.0f32;
+        for (seed, step) in [(1, 0.001f32), (2, 0.01), (3, 0.1)] {
+            let mut signs = vec![0.0; a.len()];
+            random::fill_normal(seed, pair as u64, &mut signs);
+            let moved: Vec<f32> = a.iter().zip(&signs).map(|(a, sign)| a + step.copysign(*sign)).collect();
+            for (da, db) in distances(&net, &a).iter().zip(distances(&net, &moved)) {
+                assert!((da - db).abs() <= step + 4e-6, "{da} and {db}, {step} apart");
+                largest = largest.max((da - db).abs() / step);
+            }
+        }
+        assert!(largest > 0.3, "{largest}");
     }
 }
 

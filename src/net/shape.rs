@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::dist::{Form, FormError, Planes, SortProfile, Window};
-use crate::experiment::{Config, Model};
+use crate::experiment::{Config, LossKind, Model};
 
 /// A net: distance layers, and what makes logits of the last one's outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,14 +217,14 @@ impl NetShape {
         }
     }
 
-    /// Trained numbers: weights, biases, and the scalar.
-    pub fn parameters(&self) -> usize {
+    /// Numbers that this loss trains: weights, biases, and the scalar where it has one.
+    pub fn parameters(&self, loss: LossKind) -> usize {
         let weights: usize = self.layers.iter().map(|layer| layer.form.weights()).sum();
         let end = match self.end {
             End::Distances => self.classes(),
             End::Head(head) => head.parameters().into_iter().sum(),
         };
-        weights + end + 1
+        weights + end + usize::from(loss.has_lambda())
     }
 
     /// Pairs |x − w| that one image costs: one a weight and output position.
@@ -303,34 +303,24 @@ mod tests {
 
     #[test]
     fn parameter_counts_are_the_published_ones() {
-        // With the scalar, which the nets of 2021 do not have: one less is published of those.
+        use LossKind::{CeHinge, CrossEntropy, Hinge, Mixture};
+        let twice = |hidden| Model { conv: twice(), ..model(0, 1, Some(hidden)) };
         let rows = [
-            ("ICML 2021 MNIST", model(5, 5120, None), GREY, 10, 82_708_490 + 1),
-            ("ICML 2021 CIFAR-10", model(6, 5120, None), CIFAR, 10, 120_637_450 + 1),
-            ("ICML 2021 MNIST, head", model(4, 5120, Some(256)), GREY, 10, 83_970_826 + 1),
-            ("ICML 2021 Fashion-MNIST, head", model(4, 5120, Some(512)), GREY, 10, 85_284_362 + 1),
-            ("ICML 2021 CIFAR-10, head", model(5, 5120, Some(512)), CIFAR, 10, 123_213_322 + 1),
-            ("ICML 2021 TinyImageNet, head", model(5, 5120, Some(512)), CENTRE, 200, 155_751_112 + 1),
-            ("NeurIPS 2022 CIFAR-10, head", model(5, 5120, Some(512)), CIFAR, 10, 123_213_323),
-            ("NeurIPS 2022 TinyImageNet, head", model(5, 5120, Some(512)), LARGE, 200, 170_496_713),
-            ("NeurIPS 2022 ImageNet64, head", model(5, 5120, Some(2048)), LARGE, 1000, 180_308_969),
-            (
-                "NeurIPS 2022 TinyImageNet, 2x",
-                Model { conv: twice(), ..model(0, 1, Some(512)) },
-                LARGE,
-                200,
-                170_742_473,
-            ),
-            (
-                "NeurIPS 2022 ImageNet64, 2x",
-                Model { conv: twice(), ..model(0, 1, Some(2048)) },
-                LARGE,
-                1000,
-                204_147_689,
-            ),
+            ("ICML 2021 MNIST", model(5, 5120, None), GREY, 10, Hinge, 82_708_490),
+            ("ICML 2021 CIFAR-10", model(6, 5120, None), CIFAR, 10, Hinge, 120_637_450),
+            ("ICML 2021 MNIST, head", model(4, 5120, Some(256)), GREY, 10, CrossEntropy, 83_970_826),
+            ("ICML 2021 Fashion-MNIST, head", model(4, 5120, Some(512)), GREY, 10, CrossEntropy, 85_284_362),
+            ("ICML 2021 CIFAR-10, head", model(5, 5120, Some(512)), CIFAR, 10, CrossEntropy, 123_213_322),
+            ("ICML 2021 TinyImageNet, head", model(5, 5120, Some(512)), CENTRE, 200, CrossEntropy, 155_751_112),
+            ("ICLR 2022 MNIST", model(5, 5120, None), GREY, 10, Mixture, 82_708_491),
+            ("NeurIPS 2022 CIFAR-10, head", model(5, 5120, Some(512)), CIFAR, 10, CeHinge, 123_213_323),
+            ("NeurIPS 2022 TinyImageNet, head", model(5, 5120, Some(512)), LARGE, 200, CeHinge, 170_496_713),
+            ("NeurIPS 2022 ImageNet64, head", model(5, 5120, Some(2048)), LARGE, 1000, CeHinge, 180_308_969),
+            ("NeurIPS 2022 TinyImageNet, 2x", twice(512), LARGE, 200, CeHinge, 170_742_473),
+            ("NeurIPS 2022 ImageNet64, 2x", twice(2048), LARGE, 1000, CeHinge, 204_147_689),
         ];
-        for (name, model, image, classes, parameters) in rows {
-            assert_eq!(NetShape::build(&model, image, classes).unwrap().parameters(), parameters, "{name}");
+        for (name, model, image, classes, loss, parameters) in rows {
+            assert_eq!(NetShape::build(&model, image, classes).unwrap().parameters(loss), parameters, "{name}");
         }
         let convolutional = Model { conv: trunk(), ..model(1, 1024, Some(512)) };
         let shape = NetShape::build(&convolutional, CIFAR, 10).unwrap();
@@ -379,7 +369,7 @@ mod tests {
         let shape = NetShape::build(&Model { groups: 4, ..model(4, 32, None) }, GREY, 10).unwrap();
         let groups: Vec<_> = shape.layers().iter().map(|layer| layer.form.groups()).collect();
         assert_eq!(groups, [1, 4, 4, 1]);
-        assert_eq!(shape.parameters(), 784 * 32 + 2 * 32 * 8 + 320 + 10 + 1);
+        assert_eq!(shape.parameters(LossKind::Mixture), 784 * 32 + 2 * 32 * 8 + 320 + 10 + 1);
         let error = NetShape::build(&Model { groups: 5, ..model(4, 32, None) }, GREY, 10).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,12 +1,14 @@
 //! A net as a table: one line a layer, with shapes and parameter counts.
 
 use crate::dist::{Planes, Window};
+use crate::experiment::Config;
 use crate::net::{End, LayerShape, NetShape};
 
 use super::table::{Side, Table};
 
-/// The layers of a net, first to last, the scalar, and the sum.
-pub fn layers(shape: &NetShape) -> String {
+/// The layers of a config's net, first to last, the scalar where the loss has one, and the sum.
+pub fn layers(config: &Config) -> String {
+    let (shape, loss) = (NetShape::new(config), config.loss.kind);
     let mut table = Table::new([
         ("layer", Side::Right),
         ("what", Side::Left),
@@ -38,11 +40,9 @@ pub fn layers(shape: &NetShape) -> String {
         row("linear".into(), features, hidden.clone(), "tanh", first, None);
         row("linear".into(), hidden, head.classes.to_string(), "", second, None);
     }
-    format!(
-        "{table}and a scalar that scales the logits inside the cross-entropy: {} parameters, {} pairs an image\n",
-        grouped(shape.parameters()),
-        grouped(shape.pairs())
-    )
+    let scalar = if loss.has_lambda() { "and a scalar that scales the logits inside the cross-entropy: " } else { "" };
+    let (parameters, pairs) = (grouped(shape.parameters(loss)), grouped(shape.pairs()));
+    format!("{table}{scalar}{parameters} parameters, {pairs} pairs an image\n")
 }
 
 fn what(layer: &LayerShape) -> String {
@@ -92,7 +92,7 @@ mod tests {
             "data.dataset = 'cifar10'\nmodel = {{ {model} }}\ntrain = {{ epochs = 1, batch_size = 8, lr = 0.1 }}\n\
              schedule = {{ ramp_start = 0, ramp_end = 1 }}\nloss = {{ lambda = 0.1, eps_train = 0.1 }}\neval.eps = 0.1"
         );
-        layers(&NetShape::new(&parse(&text).unwrap())).replace('\u{202f}', " ")
+        layers(&parse(&text).unwrap()).replace('\u{202f}', " ")
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used)] // The lint spares only functions marked as tests, not what they call.
 
-use linf::dist::Simd;
+use linf::dist::{Form, Planes, Simd, Window};
 use linf::experiment::{Adam, Label, PNorm};
-use linf::net::{Batch, CpuEngine, Engine, LayerShape, LayerState, Loss, NetState, Objective, StepPoint, Trained};
+use linf::net::{
+    Batch, CpuEngine, Engine, Head, LayerShape, LayerState, Linear, Loss, NetState, Objective, StepPoint, Trained, Turn,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -25,6 +27,7 @@ struct Case {
     optimizer: String,
     decay: Option<f64>,
     head: Option<usize>,
+    conv: Option<Convolution>,
     images: Vec<f32>,
     labels: Vec<Label>,
     before: Parameters<Tensor>,
@@ -43,6 +46,19 @@ struct Parameters<T> {
     layers: Vec<T>,
     bias: Option<T>,
     scalar: T,
+    /// Weight and bias of both linear layers, where there is a head.
+    head: Vec<[T; 2]>,
+}
+
+/// A convolution of square images, before the dense layers.
+#[derive(Deserialize)]
+struct Convolution {
+    inputs: usize,
+    side: usize,
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    pad: usize,
 }
 
 #[derive(Deserialize)]
@@ -82,22 +98,53 @@ impl Case {
         Adam { dist_decay, head_decay, ..Adam::default() }
     }
 
-    /// The distance net before the step.
+    /// The net before the step.
     fn net(&self) -> NetState {
         let trained = |t: &Tensor| Trained { value: t.value.clone(), m: t.m.clone(), v: t.v.clone() };
-        let last = self.before.layers.len() - 1;
+        let last = if self.head.is_some() { usize::MAX } else { self.before.layers.len() - 1 };
         let layers = self.before.layers.iter().enumerate().map(|(index, layer)| LayerState {
-            shape: LayerShape::dense(layer.shape[1], layer.shape[0]).unwrap(),
+            shape: self.shape(index),
             weight: trained(layer),
             mean: vec![0.0; if index == last { 0 } else { layer.shape[0] }],
         });
+        let linear = |[weight, bias]: &[Tensor; 2]| Linear {
+            inputs: weight.shape[1],
+            outputs: weight.shape[0],
+            weight: trained(weight),
+            bias: trained(bias),
+        };
+        let head = match &self.before.head[..] {
+            [hidden, classes] => Some((Turn::Stay, Head { hidden: linear(hidden), classes: linear(classes) })),
+            _ => None,
+        };
         NetState {
             layers: layers.collect(),
-            bias: trained(self.before.bias.as_ref().unwrap()),
-            head: None,
+            bias: self
+                .before
+                .bias
+                .as_ref()
+                .map_or_else(|| Trained { value: Vec::new(), m: Vec::new(), v: Vec::new() }, trained),
+            head,
             scalar: trained(&self.before.scalar),
             step: self.step,
             seed: 0,
+        }
+    }
+
+    fn shape(&self, index: usize) -> LayerShape {
+        let window = |conv: &Convolution| {
+            let image = Planes { channels: conv.inputs, height: conv.side, width: conv.side };
+            let window = Window { kernel: conv.kernel, stride: conv.stride, pad: conv.pad, dilation: 1 };
+            Form::new(image, conv.channels, 1, window).unwrap()
+        };
+        let shape = &self.before.layers[index].shape;
+        match (self.conv.as_ref().map(window), index) {
+            // An image of one channel needs no turning; what the convolution gives does.
+            (Some(form), 0) => LayerShape { form, keep: None, turn: Turn::Stay },
+            (Some(form), 1) => {
+                LayerShape { turn: Turn::ToChannels(form.output()), ..LayerShape::dense(shape[1], shape[0]).unwrap() }
+            }
+            _ => LayerShape::dense(shape[1], shape[0]).unwrap(),
         }
     }
 
@@ -151,9 +198,9 @@ fn every_loss_and_its_gradients_are_those_of_autograd() {
 }
 
 #[test]
-fn one_step_of_each_recipe_of_a_distance_net_is_that_of_pytorch() {
+fn one_step_of_each_recipe_is_that_of_pytorch() {
     let mut steps = 0;
-    for case in cases().into_iter().filter(|case| case.head.is_none()) {
+    for case in cases() {
         let context = case.context();
         let before = case.net();
         let mut engine = CpuEngine::new(before.clone(), case.adam(), 1, Simd::detect().unwrap());
@@ -178,9 +225,24 @@ fn one_step_of_each_recipe_of_a_distance_net_is_that_of_pytorch() {
                 close(&layer.mean, &means, 1e-5, &what("mean"));
             }
         }
-        close(&after.bias.value, case.after.bias.as_ref().unwrap(), 1e-6, &format!("{context}: bias"));
+        if let Some(bias) = &case.after.bias {
+            close(&after.bias.value, bias, 1e-6, &format!("{context}: bias"));
+        }
+        let linear = |net: &NetState| -> Vec<Trained> {
+            let parts =
+                |head: &Head| [&head.hidden, &head.classes].map(|l| [l.weight.clone(), l.bias.clone()]).concat();
+            net.head.as_ref().map_or_else(Vec::new, |(_, head)| parts(head))
+        };
+        let theirs = case.gradients.head.iter().flatten().zip(case.after.head.iter().flatten());
+        let ours: Vec<(Trained, Trained)> = linear(&before).into_iter().zip(linear(after)).collect();
+        assert_eq!(ours.len(), 2 * case.after.head.len(), "{context}");
+        for (index, ((before, after), (of_it, moved))) in ours.iter().zip(theirs).enumerate() {
+            let what = |of: &str| format!("{context}: {of} of parameter {index} of the head");
+            close(&gradient(before, after), of_it.as_ref().unwrap(), 1e-4, &what("gradient"));
+            close(&after.value, moved, 1e-5, &what("value"));
+        }
         close(&after.scalar.value, &case.after.scalar, 1e-6, &format!("{context}: scalar"));
         steps += 1;
     }
-    assert_eq!(steps, 4 * 3, "four recipes of distance nets, three exponents each");
+    assert_eq!(steps, 8 * 3, "eight recipes, three exponents each");
 }
