@@ -10,9 +10,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Exit, Place, gap,
+    Exit, Place, gap, kept_attack,
     measure::{MeasureArgs, Measured, passing},
-    place::{json, line},
+    place::{json, line, warn},
     samples::{Claims, Kind, save_examples},
     weights::Stored,
 };
@@ -22,7 +22,7 @@ use crate::{
         figures::{accuracy, duration},
         table::{Side, Table},
     },
-    store::Findings,
+    store::{AttackRow, Findings, now_ms},
 };
 
 /// Attack a net at p = ∞ and compare with its certificates.
@@ -32,6 +32,9 @@ use crate::{
 /// the scores depend on, from the image and from corners of the box. Between "certified" and "under all" lies the truth. An
 /// image that was certified and is broken is an error of the program: it is named, the input is saved (in the run's folder,
 /// where it is a run's net), the run's events and its screen raise an alarm, and the exit code is 1.
+///
+/// An attack at the run's own ε on the result of a complete run is kept with it, unless it has one on more images, or one on as
+/// many that broke more: its screens and `linf-tui show` have it.
 ///
 /// With --gap each image that is classified right is attacked around its own certified radius instead: at it, where every
 /// attack must fail, just above it, and further out until its class changes. What lies between the radius that is certified and the
@@ -88,13 +91,20 @@ pub async fn run(args: AttackArgs, place: &Place) -> Result<Exit> {
         targets: args.targets.unwrap_or(default.targets),
         samples: None,
     };
-    let wrong = if args.gap {
+    let (wrong, attacks) = if args.gap {
         let found = gap::measure(&mut measured, &plan);
         gap::print(&measured, &found, args.json)?;
-        found.false_certificates
+        (found.false_certificates, Vec::new())
     } else {
         at_each_radius(&mut measured, &plan, save, args.json)?
     };
+    measured.note_device();
+    for (row, found) in attacks {
+        // The figures are told; a store that is somebody else's stays as it is.
+        if let Err(error) = kept_attack::keep(&measured, row, found, place).await {
+            warn(&format!("not kept with the run: {error:#}"));
+        }
+    }
     if wrong.is_empty() {
         return Ok(Exit::Done);
     }
@@ -123,13 +133,13 @@ async fn raise_alarm(name: &str, step: u64, run: Option<&Stored>, wrong: &Exampl
     Ok(place.existing().await?.catalog().doubt(run.id, &text).await?)
 }
 
-/// Gives the inputs that show a certificate false.
+/// Gives the inputs that show a certificate false, and what each attack found.
 fn at_each_radius(
     measured: &mut Measured,
     plan: &Attack,
     save: Option<(&Path, Kind)>,
     as_json: bool,
-) -> Result<Examples> {
+) -> Result<(Examples, Vec<(AttackRow, Findings)>)> {
     let (mut rows, mut wrong) = (Vec::new(), Examples::new());
     let (mut evaluations, mut attacks) = (Vec::new(), Vec::new());
     for &eps in &measured.radii {
@@ -157,10 +167,19 @@ fn at_each_radius(
             seconds: started.elapsed().as_secs_f64(),
         });
         evaluations.push((eps, evaluation));
-        attacks.push((eps, Findings { fates: found.fates, examples: found.examples }));
+        let row = AttackRow {
+            step: measured.step,
+            eps,
+            samples: samples as u32,
+            under_pgd: found.under_pgd(),
+            under_all: found.under_all(),
+            seconds: started.elapsed().as_secs_f64(),
+            time_ms: now_ms(),
+        };
+        attacks.push((row, Findings { fates: found.fates, examples: found.examples }));
     }
     if let Some((path, kind)) = save {
-        let attacks: Vec<(Epsilon, &Findings)> = attacks.iter().map(|(eps, found)| (*eps, found)).collect();
+        let attacks: Vec<(Epsilon, &Findings)> = attacks.iter().map(|(row, found)| (row.eps, found)).collect();
         let claims = Claims { evaluations: &evaluations, radii: None, threat: Threat::Real, attacks: &attacks };
         claims.save(path, kind).with_context(|| format!("writing {}", path.display()))?;
     }
@@ -169,7 +188,7 @@ fn at_each_radius(
     } else {
         print(measured, &rows)?;
     }
-    Ok(wrong)
+    Ok((wrong, attacks))
 }
 
 fn print(measured: &Measured, rows: &[Attacked]) -> Result<()> {

@@ -19,6 +19,7 @@ mod gap;
 mod group;
 mod import;
 mod import_net;
+mod kept_attack;
 mod label;
 mod logs;
 mod ls;

@@ -29,6 +29,8 @@ pub struct ResultRow {
     pub clean: Spread,
     /// Test accuracy under all attacks at ε, where every run was attacked.
     pub attacked: Option<Spread>,
+    /// On how many test images, the first ones: the fewest of its runs.
+    pub attacked_images: Option<u32>,
     /// Certified test accuracy at ε.
     pub certified: Spread,
     /// The published row of the config.
@@ -89,8 +91,8 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
         let runs = &experiment.runs;
         let (first, ..) = runs.first()?;
         let config = &first.config;
-        let attacked: Option<Vec<f64>> =
-            runs.iter().map(|(row, ..)| row.summary.attacked.map(|(share, _)| share)).collect();
+        let attacked: Option<Vec<(f64, u32)>> = runs.iter().map(|(row, ..)| row.summary.attacked).collect();
+        let attacked_images = attacked.as_ref().and_then(|all| all.iter().map(|(_, images)| *images).min());
         let (data, eps, net) = task(config);
         Some(ResultRow {
             title: config.run.title.clone(),
@@ -100,7 +102,8 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
             differs,
             runs: runs.iter().map(|(row, ..)| (row.name.clone(), row.config.train.seed)).collect(),
             clean: Spread::of(&runs.iter().map(|run| run.1).collect::<Vec<_>>()),
-            attacked: attacked.map(|shares| Spread::of(&shares)),
+            attacked: attacked.map(|all| Spread::of(&all.iter().map(|(share, _)| *share).collect::<Vec<_>>())),
+            attacked_images,
             certified: Spread::of(&runs.iter().map(|run| run.2).collect::<Vec<_>>()),
             published: config.run.published.clone(),
         })
@@ -126,6 +129,21 @@ fn differing(recipes: &[&Config]) -> Vec<BTreeMap<String, String>> {
         }
     }
     differing
+}
+
+/// The runs without those that repeat another one's experiment and seed: of such the first one with figures stays.
+pub(crate) fn once_a_seed<'a>(rows: &[&'a RunRow]) -> Vec<&'a RunRow> {
+    let mut seen: BTreeMap<(String, u64), usize> = BTreeMap::new();
+    let mut once: Vec<&RunRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = *seen.entry((experiment(&row.config), row.config.train.seed)).or_insert(once.len());
+        match once.get_mut(place) {
+            None => once.push(row),
+            Some(known) if known.summary.certified.is_none() => *known = row,
+            Some(_) => {}
+        }
+    }
+    once
 }
 
 /// What an experiment is, whatever its seed, its words and its machine.
@@ -182,7 +200,9 @@ fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
         row.net.clone(),
         row.runs.len().to_string(),
         row.clean.percent(pm),
-        row.attacked.map_or_else(|| "–".into(), |attacked| attacked.percent(pm)),
+        row.attacked
+            .zip(row.attacked_images)
+            .map_or_else(|| "–".into(), |(attacked, images)| format!("{} of {images}", attacked.percent(pm))),
         row.certified.percent(pm),
         figures.unwrap_or_else(|| "–".into()),
         published.map(|row| row.source.clone()).unwrap_or_default(),
@@ -251,7 +271,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::experiment::{Desired, RunId, parse};
     use crate::store::Summary;
@@ -316,6 +336,21 @@ pub(super) mod tests {
         assert!(latex.contains("98.00$\\pm$1.00 & -- & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
         assert_eq!(latex.matches("\\\\\n").count(), 3);
         assert!(latex.is_ascii(), "{latex}");
+    }
+
+    #[test]
+    fn attacks_say_on_how_many_images_they_were() {
+        let attacked = |seed, share, images| {
+            let mut row = run(seed, 0.99, 0.95);
+            row.summary.attacked = Some((share, images));
+            row
+        };
+        let text = plain(&results(&[attacked(1, 0.96, 500), attacked(2, 0.97, 1000)]));
+        assert!(text.contains("96.50 ± 0.71 of 500"), "{text}");
+        assert!(
+            !plain(&results(&[attacked(1, 0.96, 500), run(2, 0.97, 0.9)])).contains(" of 500"),
+            "one was not attacked"
+        );
     }
 
     #[test]

@@ -58,28 +58,28 @@ pub(super) static RUN: Kind = Kind {
 
 impl Kind {
     /// Says what an error of SQLite means for this file.
-    pub(super) fn error(&self, path: &Path, source: sqlx::Error) -> StoreError {
+    pub(super) fn error(&self, path: &Path, error: sqlx::Error) -> StoreError {
         let path = path.to_owned();
-        let detail = source.to_string();
-        if matches!(source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
+        let detail = error.to_string();
+        if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
             return StoreError::Damaged { path, detail, remedy: self.remedy };
         }
         // https://www.sqlite.org/rescode.html; writing, syncing and making room fail so where a quota or a limit on the
         // size of files is reached.
-        if let Some(778 | 1034 | 4874) = sqlite_code(&source) {
+        if let Some(778 | 1034 | 4874) = sqlite_code(&error) {
             return StoreError::DiskFull { path };
         }
         // SQLITE_READONLY_ROLLBACK.
-        if let Some(776) = sqlite_code(&source) {
+        if let Some(776) = sqlite_code(&error) {
             return StoreError::HalfWritten { path };
         }
-        match sqlite_code(&source).map(|code| code & 0xff) {
+        match sqlite_code(&error).map(|code| code & 0xff) {
             Some(11) => StoreError::Damaged { path, detail: "SQLite finds it malformed".into(), remedy: self.remedy },
             Some(26) => StoreError::Foreign { path, expected: self.name, found: "it is no SQLite database".into() },
             Some(13) => StoreError::DiskFull { path },
             Some(8) => StoreError::ReadOnly { path },
             Some(5 | 6) => StoreError::Busy { path },
-            _ => StoreError::Sql { path, source },
+            _ => StoreError::Sql { path, error },
         }
     }
 

@@ -79,22 +79,22 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Any other error of SQLite.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Sql {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: sqlx::Error,
+        error: sqlx::Error,
     },
     /// An error of the operating system.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {error}")]
     Io {
         /// A verb: `read`, `create`.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The store was opened for reading only.
     #[error("{0} belongs to somebody else or lies on a read-only disk: it can be looked at, not changed")]
@@ -167,7 +167,7 @@ impl StoreError {
     /// Whether the same call may succeed later with nothing but the machine's state changed.
     pub fn is_passing(&self) -> bool {
         matches!(self, StoreError::DiskFull { .. } | StoreError::ReadOnly { .. } | StoreError::Busy { .. })
-            || matches!(self, StoreError::Sql { source, .. } if sqlite_code(source).is_some_and(|code| code & 0xff == 10))
+            || matches!(self, StoreError::Sql { error, .. } if sqlite_code(error).is_some_and(|code| code & 0xff == 10))
     }
 }
 

@@ -58,12 +58,12 @@ pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
 /// Wraps an error of the operating system with what was tried on which file.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| match source.kind() {
+    move |error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull { path },
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if action != "read" => {
             StoreError::ReadOnly { path }
         }
-        _ => StoreError::Io { action, path, source },
+        _ => StoreError::Io { action, path, error },
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 
 mod about;
+mod attacked;
 mod catalog;
 mod clock;
 mod database;
@@ -29,7 +30,7 @@ mod space;
 mod summary;
 mod values;
 
-pub use catalog::{Catalog, NewRun};
+pub use catalog::{Catalog, NewRun, check_name};
 pub use clock::now_ms;
 pub use error::StoreError;
 pub use filesystem::network_file_system;

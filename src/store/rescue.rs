@@ -71,7 +71,7 @@ fn back_up(root: &Path) -> Result<Option<PathBuf>, StoreError> {
     if !copy.exists() {
         match copy_private(&beside(&path, "-wal"), &beside(&copy, "-wal")) {
             // There is none, or whoever had the catalog open has closed it just now: then all of it is in the file.
-            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(StoreError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {}
             copied => copied?,
         }
         copy_private(&path, &copy)?;

@@ -37,6 +37,8 @@ impl Facts {
             (None, None) => (0, 0.0),
         };
         let last_eval = self.evals.last();
+        // One on the net of an earlier figure says nothing of this one.
+        let attack = self.attack.as_ref().filter(|attack| last_eval.is_none_or(|eval| eval.step == attack.step));
         // Where images were held out, the best is by them: nothing is chosen on the test set.
         let of_curve: Vec<&EvalRow> = curve(&self.evals).collect();
         // Of equals the first: the trainer keeps that one.
@@ -51,7 +53,7 @@ impl Facts {
             train_accuracy: last_epoch.map(|row| row.accuracy).or(self.mean_accuracy),
             clean: last_eval.map(|row| row.clean),
             certified: last_eval.map(|row| row.certified),
-            attacked: self.attack.as_ref().map(|row| (row.under_all, row.samples)),
+            attacked: attack.map(|row| (row.under_all, row.samples)),
             best_certified: best.map(|row| (row.certified, row.epoch)),
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),

@@ -87,8 +87,8 @@ struct Watcher {
     /// Of each run its row's revision, and whether it counts down to a retry.
     rows: HashMap<RunId, (i64, bool)>,
     followed: HashMap<RunId, Followed>,
-    /// The evaluation whose margins were sent last, and whether an attack on its net was.
-    certificates: HashMap<RunId, (i64, bool)>,
+    /// The evaluation whose margins were sent last, and when the attack on its net ended that was sent with them.
+    certificates: HashMap<RunId, (i64, Option<i64>)>,
     log: Option<(RunId, u64)>,
     gauges: Option<Gauges>,
     images: Vec<DatasetId>,
@@ -254,7 +254,7 @@ impl Watcher {
         let Some(followed) = self.followed.get(&id) else { return Ok(()) };
         let (Some(reader), Some(eval)) = (&followed.reader, followed.evals.last()) else { return Ok(()) };
         let attack = reader.attack().await?.filter(|attack| attack.step == eval.step);
-        let version = (eval.id, attack.is_some());
+        let version = (eval.id, attack.as_ref().map(|attack| attack.time_ms));
         if self.certificates.get(&id) == Some(&version) {
             return Ok(());
         }

@@ -18,7 +18,7 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
     assert_eq!(summary.step, 48 * 20);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    let under_all = runtime.block_on(async {
         let reader = RunReader::open(&place.run_dir(id)).await.unwrap().unwrap();
         let evals = reader.evals(0).await.unwrap();
         assert_eq!(evals.iter().map(|eval| eval.epoch).collect::<Vec<_>>(), [8.0, 16.0, 24.0, 32.0, 40.0, 48.0]);
@@ -133,7 +133,24 @@ fn a_run_learns_and_its_margins_give_its_certified_accuracy() {
         assert!(wrong.contains("holds no images out: data.validation is 0"), "{wrong}");
         let wrong = place.bad(1, &["certify", &run, "--save", "images.txt"]);
         assert!(wrong.contains(".csv, .jsonl or .npz"), "{wrong}");
+
+        // An attack on fewer images leaves the run's own in its place, one on more of them takes it.
+        let told = |more: &[&str]| {
+            let output = place.say(&[&["attack", &run, "--steps", "3", "--restarts", "1", "--json"], more].concat());
+            assert!(output.status.success());
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let fewer = told(&["--samples", "20"]);
+        assert!(fewer.contains("keeps its earlier attack, on 150 images"), "{fewer}");
+        assert_eq!(told(&["--samples", "170", "--eps", "0.05"]), "", "another ε than the run's");
+        let more = told(&["--samples", "160"]);
+        assert!(more.contains("kept with"), "{more}");
+        let kept = reader.attack().await.unwrap().unwrap();
+        assert_eq!((kept.step, kept.samples), (last.step, 160));
+        assert_eq!(reader.findings(kept.step).await.unwrap().unwrap().fates.len(), 160);
+        kept.under_all
     });
+    assert_eq!(place.row(id).summary.attacked, Some((under_all, 160)));
 }
 
 #[test]

@@ -185,7 +185,10 @@ impl Catalog {
     }
 
     /// An error where the name cannot be a new run's.
-    pub(in crate::store) async fn check_free(&self, name: &str) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// It is no name, or another run has it.
+    pub async fn check_free(&self, name: &str) -> Result<(), StoreError> {
         check_name(name)?;
         let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM run WHERE name = ?)")
             .bind(name.to_owned())
@@ -230,7 +233,11 @@ impl Catalog {
     }
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), StoreError> {
+/// An error where the name cannot be a run's.
+///
+/// # Errors
+/// It is too long, or has a character that names do not have, or no letter.
+pub fn check_name(name: &str) -> Result<(), StoreError> {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let good = name.chars().all(allowed) && name.chars().any(char::is_alphabetic) && name.chars().count() <= 64;
     if good { Ok(()) } else { Err(StoreError::BadName(name.to_owned())) }

@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 pub(super) use add::Entry;
-pub use add::NewRun;
+pub use add::{NewRun, check_name};
 
 use super::{StoreError, database, layout, reindex};
 use crate::experiment::RunId;
@@ -129,12 +129,24 @@ impl Catalog {
         database::CATALOG.unreadable(&self.path, what, error)
     }
 
-    /// Begins a transaction that writes.
-    async fn begin(&self, safe: Safe) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        let durable = self.durable.as_ref().map_err(|why| match why {
+    /// An error where the store can only be looked at.
+    ///
+    /// # Errors
+    /// It belongs to somebody else, lies on a read-only disk, or its catalog is damaged.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.durable().map(|_| ())
+    }
+
+    fn durable(&self) -> Result<&SqlitePool, StoreError> {
+        self.durable.as_ref().map_err(|why| match why {
             LookOnly::NotOurs => StoreError::NotOurs(self.path.clone()),
             LookOnly::Rescued => StoreError::Rescued(self.path.clone()),
-        })?;
+        })
+    }
+
+    /// Begins a transaction that writes.
+    async fn begin(&self, safe: Safe) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        let durable = self.durable()?;
         let pool = match safe {
             Safe::FromPowerCuts => durable,
             Safe::FromKills => &self.pool,

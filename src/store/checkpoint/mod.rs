@@ -46,7 +46,7 @@ pub(super) fn damaged(path: &Path, detail: &str) -> StoreError {
 /// Waits for `work` on a runtime and a thread of its own, so that it may be called inside another runtime too.
 fn block_on<T: Send>(path: &Path, work: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
     let run = || {
-        let io = |source| StoreError::Io { action: "start a runtime for", path: path.to_owned(), source };
+        let io = |error| StoreError::Io { action: "start a runtime for", path: path.to_owned(), error };
         runtime::Builder::new_current_thread().enable_time().build().map_err(io)?.block_on(work)
     };
     thread::scope(|scope| match scope.spawn(run).join() {

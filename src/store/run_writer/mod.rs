@@ -1,5 +1,6 @@
 //! The training thread's side of the run file: everything it says is queued for a thread of its own, which writes.
 
+mod afterwards;
 mod cut;
 mod mailbox;
 mod pen;
@@ -12,6 +13,7 @@ use std::{
     thread::JoinHandle,
 };
 
+pub(super) use afterwards::add_attack;
 pub(super) use cut::cut;
 use mailbox::{Mailbox, Message};
 pub use mailbox::{Trouble, WriterStatus};
@@ -89,10 +91,10 @@ impl RunWriter {
         let mailbox = Arc::new(Mailbox::default());
         let opening = pen::Opening { run_dir: run_dir.to_owned(), config: config.clone(), attempt };
         let (opened, answer) = mpsc::channel();
-        let thread = thread::spawn(opening, Arc::clone(&mailbox), opened).map_err(|source| StoreError::Io {
+        let thread = thread::spawn(opening, Arc::clone(&mailbox), opened).map_err(|error| StoreError::Io {
             action: "start the writer of",
             path: path.clone(),
-            source,
+            error,
         })?;
         let writer = RunWriter { path, mailbox, thread: Some(thread) };
         answer.recv().unwrap_or_else(|_| Err(writer.gone()))?;

@@ -2,7 +2,7 @@
 
 use crate::{
     experiment::RunState,
-    report::results::experiment,
+    report::results::{experiment, once_a_seed},
     store::RunRow,
     tui::{group::Group, wording},
 };
@@ -59,12 +59,18 @@ pub struct Bunch<'a> {
 
 impl<'a> Bunch<'a> {
     /// The runs whose curves its mean is of. As in the list, complete runs alone count once there are any; before that,
-    /// those that ended early do not, for the mean would end with them.
+    /// those that ended early do not, for the mean would end with them. Each seed of an experiment counts once: its
+    /// repetitions would make the spread smaller than it is.
     pub fn counted(&self) -> Vec<&'a RunRow> {
         let group = Group::new(self.rows.clone());
         let goes_on = |row: &&&RunRow| matches!(row.state, RunState::Completed) || !row.state.is_over();
         let telling: Vec<&RunRow> = group.counted().iter().filter(goes_on).copied().collect();
-        if telling.is_empty() { group.counted().to_vec() } else { telling }
+        once_a_seed(if telling.is_empty() { group.counted() } else { &telling })
+    }
+
+    /// The same, for its figures.
+    pub fn group(&self) -> Group<'a> {
+        Group::new(self.counted())
     }
 }
 
@@ -100,4 +106,38 @@ fn shared_name(bunch: &Bunch<'_>, gather: Gather) -> String {
     let without_seed: Vec<&str> =
         first.variant.split_whitespace().filter(|pair| !pair.starts_with("train.seed=")).collect();
     if without_seed.is_empty() { group } else { wording::variant(&without_seed.join(" ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::results::tests::run;
+    use crate::tui::columns::Column;
+
+    #[test]
+    fn a_seed_counts_once() {
+        let rows = [run(1, 0.98, 0.90), run(2, 0.97, 0.92), run(2, 0.97, 0.92)];
+        let rows: Vec<&RunRow> = rows.iter().collect();
+        let bunches = bunches(&rows, Gather::Seeds);
+        let [bunch] = &bunches[..] else { panic!("{bunches:?}") };
+        let mean = bunch.group().mean(Column::Certified).unwrap();
+        assert_eq!((bunch.rows.len(), bunch.counted().len(), mean.n), (3, 2, 2));
+        assert!((mean.mean - 0.91).abs() < 1e-12 && (mean.deviation - 0.0002f64.sqrt()).abs() < 1e-12, "{mean:?}");
+    }
+
+    #[test]
+    fn a_run_that_failed_does_not_stand_for_its_repetition() {
+        let [mut failed, mut again] = [run(1, 0.5, 0.4), run(1, 0.6, 0.5)];
+        failed.state = RunState::Cancelled { checkpoint: None };
+        again.state = RunState::Paused { checkpoint: None };
+        (failed.id, again.id) = (crate::experiment::RunId(8), crate::experiment::RunId(9));
+        let rows = [&failed, &again];
+        let counted = bunches(&rows, Gather::Seeds)[0].counted();
+        assert_eq!(counted.iter().map(|row| row.id).collect::<Vec<_>>(), [again.id]);
+        // Nor one without figures.
+        failed.state = again.state.clone();
+        failed.summary.certified = None;
+        let rows = [&failed, &again];
+        assert_eq!(bunches(&rows, Gather::Seeds)[0].counted()[0].id, again.id);
+    }
 }

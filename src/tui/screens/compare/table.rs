@@ -9,7 +9,7 @@ use crate::{
     store::RunRow,
     tui::{
         columns::Column,
-        group::{Group, Mean},
+        group::Mean,
         known::Known,
         look::{Look, Tone},
         pen::Pen,
@@ -35,7 +35,7 @@ const HEADINGS: [&str; 7] = ["run", "variant", "clean", "attacked", "certified",
 fn lines(screen: &CompareScreen, known: &Known) -> Vec<[String; 7]> {
     let rows = screen.rows(known);
     let line = |bunch: &Bunch<'_>| {
-        let group = Group::new(bunch.rows.clone());
+        let group = bunch.group();
         let figure = |column| group.mean(column).map_or_else(|| "–".into(), |mean| words(mean, column));
         let p: Vec<String> = group.counted().iter().filter_map(|row| Some(row.summary.p?.to_string())).collect();
         let p = p.first().filter(|first| p.iter().all(|p| p == *first)).cloned().unwrap_or_else(|| "–".into());
@@ -77,7 +77,7 @@ pub fn latex(screen: &CompareScreen, known: &Known) -> String {
 /// anything else would be read as one over seeds.
 pub fn means(rows: &[&RunRow], gather: Gather) -> Vec<String> {
     let mean = |bunch: &Bunch<'_>| {
-        let group = Group::new(bunch.rows.clone());
+        let group = bunch.group();
         let (certified, clean) = (group.mean(Column::Certified)?, group.mean(Column::Clean)?);
         let n = certified.n;
         let (certified, clean) = (words(certified, Column::Certified), words(clean, Column::Clean));
