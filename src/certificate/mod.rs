@@ -57,20 +57,20 @@ pub enum CertificateError {
     #[error("no certificate of this net: {0} is not finite")]
     NotFinite(String),
     /// It could not be put into the file's form.
-    #[error("{path}: the certificate cannot be written: {source}")]
+    #[error("{path}: the certificate cannot be written: {error}")]
     Format {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: SafeTensorError,
+        error: SafeTensorError,
     },
     /// The disk refused.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -211,7 +211,7 @@ impl Certificate<'_> {
         if let Some(name) = self.net.not_finite() {
             return Err(CertificateError::NotFinite(name));
         }
-        let io = |source| CertificateError::Io { path: path.to_owned(), source };
+        let io = |error| CertificateError::Io { path: path.to_owned(), error };
         let weights = weights(self.net, self.view.id);
         let header = serde_json::to_string(&self.header(&weights)).map_err(|error| io(error.into()))?;
         let metadata = HashMap::from([(ENTRY.to_owned(), header)]);
@@ -220,7 +220,7 @@ impl Certificate<'_> {
         part.push(".part");
         let part = PathBuf::from(part);
         let written = safetensors::serialize_to_file(weights.iter().chain(&claims), Some(metadata), &part)
-            .map_err(|source| CertificateError::Format { path: path.to_owned(), source })
+            .map_err(|error| CertificateError::Format { path: path.to_owned(), error })
             .and_then(|()| fs::File::open(&part).and_then(|file| file.sync_all()).map_err(io))
             .and_then(|()| fs::rename(&part, path).map_err(io));
         if written.is_err() {

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     dispatch::ensure_dispatcher,
-    experiment::{RunId, Turn, expand, parse_with, resolved},
+    experiment::{After, RunId, Turn, expand, parse_with, resolved},
     report::table::{Side, Table},
-    store::{NewRun, Store, now_ms},
+    store::{NewRun, Store, StoreError, check_name, now_ms},
 };
 
 /// Put runs into the queue.
@@ -105,20 +105,27 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
             runs.len()
         );
     }
+    let start_at_ms = args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?;
     if args.dry_run {
+        match place.existing().await {
+            Ok(store) => {
+                store.catalog().check_writable()?;
+                placing(&store, &args).await?;
+                for name in runs.iter().filter_map(|run| run.name.as_deref()) {
+                    store.catalog().check_free(name).await?;
+                }
+            }
+            // It would be made. No word can mean a run of it.
+            Err(error) if args.after.is_empty() && is_no_store(&error) => {
+                runs.iter().filter_map(|run| run.name.as_deref()).try_for_each(check_name)?;
+            }
+            Err(error) => return Err(error),
+        }
         return dry_run(&runs, &args);
     }
     let store = place.open().await?;
-    let turn = Turn {
-        priority: args.priority,
-        place: None,
-        start_at_ms: args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?,
-        after: turn::after(&store, &args.after).await?,
-    };
-    let group = match &args.group {
-        None if !args.sweeps.is_empty() => Some(free_group(&store, &args).await?),
-        group => group.clone(),
-    };
+    let (after, group) = placing(&store, &args).await?;
+    let turn = Turn { priority: args.priority, place: None, start_at_ms, after };
     for run in &mut runs {
         run.group.clone_from(&group);
         run.turn = turn.clone();
@@ -135,6 +142,20 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         return watch::follow(&store, *id).await;
     }
     if args.wait { wait::until_ended(&store, &ids).await } else { Ok(Exit::Done) }
+}
+
+/// What the runs wait for, and their group.
+async fn placing(store: &Store, args: &AddArgs) -> Result<(Vec<After>, Option<String>)> {
+    let after = turn::after(store, &args.after).await?;
+    let group = match &args.group {
+        None if !args.sweeps.is_empty() => Some(free_group(store, args).await?),
+        group => group.clone(),
+    };
+    Ok((after, group))
+}
+
+fn is_no_store(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::NoStore(_)))
 }
 
 fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Result<NewRun> {

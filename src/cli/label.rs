@@ -18,7 +18,7 @@ pub struct TagArgs {
     remove: bool,
 }
 
-/// Write a line on a run; no words remove it.
+/// Write a line on a run, in place of the one it has; without words, print it.
 #[derive(Debug, Args)]
 pub struct NoteArgs {
     /// The run.
@@ -26,6 +26,9 @@ pub struct NoteArgs {
     /// The line.
     #[arg(value_name = "WORD")]
     words: Vec<String>,
+    /// Take the line off.
+    #[arg(long, conflicts_with = "words")]
+    remove: bool,
 }
 
 pub async fn tag(args: TagArgs, place: &Place) -> Result<Exit> {
@@ -49,8 +52,10 @@ pub async fn tag(args: TagArgs, place: &Place) -> Result<Exit> {
 pub async fn note(args: NoteArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
     let row = store.catalog().find(&args.run).await?;
-    let note = args.words.join(" ");
-    store.catalog().set_note(row.id, &note).await?;
+    let note = if args.words.is_empty() && !args.remove { row.note } else { args.words.join(" ") };
+    if !args.words.is_empty() || args.remove {
+        store.catalog().set_note(row.id, &note).await?;
+    }
     line(&format!("#{} {}: {}", row.id, row.name, if note.is_empty() { "no note" } else { &note }))?;
     Ok(Exit::Done)
 }

@@ -64,8 +64,18 @@ pub async fn run(args: QueueArgs, place: &Place) -> Result<Exit> {
         json(&entries)?;
         return Ok(Exit::Done);
     }
+    let rests = |row: &&RunRow| matches!(row.state, RunState::Paused { .. });
+    let resting: Vec<&str> = runs.iter().filter(rests).map(|row| row.name.as_str()).collect();
+    let resting = match resting[..] {
+        [] => None,
+        [name] => Some(format!("on hold or paused: {name}")),
+        _ => Some(format!("on hold or paused: {} runs; `linf-tui ls` names them", resting.len())),
+    };
     if entries.is_empty() {
         line("nothing trains and nothing waits")?;
+        if let Some(text) = resting {
+            line(&text)?;
+        }
         return Ok(Exit::Done);
     }
     let mut table = Table::new([
@@ -89,6 +99,9 @@ pub async fn run(args: QueueArgs, place: &Place) -> Result<Exit> {
         ]);
     }
     line(table.to_string().trim_end())?;
+    if let Some(text) = resting {
+        line(&text)?;
+    }
     if !queue.is_empty() && !dispatcher_alive(place.root())? {
         line("no dispatcher is alive: `linf-tui dispatch --detach` starts one")?;
     }

@@ -51,10 +51,14 @@ pub async fn run(args: SteerArgs, place: &Place) -> Result<Exit> {
             json(&steered)?;
             return Ok(Exit::Done);
         }
+        let asked = store.catalog().steering(row.id).await?;
+        if steered.is_empty() && asked.is_empty() {
+            line(&format!("#{} {}: nothing was changed; `linf-tui steer --help` lists what can be", row.id, row.name))?;
+        }
         for steered in &steered {
             line(&format!("from step {} on: {}", steered.step + 1, steered.what))?;
         }
-        for order in store.catalog().steering(row.id).await? {
+        for order in asked {
             if steered.iter().all(|steered| steered.key != order.key) {
                 let when = order.at_step.map_or_else(|| "asked for".into(), |step| format!("not before step {step}"));
                 line(&format!("{when}: {}", order.what))?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::explain::{explain, nearest};
+use super::explain::{explain, keys, nearest};
 use super::{Config, Epsilon, Loss, LossKind, Model, ModelKind, View};
 
 /// Why a config cannot be used.
@@ -168,6 +168,9 @@ impl Source<'_> {
             return ConfigError { place: self.name.into(), key: None, message: tidy(error.message()) };
         };
         let key = key_at(spans, &span, "");
+        if let Some(fault) = self.missing(error.message(), &span, key.as_deref()) {
+            return fault;
+        }
         let message = match (&key, error.message()) {
             // Inside a list of tables the fault lies deeper than the known key.
             (Some(key), message) if message.starts_with("unknown field") && explain(key).is_none() => unknown(key),
@@ -175,6 +178,20 @@ impl Source<'_> {
             (None, message) => tidy(message),
         };
         ConfigError { place: self.line(&span), key, message }
+    }
+
+    /// A key or a section that is not there. Of what lacks it serde gives the place where it begins, for the whole file as for
+    /// a section at its top.
+    fn missing(&self, message: &str, span: &Range<usize>, within: Option<&str>) -> Option<ConfigError> {
+        let field = message.strip_prefix("missing field `")?.split('`').next()?;
+        let key = within.map(|table| format!("{table}.{field}"));
+        if let Some(doc) = key.as_deref().and_then(explain) {
+            let message = format!("it is missing; allowed: {}", doc.allowed);
+            return Some(ConfigError { place: self.line(span), key, message });
+        }
+        let is_section = keys().iter().any(|doc| doc.key.split('.').next() == Some(field));
+        let message = format!("the section [{field}] is missing");
+        is_section.then(|| ConfigError { place: self.name.into(), key: None, message })
     }
 
     fn fault(&self, fault: Fault, spans: &DeTable<'_>) -> ConfigError {
@@ -428,6 +445,21 @@ eps = 0.3
     }
 
     #[test]
+    fn what_is_missing_is_named_with_its_place() {
+        let without = |section: &str| {
+            let lines = GOOD.lines().scan(false, |inside, line| {
+                *inside = if line.starts_with('[') { line == section } else { *inside };
+                Some(if *inside { "" } else { line })
+            });
+            error(&lines.collect::<Vec<_>>().join("\n"))
+        };
+        assert_eq!(without("[train]"), "c.toml: the section [train] is missing");
+        assert_eq!(without("[data]"), "c.toml: the section [data] is missing");
+        let message = error(&GOOD.replace("dataset = \"mnist\"", ""));
+        assert!(message.starts_with("c.toml:1: data.dataset: it is missing; allowed: "), "{message}");
+    }
+
+    #[test]
     fn an_impossible_value_names_its_line() {
         let message = error(&GOOD.replace("lr = 0.045", "lr = -1"));
         assert_eq!(message, "c.toml:9: train.lr: -1 is impossible; allowed: above 0, up to 10");
@@ -446,7 +478,7 @@ eps = 0.3
     #[test]
     fn a_missing_key_and_broken_toml_name_their_place() {
         let message = error(&GOOD.replace("lr = 0.045\n", ""));
-        assert!(message.starts_with("c.toml:6: train: missing field `lr`"), "{message}");
+        assert!(message.starts_with("c.toml:6: train.lr: it is missing; allowed: "), "{message}");
         let message = error(&GOOD.replace("depth = 5", "depth = = 5"));
         assert!(message.starts_with("c.toml:4: not TOML"), "{message}");
     }

@@ -17,7 +17,7 @@ pub fn folder() -> PathBuf {
 pub struct Recipe {
     /// Its path.
     pub path: PathBuf,
-    /// Its text.
+    /// Its text; empty where it cannot be read.
     pub text: String,
     /// What it says, or what is wrong with it.
     pub config: Result<Config, ConfigError>,
@@ -26,18 +26,25 @@ pub struct Recipe {
 /// The `*.toml` files of a folder, by name.
 ///
 /// # Errors
-/// If the folder or one of the files cannot be read.
+/// If the folder cannot be read.
 pub fn recipes(folder: &Path) -> io::Result<Vec<Recipe>> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path)?;
-        let config = parse_with(&text, &path.display().to_string(), &[]);
-        Ok(Recipe { path, text, config })
+        let name = path.display().to_string();
+        let unreadable = |error: io::Error| ConfigError { place: name.clone(), key: None, message: error.to_string() };
+        let (text, config) = match fs::read_to_string(&path) {
+            Ok(text) => {
+                let config = parse_with(&text, &name, &[]);
+                (text, config)
+            }
+            Err(error) => (String::new(), Err(unreadable(error))),
+        };
+        Recipe { path, text, config }
     };
-    paths.into_iter().map(read).collect()
+    Ok(paths.into_iter().map(read).collect())
 }
 
 /// The images of one epoch: what is held out, left out or added from elsewhere does not count.

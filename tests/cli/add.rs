@@ -43,6 +43,23 @@ fn a_dry_run_adds_nothing() {
 }
 
 #[test]
+fn a_dry_run_objects_to_what_adding_would_object_to() {
+    let place = Place::new();
+    let config = place.config("config.toml", 1, "");
+    let path = config.to_str().unwrap();
+    let dry = |more: &[&'static str]| [&["add", path, "--dry-run"], more].concat();
+    assert!(place.bad(1, &dry(&["--name", "7"])).contains("is no name for a run"));
+    assert!(place.bad(1, &dry(&["--start-at", "soon"])).contains("soon"));
+    assert!(place.bad(4, &dry(&["--after", "brisk-otter"])).contains("holds no store"));
+    assert!(!place.root().exists());
+    place.add_with(1, "", &["--hold", "--name", "mine"]);
+    place.good(&dry(&["--name", "yours", "--after", "mine"]));
+    assert!(place.bad(1, &dry(&["--name", "mine"])).contains("a run called \"mine\" exists already"));
+    assert!(place.bad(4, &dry(&["--after", "brisk-fox"])).contains("no run is called \"brisk-fox\""));
+    assert_eq!(place.good(&["ls"]).lines().count(), 2, "nothing was added");
+}
+
+#[test]
 fn one_bad_config_of_several_adds_none() {
     let place = Place::new();
     let good = place.config("good.toml", 1, "");

@@ -47,14 +47,17 @@ fn configs_are_listed_with_what_they_cost() {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/iclr2022-cifar10-eps8-255.toml");
     std::fs::copy(shipped, folder.join("published.toml")).unwrap();
     std::fs::write(folder.join("broken.toml"), "x = 1").unwrap();
+    std::fs::write(folder.join("no-text.toml"), [0xff, 0xfe, 0]).unwrap();
     let folder = folder.to_str().unwrap();
     let text = place.good(&["config", "list", folder]);
-    for said in ["120637451", "6.0e12", "0.4006", "0.5430", "8/255", "time: not known", "broken.toml:1"] {
+    for said in
+        ["120637451", "6.0e12", "0.4006", "0.5430", "8/255", "time: not known", "broken.toml:1", "no-text.toml: "]
+    {
         assert!(text.contains(said), "{said} in {text}");
     }
     let json: Vec<serde_json::Value> =
         serde_json::from_str(&place.good(&["config", "list", folder, "--json"])).unwrap();
-    assert_eq!((&json[1]["parameters"], json[1]["estimates"].as_array().unwrap().len()), (&120_637_451.into(), 0));
+    assert_eq!((&json[2]["parameters"], json[2]["estimates"].as_array().unwrap().len()), (&120_637_451.into(), 0));
 }
 
 #[test]

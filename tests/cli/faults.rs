@@ -26,6 +26,27 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
 }
 
 #[test]
+fn a_cause_is_said_once() {
+    let place = Place::new();
+    std::fs::write(place.root(), "a file where the store's folder should be").unwrap();
+    let config = place.config("config.toml", 1, "");
+    let said = place.bad(1, &["add", config.to_str().unwrap()]);
+    let cause = said.rsplit_once(": ").unwrap().1.trim_end();
+    assert_eq!(said.matches(cause).count(), 1, "{said}");
+}
+
+#[test]
+fn doctor_finds_variables_that_say_nothing() {
+    let place = Place::new();
+    let mut command = place.linf(&["doctor"]);
+    let output = command.env("LINF_SLOTS", "many").env("LINF_THEME", "neon").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("WRONG  variable     LINF_SLOTS: \"many\" is no number of slots"), "{said}");
+    assert!(said.contains("note   variable     LINF_THEME: ") && said.contains("neon"), "{said}");
+}
+
+#[test]
 fn doctor_finds_what_is_missing() {
     let place = Place::new();
     let output = place.linf(&["doctor"]).env("LINF_TRAIN", "/no/such/trainer").output().unwrap();

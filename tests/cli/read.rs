@@ -137,6 +137,10 @@ fn labels_are_put_on_and_taken_off() {
     assert_eq!(place.row(id).tags, ["b"]);
     place.good(&["note", "1", "other", "words"]);
     assert_eq!(place.row(id).note, "other words");
+    assert!(place.good(&["note", "1"]).ends_with(": other words\n"));
+    assert_eq!(place.row(id).note, "other words", "to look at it takes nothing off");
+    place.good(&["note", "1", "--remove"]);
+    assert_eq!(place.row(id).note, "");
 }
 
 #[test]

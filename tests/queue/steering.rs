@@ -58,6 +58,7 @@ fn nonsense_is_refused_and_what_has_ended_cannot_be_steered() {
     let place = Place::new();
     let id = place.add(1, "");
     place.until_word(id, "completed");
+    assert!(place.good(&["steer", "1"]).contains("nothing was changed"));
     let refused = place.bad(2, &["steer", "1", "lr-factor=-3"]);
     assert!(refused.contains("allowed is a number above 0"), "{refused}");
     assert!(place.bad(1, &["steer", "1", "lr-factor=3"]).contains("resume it first, or fork it"));

@@ -32,6 +32,10 @@ fn runs_start_by_priority_and_as_they_were_moved() {
     let queue = place.good(&["queue"]);
     let order: Vec<&str> = queue.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert_eq!(order, ["#", "1", "4", "5", "3", "2"], "{queue}");
+    place.good(&["pause", "2"]);
+    let name = place.row(RunId(2)).name;
+    assert!(place.good(&["queue"]).ends_with(&format!("\non hold or paused: {name}\n")));
+    place.good(&["resume", "2"]);
     place.good(&["cancel", "--now", "1"]);
     let rows: Vec<RunRow> = (2..=5).map(|id| place.until_word(RunId(id), "completed")).collect();
     assert_eq!(started(&rows), [4, 5, 3, 2]);
