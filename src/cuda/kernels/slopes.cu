@@ -22,9 +22,11 @@ constexpr int FOURS = 2;                   // a lane has neighbouring samples in
 constexpr int SAMPLES = 4 * FOURS;         // samples of a lane
 constexpr int CHUNK = LANES * SAMPLES;     // samples of a block at a time
 constexpr int STAGE = 8;                   // outputs in shared memory
-// Two would spill registers where copies go through them.
+// Two would spill registers where copies go through them, and on one kind of device at p = 1.
 #if __CUDA_ARCH__ == 750
 constexpr int BLOCKS = POWER == 0 ? 1 : 2;
+#elif __CUDA_ARCH__ == 900
+constexpr int BLOCKS = POWER == 1 ? 1 : 2;
 #else
 constexpr int BLOCKS = 2;
 #endif
