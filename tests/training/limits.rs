@@ -9,7 +9,7 @@ use linf::{
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::{
-    add, place,
+    LONG, add, long, place,
     resume::{result, undisturbed},
     support::Place,
 };
@@ -61,7 +61,7 @@ fn a_full_disk_stops_no_training_and_nothing_is_lost_when_there_is_room_again() 
 #[test]
 fn a_pause_on_a_full_disk_waits_for_room_and_loses_nothing() {
     let place = place();
-    let id = add(&place, &[]);
+    let id = add(&place, &LONG);
     let (_, worker) = place.until_step(id, 100);
     let pid = Pid::from_raw(worker.pid);
     let before = prlimit(pid, Resource::Fsize, Rlimit { current: Some(0), maximum: None }).unwrap();
@@ -75,13 +75,13 @@ fn a_pause_on_a_full_disk_waits_for_room_and_loses_nothing() {
     assert!(step >= 100 && place.checkpoints(id).last().unwrap().step == step, "{step}");
     place.good(&["resume", &id.to_string()]);
     place.until_word(id, "completed");
-    assert_eq!(result(&place, id), undisturbed(&["resources.threads=1"]));
+    assert_eq!(result(&place, id), undisturbed(&long(&["resources.threads=1"])));
 }
 
 #[test]
 fn a_garbled_run_file_costs_figures_and_no_training() {
     let place = place();
-    let id = add(&place, &[]);
+    let id = add(&place, &LONG);
     place.until_step(id, 300);
     place.good(&["pause", &id.to_string()]);
     place.until_word(id, "paused");
@@ -100,7 +100,7 @@ fn a_garbled_run_file_costs_figures_and_no_training() {
     place.until_word(id, "completed");
     let said = place.good(&["show", &id.to_string(), "--events"]);
     assert!(said.contains("Figures before this step are lost"), "{said}");
-    assert_eq!(place.result(id), undisturbed(&["resources.threads=1"]).0, "the net is the same to the bit");
+    assert_eq!(place.result(id), undisturbed(&long(&["resources.threads=1"])).0, "the net is the same to the bit");
     let kept: Vec<_> = std::fs::read_dir(place.run_dir(id)).unwrap().map(|entry| entry.unwrap().path()).collect();
     // Beside it may lie what was left of its log.
     let is_file = |path: &std::path::Path| {

@@ -26,6 +26,14 @@ fn place() -> Place {
     Place::trained_by(env!("CARGO_BIN_EXE_linf-train"))
 }
 
+/// Enough steps for a run to be caught under way on any machine: what it has done is seen half a second later.
+const LONG: [&str; 2] = ["train.epochs=120", "schedule.ramp_end=96"];
+
+/// With what else a test wants.
+fn long<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    LONG.iter().chain(more).copied().collect()
+}
+
 /// A net that reaches p = ∞, with checkpoints every second and whatever the test wants otherwise.
 fn add(place: &Place, overrides: &[&str]) -> RunId {
     add_by(place, overrides, |args| place.linf(args))

@@ -4,7 +4,7 @@ use linf::experiment::RunId;
 use rustix::process::Signal;
 
 use crate::support::{Place, kill};
-use crate::{add, place};
+use crate::{LONG, add, long, place};
 
 /// What two equal runs must have in common: the final net with optimizer and position, and all curves.
 pub fn result(place: &Place, id: RunId) -> (String, Vec<(u32, u64, u64, u64)>) {
@@ -24,11 +24,11 @@ pub fn undisturbed(set: &[&str]) -> (String, Vec<(u32, u64, u64, u64)>) {
 #[test]
 fn a_run_that_was_killed_thrice_and_paused_once_ends_with_the_same_bits() {
     // Some of the gradients are drawn, at every step anew.
-    let whole = undisturbed(&["resources.threads=1", "train.gradient_share=0.5"]);
-    assert_eq!(whole.1.len(), 48, "one row an epoch");
+    let whole = undisturbed(&long(&["resources.threads=1", "train.gradient_share=0.5"]));
+    assert_eq!(whole.1.len(), 120, "one row an epoch");
 
     let place = place();
-    let id = add(&place, &["resources.threads=2", "train.gradient_share=0.5"]);
+    let id = add(&place, &long(&["resources.threads=2", "train.gradient_share=0.5"]));
     for step in [40, 300] {
         let (_, worker) = place.until_step(id, step);
         kill(&worker, Signal::KILL);
@@ -48,7 +48,7 @@ fn a_run_that_was_killed_thrice_and_paused_once_ends_with_the_same_bits() {
 #[test]
 fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
     let place = place();
-    let id = add(&place, &["resources.keep_checkpoints=5"]);
+    let id = add(&place, &long(&["resources.keep_checkpoints=5"]));
     place.until_step(id, 300);
     place.good(&["pause", &id.to_string()]);
     place.until_word(id, "paused");
@@ -64,13 +64,13 @@ fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
     place.until_word(id, "completed");
     let log = std::fs::read_to_string(place.run_dir(id).join("train.log")).unwrap();
     assert!(log.contains("was passed over"), "{log}");
-    assert_eq!(result(&place, id), undisturbed(&["resources.threads=3"]));
+    assert_eq!(result(&place, id), undisturbed(&long(&["resources.threads=3"])));
 }
 
 #[test]
 fn a_run_whose_checkpoints_are_out_of_reach_keeps_its_figures() {
     let place = place();
-    let id = add(&place, &[]);
+    let id = add(&place, &LONG);
     place.until_step(id, 300);
     place.good(&["pause", &id.to_string()]);
     place.until_word(id, "paused");
@@ -90,5 +90,5 @@ fn a_run_whose_checkpoints_are_out_of_reach_keeps_its_figures() {
     std::fs::rename(&aside, &folder).unwrap();
     place.good(&["retry", &id.to_string()]);
     place.until_word(id, "completed");
-    assert_eq!(result(&place, id), undisturbed(&[]));
+    assert_eq!(result(&place, id), undisturbed(&LONG));
 }

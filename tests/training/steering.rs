@@ -4,7 +4,7 @@ use linf::experiment::{RunId, Schedules, Steered, Steering};
 use rustix::process::Signal;
 
 use crate::{
-    add, place,
+    LONG, add, place,
     resume::result,
     support::{Place, eventually, kill},
 };
@@ -18,7 +18,7 @@ fn taken(place: &Place, id: RunId) -> Vec<(u64, Steering)> {
 #[test]
 fn a_steered_run_that_was_killed_ends_with_the_bits_of_the_same_steering_undisturbed() {
     let place = place();
-    let id = add(&place, &[]);
+    let id = add(&place, &LONG);
     let word = id.to_string();
     let orders = ["eps-end=0.2", "p=hold", "lr-factor=0.6", "p=go"];
     for (index, order) in orders.iter().enumerate() {
@@ -42,7 +42,7 @@ fn a_steered_run_that_was_killed_ends_with_the_bits_of_the_same_steering_undistu
     assert!(epochs.iter().any(|row| row.lr < plain.at(f64::from(row.epoch) + 1.0).lr), "the orders did change the run");
 
     let again = crate::place();
-    let copy = add(&again, &[]);
+    let copy = add(&again, &LONG);
     for (step, order) in &all {
         again.good(&["steer", &copy.to_string(), &order.to_string(), "--at-step", &step.to_string()]);
     }
