@@ -9,7 +9,7 @@ mod host;
 
 use std::rc::Rc;
 
-use host::{Failing, Host};
+use host::{Host, Limited};
 use linf::dataset::{Augmentation, DatasetId, Normalizer, PadMode, Split, View, draw, fill_batch, random};
 use linf::dist::Simd;
 use linf::experiment::{Adam, Attack, Epsilon, Label, PNorm, parse};
@@ -310,7 +310,7 @@ fn what_fails_on_a_device_is_measured_on_the_cpu_and_said_once() {
         let right = Split { labels, ..split.clone() };
         let expected = cpu.attack(&settled, &right, &right, &plan, reach.into(), &mut |_| true).unwrap();
         for launches in [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 15] {
-            let mut ours = evaluator().on_device(&Failing::after(launches)).unwrap();
+            let mut ours = evaluator().on_device(&Limited::after(launches)).unwrap();
             assert!(ours.certify(&settled, &split, 40, eps) == answers, "after {launches} launches");
             let found = ours.attack(&settled, &right, &right, &plan, reach.into(), &mut |_| true).unwrap();
             assert!(found == expected, "after {launches} launches");

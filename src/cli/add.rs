@@ -17,7 +17,7 @@ use crate::{
     dispatch::ensure_dispatcher,
     experiment::{After, RunId, Turn, expand, parse_with, resolved},
     report::table::{Side, Table},
-    store::{NewRun, Store, StoreError, check_name, now_ms},
+    store::{NewRun, Store, check_name, now_ms},
 };
 
 /// Put runs into the queue.
@@ -107,19 +107,18 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
     }
     let start_at_ms = args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?;
     if args.dry_run {
-        match place.existing().await {
-            Ok(store) => {
+        let mut names = runs.iter().filter_map(|run| run.name.as_deref());
+        // Where there is no store it would be made, and no word can mean a run of it.
+        let store = if args.after.is_empty() { place.if_any().await? } else { Some(place.existing().await?) };
+        match store {
+            Some(store) => {
                 store.catalog().check_writable()?;
                 placing(&store, &args).await?;
-                for name in runs.iter().filter_map(|run| run.name.as_deref()) {
+                for name in names {
                     store.catalog().check_free(name).await?;
                 }
             }
-            // It would be made. No word can mean a run of it.
-            Err(error) if args.after.is_empty() && is_no_store(&error) => {
-                runs.iter().filter_map(|run| run.name.as_deref()).try_for_each(check_name)?;
-            }
-            Err(error) => return Err(error),
+            None => names.try_for_each(check_name)?,
         }
         return dry_run(&runs, &args);
     }
@@ -152,10 +151,6 @@ async fn placing(store: &Store, args: &AddArgs) -> Result<(Vec<After>, Option<St
         group => group.clone(),
     };
     Ok((after, group))
-}
-
-fn is_no_store(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::NoStore(_)))
 }
 
 fn new_run(args: &AddArgs, path: &Path, text: &str, variant: &[String]) -> Result<NewRun> {

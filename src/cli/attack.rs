@@ -20,9 +20,10 @@ use crate::{
     experiment::{Attack, Epsilon, Threat},
     report::{
         figures::{accuracy, duration},
+        measured::kept_of_attack,
         table::{Side, Table},
     },
-    store::{AttackRow, Findings, now_ms},
+    store::{AttackRow, Findings},
 };
 
 /// Attack a net at p = ∞ and compare with its certificates.
@@ -167,16 +168,7 @@ fn at_each_radius(
             seconds: started.elapsed().as_secs_f64(),
         });
         evaluations.push((eps, evaluation));
-        let row = AttackRow {
-            step: measured.step,
-            eps,
-            samples: samples as u32,
-            under_pgd: found.under_pgd(),
-            under_all: found.under_all(),
-            seconds: started.elapsed().as_secs_f64(),
-            time_ms: now_ms(),
-        };
-        attacks.push((row, Findings { fates: found.fates, examples: found.examples }));
+        attacks.push(kept_of_attack(found, measured.step, eps, started.elapsed()));
     }
     if let Some((path, kind)) = save {
         let attacks: Vec<(Epsilon, &Findings)> = attacks.iter().map(|(row, found)| (row.eps, found)).collect();

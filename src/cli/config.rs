@@ -22,7 +22,6 @@ use crate::{
         recipes::{self, Recipe, pairs_an_epoch},
         table::{Side, Table},
     },
-    store::{Store, StoreError},
 };
 
 /// Check, resolve and explain configs.
@@ -79,9 +78,9 @@ pub async fn run(args: ConfigArgs, place: &Place) -> Result<Exit> {
     match args.what {
         What::List { folder, json } => {
             // Configs can be listed where there is no store yet.
-            let paces = match Store::open_existing(place.root()).await {
-                Err(StoreError::NoStore(_)) => Vec::new(),
-                store => paces(&store?.catalog().runs().await?),
+            let paces = match place.if_any().await? {
+                None => Vec::new(),
+                Some(store) => paces(&store.catalog().runs().await?),
             };
             list(&folder.unwrap_or_else(recipes::folder), &paces, json)?
         }

@@ -88,9 +88,9 @@ pub async fn run(args: DoctorArgs, place: &Place) -> Result<Exit> {
 
 async fn store(place: &Place) -> Vec<Finding> {
     let path = place.root().display();
-    let store = match place.existing().await {
-        Ok(store) => store,
-        Err(error) if matches!(error.downcast_ref(), Some(StoreError::NoStore(_))) => {
+    let store = match place.if_any().await {
+        Ok(Some(store)) => store,
+        Ok(None) => {
             return vec![finding(
                 "store",
                 Verdict::Note,

@@ -41,7 +41,7 @@ pub async fn keep(measured: &Measured, row: AttackRow, found: Findings, place: &
         warn(&format!("{} keeps its earlier attack, on {} images: {left:.2} % are right", run.name, known.samples));
         return Ok(());
     }
-    store.keep_attack(&run, &row, found).await?;
+    store.keep_attack(&run, &row, &found).await?;
     warn(&format!("kept with {}: its screens and `linf-tui show` have this attack", run.name));
     Ok(())
 }

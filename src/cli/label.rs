@@ -52,8 +52,9 @@ pub async fn tag(args: TagArgs, place: &Place) -> Result<Exit> {
 pub async fn note(args: NoteArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
     let row = store.catalog().find(&args.run).await?;
-    let note = if args.words.is_empty() && !args.remove { row.note } else { args.words.join(" ") };
-    if !args.words.is_empty() || args.remove {
+    let mut note = row.note;
+    if args.remove || !args.words.is_empty() {
+        note = args.words.join(" ");
         store.catalog().set_note(row.id, &note).await?;
     }
     line(&format!("#{} {}: {}", row.id, row.name, if note.is_empty() { "no note" } else { &note }))?;

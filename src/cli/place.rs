@@ -11,7 +11,7 @@ use crate::{
     dispatch::identity,
     experiment::RunId,
     report::figures::bytes,
-    store::{RunRow, Space, Store},
+    store::{RunRow, Space, Store, StoreError},
 };
 
 /// The store that a verb works on, not yet opened.
@@ -40,6 +40,14 @@ impl Place {
     /// Opens the store that must be there.
     pub async fn existing(&self) -> Result<Store> {
         Ok(Store::open_existing(&self.root).await?)
+    }
+
+    /// Opens the store; `None` where there is none.
+    pub async fn if_any(&self) -> Result<Option<Store>> {
+        match Store::open_existing(&self.root).await {
+            Err(StoreError::NoStore(_)) => Ok(None),
+            store => Ok(Some(store?)),
+        }
     }
 
     /// Opens the store to look at it. One whose catalog is damaged is shown as its runs' folders say, which stderr hears.

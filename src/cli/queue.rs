@@ -64,20 +64,25 @@ pub async fn run(args: QueueArgs, place: &Place) -> Result<Exit> {
         json(&entries)?;
         return Ok(Exit::Done);
     }
-    let rests = |row: &&RunRow| matches!(row.state, RunState::Paused { .. });
-    let resting: Vec<&str> = runs.iter().filter(rests).map(|row| row.name.as_str()).collect();
-    let resting = match resting[..] {
-        [] => None,
-        [name] => Some(format!("on hold or paused: {name}")),
-        _ => Some(format!("on hold or paused: {} runs; `linf-tui ls` names them", resting.len())),
-    };
     if entries.is_empty() {
         line("nothing trains and nothing waits")?;
-        if let Some(text) = resting {
-            line(&text)?;
-        }
-        return Ok(Exit::Done);
+    } else {
+        line(table(entries).to_string().trim_end())?;
     }
+    let rests = |row: &&RunRow| matches!(row.state, RunState::Paused { .. });
+    let resting: Vec<&str> = runs.iter().filter(rests).map(|row| row.name.as_str()).collect();
+    match resting[..] {
+        [] => {}
+        [name] => line(&format!("on hold or paused: {name}"))?,
+        _ => line(&format!("on hold or paused: {} runs; `linf-tui ls` names them", resting.len()))?,
+    }
+    if !queue.is_empty() && !dispatcher_alive(place.root())? {
+        line("no dispatcher is alive: `linf-tui dispatch --detach` starts one")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn table(entries: Vec<Entry>) -> Table<7> {
     let mut table = Table::new([
         ("turn", Side::Right),
         ("#", Side::Right),
@@ -98,12 +103,5 @@ pub async fn run(args: QueueArgs, place: &Place) -> Result<Exit> {
             entry.standing,
         ]);
     }
-    line(table.to_string().trim_end())?;
-    if let Some(text) = resting {
-        line(&text)?;
-    }
-    if !queue.is_empty() && !dispatcher_alive(place.root())? {
-        line("no dispatcher is alive: `linf-tui dispatch --detach` starts one")?;
-    }
-    Ok(Exit::Done)
+    table
 }

@@ -1,11 +1,11 @@
-//! What an evaluation found, as the run file keeps it.
+//! What an evaluation or an attack found, as the run file keeps it.
 
 use std::time::Duration;
 
 use crate::{
     experiment::{Epsilon, PNorm},
-    net::Evaluation,
-    store::{EvalRow, EvalSplit, Margins, now_ms},
+    net::{Attacked, Evaluation},
+    store::{AttackRow, EvalRow, EvalSplit, Findings, Margins, now_ms},
 };
 
 /// Of which net an evaluation is, and on which images.
@@ -49,4 +49,18 @@ pub fn kept(found: &Evaluation, at: Moment, eps: Epsilon, took: Duration) -> (Ev
         margins.certified.push(sample.certified);
     }
     (row, margins)
+}
+
+/// The row of an attack at radius `eps` on a net of `step` steps that ended just now, and what it found.
+pub fn kept_of_attack(found: Attacked, step: u64, eps: Epsilon, took: Duration) -> (AttackRow, Findings) {
+    let row = AttackRow {
+        step,
+        eps,
+        samples: found.fates.len() as u32,
+        under_pgd: found.under_pgd(),
+        under_all: found.under_all(),
+        seconds: took.as_secs_f64(),
+        time_ms: now_ms(),
+    };
+    (row, Findings { fates: found.fates, examples: found.examples })
 }

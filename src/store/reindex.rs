@@ -84,7 +84,7 @@ async fn open_sound(root: &Path) -> Result<Catalog, StoreError> {
     }
 }
 
-async fn refresh(catalog: &Catalog, id: RunId, dir: &Path, schedules: &Schedules) -> Result<(), StoreError> {
+pub(super) async fn refresh(catalog: &Catalog, id: RunId, dir: &Path, schedules: &Schedules) -> Result<(), StoreError> {
     match RunReader::open(dir).await? {
         Some(reader) => catalog.set_summary(id, &reader.summary(schedules).await?).await,
         None => Ok(()),

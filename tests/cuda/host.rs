@@ -133,75 +133,26 @@ unsafe impl Gpu for Host {
     }
 }
 
-/// A device that fails for good after so many launches.
-pub struct Failing {
+/// A device that says it has fewer multiprocessors, so that sums are cut otherwise, or fails for good after some launches.
+pub struct Limited {
     device: Rc<dyn Gpu>,
+    multiprocessors: usize,
     launches: Cell<usize>,
 }
 
-impl Failing {
+impl Limited {
+    pub fn to(device: &Rc<dyn Gpu>, multiprocessors: usize) -> Rc<dyn Gpu> {
+        Rc::new(Limited { device: Rc::clone(device), multiprocessors, launches: Cell::new(usize::MAX) })
+    }
+
+    /// The host, which fails after so many.
     pub fn after(launches: usize) -> Rc<dyn Gpu> {
-        Rc::new(Failing { device: Host::gpu(0, 1), launches: Cell::new(launches) })
+        Rc::new(Limited { device: Host::gpu(0, 1), multiprocessors: 1, launches: Cell::new(launches) })
     }
 }
 
 // SAFETY: the device's promise is this one's.
-unsafe impl Gpu for Failing {
-    fn name(&self) -> String {
-        self.device.name()
-    }
-
-    fn multiprocessors(&self) -> usize {
-        self.device.multiprocessors()
-    }
-
-    fn allocate(&self, bytes: usize) -> Result<u64, GpuError> {
-        self.device.allocate(bytes)
-    }
-
-    unsafe fn free(&self, address: u64) {
-        // SAFETY: the caller's promise is the device's.
-        unsafe { self.device.free(address) }
-    }
-
-    unsafe fn write(&self, to: u64, from: &[u8]) -> Result<(), GpuError> {
-        // SAFETY: the caller's promise is the device's.
-        unsafe { self.device.write(to, from) }
-    }
-
-    unsafe fn read(&self, from: u64, to: &mut [u8]) -> Result<(), GpuError> {
-        // SAFETY: the caller's promise is the device's.
-        unsafe { self.device.read(from, to) }
-    }
-
-    unsafe fn launch(&self, kernel: Kernel, grid: [usize; 2], arguments: &[Argument]) -> Result<(), GpuError> {
-        let Some(left) = self.launches.get().checked_sub(1) else {
-            return Err(GpuError::Kernel { kernel: kernel.name, what: "the device is lost".into() });
-        };
-        self.launches.set(left);
-        // SAFETY: the caller's promise is the device's.
-        unsafe { self.device.launch(kernel, grid, arguments) }
-    }
-
-    fn wait(&self) -> Result<(), GpuError> {
-        self.device.wait()
-    }
-}
-
-/// A device that says it has fewer multiprocessors, so that sums are cut otherwise.
-pub struct Fewer {
-    device: Rc<dyn Gpu>,
-    multiprocessors: usize,
-}
-
-impl Fewer {
-    pub fn of(device: &Rc<dyn Gpu>, multiprocessors: usize) -> Rc<dyn Gpu> {
-        Rc::new(Fewer { device: Rc::clone(device), multiprocessors })
-    }
-}
-
-// SAFETY: the device's promise is this one's.
-unsafe impl Gpu for Fewer {
+unsafe impl Gpu for Limited {
     fn name(&self) -> String {
         self.device.name()
     }
@@ -230,6 +181,10 @@ unsafe impl Gpu for Fewer {
     }
 
     unsafe fn launch(&self, kernel: Kernel, grid: [usize; 2], arguments: &[Argument]) -> Result<(), GpuError> {
+        let Some(left) = self.launches.get().checked_sub(1) else {
+            return Err(GpuError::Kernel { kernel: kernel.name, what: "the device is lost".into() });
+        };
+        self.launches.set(left);
         // SAFETY: the caller's promise is the device's.
         unsafe { self.device.launch(kernel, grid, arguments) }
     }

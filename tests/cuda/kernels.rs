@@ -10,7 +10,7 @@ mod host;
 
 use std::rc::Rc;
 
-use host::{Fewer, Host};
+use host::{Host, Limited};
 use linf_cuda::{
     AdamStep, Array, Cache, Decay, Device, DistanceOp, Gpu, SortDistances, add_bias, bounds, mean_shift, sort_bounds,
 };
@@ -61,7 +61,7 @@ fn gpu(seed: u32, multiprocessors: usize) -> Rc<dyn Gpu> {
     }
     DEVICE.with(|device| match device {
         None => Host::gpu(seed, multiprocessors),
-        Some(device) => Fewer::of(device, multiprocessors),
+        Some(device) => Limited::to(device, multiprocessors),
     })
 }
 

@@ -9,8 +9,8 @@ use linf::net::{Average, NetState};
 use linf::store::checkpoint::{self, Tensor, TensorData};
 use linf::store::{CheckpointKind, CheckpointRow, RunWriter, StoreError, now_ms};
 
+use crate::alarm;
 use crate::job::Position;
-use crate::say;
 
 /// At most one write is under way.
 pub struct Checkpoints {
@@ -74,8 +74,7 @@ impl Checkpoints {
             }
             Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing) => {
                 if !self.failing {
-                    say(&format!("{error:#}; training goes on"));
-                    writer.event(None, "alarm", format!("{error:#}; training goes on"));
+                    alarm(writer, None, format!("{error:#}; training goes on"));
                 }
                 self.failing = true;
             }

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use linf::experiment::{Device, RunId};
+use linf::store::RunWriter;
 
 /// Trains one run of a store. Started by the dispatcher of linf-tui.
 #[derive(Parser)]
@@ -55,4 +56,10 @@ fn main() -> ExitCode {
 /// A line for the run's `train.log`. On a full disk it is lost, which is no reason to stop training.
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The same, and an alarm in the run's history.
+fn alarm(writer: &RunWriter, step: Option<u64>, text: String) {
+    say(&text);
+    writer.event(step, "alarm", text);
 }

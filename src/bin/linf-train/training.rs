@@ -23,7 +23,7 @@ use crate::images::Filled;
 use crate::instruments::Instruments;
 use crate::job::{Job, Position};
 use crate::past::{Best, Past};
-use crate::say;
+use crate::{alarm, say};
 
 /// Trains one run until it is complete, or is told to stop; what became of it stands in its run file.
 pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> anyhow::Result<()> {
@@ -152,23 +152,19 @@ impl Prepared {
         let step = position.step;
         writer.truncate_after(step).with_context(|| format!("going back to step {step}"))?;
         if let Some((why, checkpoints)) = found {
-            say(&why);
-            writer.event(Some(step), "alarm", why);
+            alarm(writer, Some(step), why);
             checkpoints.into_iter().filter(|row| row.step <= step).for_each(|row| writer.checkpoint(row));
         }
         for skipped in passed_over {
             let text = format!("the checkpoint of step {} was passed over: {}", skipped.step, skipped.reason);
-            say(&text);
-            writer.event(Some(step), "alarm", text);
+            alarm(writer, Some(step), text);
         }
         let begun = if step == 0 { "starts".to_owned() } else { format!("resumes from the checkpoint of step {step}") };
         let text = format!("{begun}: {} on {}, {} steps", job.shape, engine.device(), job.steps);
         say(&text);
         writer.event(Some(step), "attempt", text);
         if let Some(why) = gpus {
-            let text = format!("no GPU is used: {why}");
-            say(&text);
-            writer.event(Some(step), "alarm", text);
+            alarm(writer, Some(step), format!("no GPU is used: {why}"));
         }
         let checkpoints = Checkpoints::new(folder.to_owned());
         let folder = folder.to_owned();

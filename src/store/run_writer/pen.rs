@@ -327,7 +327,7 @@ pub(super) async fn insert_attack(
     .bind(row.time_ms)
     .execute(&mut **transaction)
     .await?;
-    for (sample, image) in &findings.examples {
+    for (sample, image) in findings.examples.iter().take(AttackRow::KEPT_EXAMPLES) {
         sqlx::query("INSERT INTO adversarial (step, sample, image) VALUES (?, ?, ?)")
             .bind(step)
             .bind(sample)

@@ -6,12 +6,12 @@ use anyhow::Context;
 use linf::dispatch::Order;
 use linf::experiment::{Attack, Threat};
 use linf::net::{NetState, StepError};
-use linf::report::measured::{Moment, kept};
-use linf::store::{AttackRow, EvalSplit, EventRow, Findings, checkpoint, now_ms};
+use linf::report::measured::{Moment, kept, kept_of_attack};
+use linf::store::{EvalSplit, EventRow, checkpoint};
 
 use super::{StepFault, Training};
 use crate::past::{Best, Past};
-use crate::say;
+use crate::{alarm, say};
 
 /// Between two lines in the log about an attack under way.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -93,8 +93,7 @@ impl Training<'_> {
         self.evaluator.release();
         if let Some(fault) = self.evaluator.take_fault() {
             let text = format!("some of what was measured was computed on the CPU: {fault}");
-            say(&text);
-            self.writer.event(Some(self.position.step), "alarm", text);
+            alarm(self.writer, Some(self.position.step), text);
         }
     }
 
@@ -115,7 +114,7 @@ impl Training<'_> {
             order = session.order();
             order.is_none()
         });
-        let Some(mut found) = found else {
+        let Some(found) = found else {
             self.leave_device();
             return Ok(order);
         };
@@ -125,17 +124,8 @@ impl Training<'_> {
             let text = format!("test image {sample} was certified and its class was changed: an error in the program");
             self.writer.event(Some(last), EventRow::UNSOUND, text);
         }
-        let row = AttackRow {
-            step,
-            eps,
-            samples: samples as u32,
-            under_pgd: found.under_pgd(),
-            under_all: found.under_all(),
-            seconds: started.elapsed().as_secs_f64(),
-            time_ms: now_ms(),
-        };
-        found.examples.truncate(AttackRow::KEPT_EXAMPLES);
-        self.writer.attack(row, Findings { fates: found.fates, examples: found.examples });
+        let (row, found) = kept_of_attack(found, step, eps, started.elapsed());
+        self.writer.attack(row, found);
         self.leave_device();
         Ok(None)
     }
@@ -150,8 +140,7 @@ impl Training<'_> {
             Some(Ok(found)) => found,
             Some(Err(error)) => {
                 let text = format!("{error:#}; the test set is measured with the last net");
-                say(&text);
-                self.writer.event(Some(last), "alarm", text);
+                alarm(self.writer, Some(last), text);
                 (last, last_net)
             }
         };
