@@ -230,7 +230,7 @@ async fn queue(dir: &Path, config: &Config) -> Result<()> {
     }
     let store = Store::open(&root).await?;
     let summary =
-        Summary { certified_history: vec![0.5; 32], device: "cpu (AVX-512, 2 threads)".into(), ..Summary::default() };
+        Summary { certified_history: vec![0.5; 32], device: "CPU, avx512, 2 threads".into(), ..Summary::default() };
     for id in (1..=10_000).step_by(2) {
         store.catalog().set_summary(RunId(id), &summary).await?;
     }

@@ -214,7 +214,7 @@ impl Story {
             steps_per_second: Some(48.7),
             eta_seconds: (!done).then(|| (steps - last.step) as f64 / 48.7),
             train_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
-            device: "cpu (AVX-512, 2 threads)".into(),
+            device: "CPU, avx512, 2 threads".into(),
             heartbeat_ms: Some(last.time_ms),
         }
     }

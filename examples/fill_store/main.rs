@@ -101,7 +101,7 @@ fn write_run_file(store: &Store, id: RunId, story: &Story) -> Result<()> {
     let attempt = Attempt {
         nonce: "made-up".into(),
         identity: identity(),
-        device: "cpu (AVX-512, 2 threads)".into(),
+        device: "CPU, avx512, 2 threads".into(),
         threads: 2,
         program: "fill_store".into(),
         steps_per_epoch: story.steps_per_epoch(),

@@ -18,9 +18,10 @@ use crate::{
     report::{
         figures::{accuracy, duration},
         layers::layers,
-        pace::{Pace, paces},
+        pace::{Pace, pace_of, paces},
         recipes::{self, Recipe, pairs_an_epoch},
         table::{Side, Table},
+        trial::trial,
     },
 };
 
@@ -35,8 +36,9 @@ pub struct ConfigArgs {
 enum What {
     /// List the configs at hand with their net, their published row and what they cost.
     ///
-    /// The time is estimated from the pace of this store's runs on the device that most of them trained on; a dash where
-    /// no run has trained yet. It is rough: a pair costs more at some p than at others.
+    /// The time is estimated from the pace of this store's runs on the device that most of them trained on, or, where none
+    /// has trained yet, from a few steps on the CPU; on a CPU by what each p of the schedule costs. It holds for a machine
+    /// that does nothing else.
     List {
         /// The folder; LINF_CONFIGS names another default.
         #[arg(value_name = "DIR")]
@@ -78,10 +80,13 @@ pub async fn run(args: ConfigArgs, place: &Place) -> Result<Exit> {
     match args.what {
         What::List { folder, json } => {
             // Configs can be listed where there is no store yet.
-            let paces = match place.if_any().await? {
+            let mut paces = match place.if_any().await? {
                 None => Vec::new(),
                 Some(store) => paces(&store.catalog().runs().await?),
             };
+            if paces.is_empty() {
+                paces.extend(trial());
+            }
             list(&folder.unwrap_or_else(recipes::folder), &paces, json)?
         }
         What::Check { files, overrides } => {
@@ -130,8 +135,9 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
         ("epochs", Side::Right),
         ("pairs/epoch", Side::Right),
         ("time", Side::Right),
-        ("published certified", Side::Right),
-        ("clean", Side::Right),
+        ("published clean", Side::Right),
+        ("under PGD", Side::Right),
+        ("certified", Side::Right),
     ]);
     let mut faults = Vec::new();
     for recipe in &recipes {
@@ -152,17 +158,15 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
             shape.parameters(config.loss.kind).to_string(),
             config.train.epochs.to_string(),
             format!("{:.1e}", pairs_an_epoch(config)),
-            paces.first().map_or_else(|| "–".into(), |pace| duration(pace.seconds(config))),
-            accuracy(published.map(|row| row.certified)),
+            pace_of(config, paces).map_or_else(|| "–".into(), |pace| duration(pace.seconds(config))),
             accuracy(published.and_then(|row| row.clean)),
+            accuracy(published.and_then(|row| row.attacked)),
+            accuracy(published.map(|row| row.certified)),
         ]);
     }
     line(table.to_string().trim_end())?;
-    match paces.first() {
-        Some(Pace { device, runs, pairs_per_second }) => line(&format!(
-            "time: at {pairs_per_second:.1e} pairs a second, the median of {runs} of this store's runs on {device}"
-        ))?,
-        None => line("time: not known before a run of this store has trained to p = ∞")?,
+    if let Some(pace) = paces.first() {
+        line(&format!("time: at the pace of {}", pace.source()))?;
     }
     for fault in faults {
         line(&fault)?;

@@ -190,7 +190,7 @@ fn dense_path(p: f64) -> Path {
     }
 }
 
-fn whole(p: f64) -> Option<u32> {
+pub(super) fn whole(p: f64) -> Option<u32> {
     if p.fract() != 0.0 || p > 64.0 {
         return None;
     }

@@ -52,6 +52,8 @@ pub struct Published {
     pub certified: f64,
     /// Clean accuracy, from 0 to 1.
     pub clean: Option<f64>,
+    /// Accuracy under the papers' PGD, from 0 to 1: no less than what is certified.
+    pub attacked: Option<f64>,
 }
 
 /// `[data]`.

@@ -29,6 +29,12 @@ const KEYS: &[KeyDoc] = &[
     ),
     key("run.published.clean", "0 to 1", Some("none"), "Published clean accuracy."),
     key(
+        "run.published.attacked",
+        "run.published.certified to 1",
+        Some("none"),
+        "Published accuracy under attack: PGD of 20 steps in 2021, of 100 in 2022.",
+    ),
+    key(
         "data.dataset",
         "mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet, imagenet64 or synthetic",
         None,
@@ -432,7 +438,7 @@ mod tests {
         [run]
         title = "t"
         tags = ["a"]
-        published = { source = "s", certified = 0.9, clean = 0.9 }
+        published = { source = "s", certified = 0.9, clean = 0.9, attacked = 0.9 }
         [data]
         dataset = "mnist"
         crop = 24

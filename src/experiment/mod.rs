@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no knowledge of the other modules.
 
 mod config;
+mod cost;
 mod dataset_id;
 mod epsilon;
 mod explain;
@@ -24,6 +25,7 @@ pub use config::{
     Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps,
     PadMode, Published, Resources, Run, Schedule, Train,
 };
+pub use cost::on_our_kernels;
 pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
 pub use explain::{KeyDoc, explain, keys, nearest_of};

@@ -251,6 +251,8 @@ fn check(config: &Config) -> Result<(), Fault> {
     if let Some(published) = &run.published {
         within("run.published.certified", published.certified, 0.0, 1.0)?;
         within("run.published.clean", published.clean.unwrap_or(0.0), 0.0, 1.0)?;
+        let (certified, attacked) = (published.certified, published.attacked);
+        within("run.published.attacked", attacked.unwrap_or(certified), certified, 1.0)?;
     }
     let side = data.dataset.height().min(data.dataset.width()) as f64;
     within("data.crop", data.crop.map_or(side, |crop| crop as f64), 1.0, side)?;

@@ -9,3 +9,4 @@ pub mod recipes;
 pub mod results;
 pub mod standing;
 pub mod table;
+pub mod trial;

@@ -190,9 +190,9 @@ fn columns(rows: &[ResultRow]) -> usize {
 fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
     let published = row.published.as_ref();
     let percent = |value: f64| format!("{:.2}", 100.0 * value);
-    let figures = published.map(|row| match row.clean {
-        Some(clean) => format!("{} / {}", percent(clean), percent(row.certified)),
-        None => percent(row.certified),
+    let figures = published.map(|row| {
+        let figures = [row.clean, row.attacked, Some(row.certified)];
+        figures.into_iter().flatten().map(percent).collect::<Vec<_>>().join(" / ")
     });
     [
         row.data.to_owned(),
@@ -210,7 +210,7 @@ fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
     ]
 }
 
-/// The table as plain text, accuracies in percent; a published row is clean / certified.
+/// The table as plain text, accuracies in percent; a published row is clean / under PGD, where that is known / certified.
 pub fn plain(rows: &[ResultRow]) -> String {
     let mut sides = [Side::Right; COLUMNS];
     [sides[0], sides[2], sides[8], sides[9]] = [Side::Left; 4];

@@ -11,7 +11,7 @@ use super::{
     filesystem::{copy_private, create_private_dir, io_error, replace, sync_dir},
     layout, run_writer,
 };
-use crate::experiment::{RunId, RunState};
+use crate::experiment::{RunId, RunState, Schedules};
 
 impl Store {
     /// Adds a run that goes on where `parent` stood at the checkpoint `at`: with its net, optimizer, curves and orders up
@@ -49,6 +49,12 @@ impl Store {
         fs::rename(&part, &to).map_err(io_error("rename", &part))?;
         let text = run.parent.as_ref().map_or_else(|| "forked".to_owned(), |parent| format!("forked from {parent}"));
         let mut entry = Entry::queued(run.config, run.config_text, about.clone());
+        if let Some(reader) = RunReader::open(&to).await? {
+            entry.summary = reader.summary(&Schedules::new(&entry.config)).await?;
+            // No worker has said yet how many steps an epoch has; its parent's did.
+            let an_epoch = if at.epoch > 0.0 { (at.step as f64 / at.epoch).round() } else { 0.0 };
+            entry.summary.steps = an_epoch as u64 * u64::from(entry.config.train.epochs);
+        }
         if run.held {
             entry.state = RunState::Paused { checkpoint: Some(at.step) };
         }

@@ -85,7 +85,7 @@ pub struct Summary {
     pub eta_seconds: Option<f64>,
     /// Seconds of training so far, evaluations and pauses left out.
     pub train_seconds: f64,
-    /// The device it trains on, as found: `cpu (AVX-512, 2 threads)`.
+    /// The device it trains on, as found: `CPU, avx512, 2 threads`.
     pub device: String,
     /// Milliseconds since the Unix epoch of the worker's last sign of life.
     pub heartbeat_ms: Option<i64>,
@@ -300,7 +300,7 @@ pub enum CheckpointKind {
 pub struct AttemptRow {
     /// Its process.
     pub identity: WorkerIdentity,
-    /// The device as found: `cpu (AVX-512, 2 threads)`.
+    /// The device as found: `CPU, avx512, 2 threads`.
     pub device: String,
     /// CPU threads it took.
     pub threads: u32,

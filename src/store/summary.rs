@@ -1,7 +1,7 @@
 //! A run's summary from what its run file holds. Pure.
 
 use super::{AttackRow, EpochRow, EvalRow, Summary, curve};
-use crate::experiment::{Phase, Schedules};
+use crate::experiment::Schedules;
 
 /// What the summary is made of.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl Facts {
             best_certified: best.map(|row| (row.certified, row.epoch)),
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),
-            steps_per_second: self.recent_seconds_per_step().map(f64::recip),
+            steps_per_second: self.recent().map(|(seconds, steps)| steps / seconds),
             eta_seconds: self.eta(schedules, step, epoch),
             train_seconds: self.epochs.iter().map(|row| row.seconds).sum::<f64>() + self.seconds_since_epoch,
             device: self.device,
@@ -65,10 +65,9 @@ impl Facts {
         }
     }
 
-    /// Over the last minute, or over what was read where that is less.
-    fn recent_seconds_per_step(&self) -> Option<f64> {
-        let mut sum = 0.0;
-        let mut steps = 0.0;
+    /// Seconds and steps of the last minute, or of what was read where that is less.
+    fn recent(&self) -> Option<(f64, f64)> {
+        let (mut sum, mut steps) = (0.0, 0.0);
         for seconds in self.recent_seconds.iter().take_while(|seconds| seconds.is_finite()) {
             if sum >= 60.0 {
                 break;
@@ -76,39 +75,30 @@ impl Facts {
             sum += seconds;
             steps += 1.0;
         }
-        (sum > 0.0).then(|| sum / steps)
+        (sum > 0.0).then_some((sum, steps))
     }
 
-    /// Seconds of training left: the steps left in each phase at the speed measured in that phase. A phase not yet
-    /// reached is taken to be as fast as the one under way.
+    /// Seconds of training left: what is left costs as much as the last steps did, each step by its p.
     fn eta(&self, schedules: &Schedules, step: u64, epoch: f64) -> Option<f64> {
         if self.steps_per_epoch == 0 {
             return None;
         }
-        let now = schedules.phase(epoch);
-        let here = self.recent_seconds_per_step().or_else(|| self.seconds_per_step(schedules, now));
-        let whole = schedules.epochs();
-        let ends = [(Phase::Start, Phase::Ramp), (Phase::Ramp, Phase::End)]
-            .map(|(phase, next)| (phase, schedules.phase_start(phase), schedules.phase_start(next).min(whole)));
-        let last = (Phase::End, schedules.phase_start(Phase::End), whole);
+        let cost = |from: f64, to: f64| schedules.cost(&self.device, from, to);
         let done = (step as f64 / self.steps_per_epoch as f64).max(epoch);
-        let mut seconds = 0.0;
-        for (phase, from, to) in ends.into_iter().chain([last]) {
-            let left = (to - from.max(done)).max(0.0) * self.steps_per_epoch as f64;
-            if left > 0.0 {
-                let measured = if phase == now { here } else { self.seconds_per_step(schedules, phase).or(here) };
-                seconds += left * measured?;
-            }
+        let left = cost(done, schedules.epochs());
+        if left <= 0.0 {
+            return Some(0.0);
         }
-        Some(seconds)
-    }
-
-    /// Over the last few epochs of a phase.
-    fn seconds_per_step(&self, schedules: &Schedules, phase: Phase) -> Option<f64> {
-        let inside = |row: &&EpochRow| schedules.phase(f64::from(row.epoch) + 0.5) == phase;
-        let (seconds, epochs) = (self.epochs.iter().rev().filter(inside).take(5))
-            .fold((0.0, 0.0), |(seconds, epochs), row| (seconds + row.seconds, epochs + 1.0));
-        (seconds > 0.0).then(|| seconds / (epochs * self.steps_per_epoch as f64))
+        let recent = self.recent().map(|(seconds, steps)| {
+            let since = (done - steps / self.steps_per_epoch as f64).max(0.0);
+            (seconds, cost(since, done))
+        });
+        let last_epoch = || {
+            let row = self.epochs.last()?;
+            Some((row.seconds, cost(f64::from(row.epoch), f64::from(row.epoch) + 1.0)))
+        };
+        let (seconds, paid) = recent.or_else(last_epoch)?;
+        (seconds > 0.0 && paid > 0.0).then(|| left * seconds / paid)
     }
 }
 
@@ -121,7 +111,7 @@ fn thin<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Epsilon, PNorm, parse};
+    use crate::experiment::{Epsilon, PNorm, Phase, parse};
     use crate::store::EvalSplit;
 
     fn schedules() -> Schedules {
@@ -179,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_is_expected_at_its_own_speed() {
-        // Two epochs at p = 8 took 1 s each, the ramp's first took 3 s: 5 more of the ramp, 2 unknown ones at p = ∞.
+    fn what_is_left_is_expected_at_the_last_pace() {
+        // Two epochs at p = 8 took 1 s each, the ramp's first took 3 s: 5 more of the ramp, 2 at p = ∞.
         let epochs = vec![epoch(0, 1.0), epoch(1, 1.0), epoch(2, 3.0)];
         let facts = Facts { epochs, steps_per_epoch: 10, ..Facts::default() };
         let summary = facts.summary(&schedules());
@@ -188,6 +178,26 @@ mod tests {
         assert_eq!(summary.phase, Some(Phase::Ramp));
         assert!((summary.eta_seconds.unwrap() - (5.0 * 3.0 + 2.0 * 3.0)).abs() < 1e-9, "{summary:?}");
         assert_eq!(summary.train_seconds, 5.0);
+    }
+
+    #[test]
+    fn on_a_cpu_each_step_is_expected_to_take_what_its_p_takes() {
+        let device = "CPU, avx512, 2 threads".to_owned();
+        let at = |step: u64, epochs: Vec<EpochRow>| Facts {
+            epochs,
+            steps_per_epoch: 10,
+            last_step: Some((step, step as f64 / 10.0)),
+            recent_seconds: vec![0.1; 10],
+            device: device.clone(),
+            ..Facts::default()
+        };
+        // An epoch at p = 8 took 1 s; p = ∞ takes a third of that, and what lies between up to three times as much.
+        let early = at(10, vec![epoch(0, 1.0)]).summary(&schedules()).eta_seconds.unwrap();
+        let expected = schedules().cost(&device, 1.0, 10.0);
+        assert!((early - expected).abs() < 1e-9 && expected > 9.0, "{early} {expected}");
+        // At p = ∞ nothing else is left.
+        let late = at(90, vec![epoch(8, 1.0)]).summary(&schedules()).eta_seconds.unwrap();
+        assert!((late - 1.0).abs() < 1e-9, "{late}");
     }
 
     #[test]

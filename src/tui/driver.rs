@@ -305,7 +305,8 @@ impl Driver {
             | Effect::Remove(_)
             | Effect::KeepColumns(_)
             | Effect::KeepFilter(_)
-            | Effect::LoadConfigs => {
+            | Effect::LoadConfigs
+            | Effect::MeasurePace => {
                 let (store, messages) = (self.store.clone(), self.messages.clone());
                 self.tasks.spawn(async move {
                     for message in orders::carry_out(&store, effect).await {

@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::measuring::{Figures, Measurement};
 use crate::{
     experiment::{DatasetId, Desired, RunId, Turn},
+    report::pace::Pace,
     store::{NewRun, RunRow},
 };
 
@@ -53,6 +54,8 @@ pub enum Msg {
     Log(RunId, Arc<LogTail>),
     /// The config files found, with the folder they were looked for in.
     Configs(Vec<ConfigFile>, String),
+    /// How fast the machine trains, found by a few steps.
+    Pace(Pace),
     /// The machine's load.
     Machine(Machine),
     /// The test images of a dataset, or why there are none.
@@ -107,6 +110,8 @@ pub enum Effect {
     KeepFilter(String),
     /// Read the config files.
     LoadConfigs,
+    /// Measure how fast the machine trains.
+    MeasurePace,
     /// Let the user change a config file in an editor, then read the config files again.
     Edit(PathBuf),
     /// Tell whoever looks elsewhere, as the settings say.

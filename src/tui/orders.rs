@@ -15,6 +15,7 @@ use super::{
 use crate::{
     dispatch::{ask, ensure_dispatcher},
     experiment::{Desired, RunId, parse_with},
+    report::trial::trial,
     store::{NewRun, RunReader, Store},
 };
 
@@ -33,6 +34,7 @@ pub async fn carry_out(store: &Store, effect: Effect) -> Vec<Msg> {
         Effect::KeepColumns(columns) => vec![keep_columns(columns).await],
         Effect::KeepFilter(text) => keep_filter(text).await,
         Effect::LoadConfigs => vec![load_configs().await],
+        Effect::MeasurePace => measure_pace().await,
         _ => Vec::new(),
     }
 }
@@ -161,6 +163,12 @@ async fn keep_filter(text: String) -> Vec<Msg> {
         Err(error) => error.to_string(),
     };
     vec![Msg::Failed(format!("the filter holds, but is not remembered: {why}"))]
+}
+
+/// Nothing where the CPU cannot train: then no time is shown.
+async fn measure_pace() -> Vec<Msg> {
+    let pace = tokio::task::spawn_blocking(trial).await;
+    pace.ok().flatten().map(Msg::Pace).into_iter().collect()
 }
 
 /// The configs in `$LINF_CONFIGS`, else in `configs` in the current folder.

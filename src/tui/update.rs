@@ -99,6 +99,11 @@ fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 dialog.offer(files, folder, known);
             }
         }
+        Msg::Pace(pace) => {
+            if let Some(Dialog::Add(dialog)) = &mut model.dialog {
+                dialog.measured(pace, known);
+            }
+        }
         Msg::Machine(machine) => {
             model.machine_past.add(&machine);
             model.machine = Some(machine);
@@ -184,8 +189,10 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help => model.dialog = Some(Dialog::Help(Help::default())),
         Action::Palette => model.dialog = Some(Dialog::Palette(Palette::new(model.places()))),
         Action::Add => {
-            model.dialog = Some(Dialog::Add(AddDialog::new(&model.known)));
-            return vec![Effect::LoadConfigs];
+            let dialog = AddDialog::new(&model.known);
+            let measure = dialog.lacks_a_pace().then_some(Effect::MeasurePace);
+            model.dialog = Some(Dialog::Add(dialog));
+            return [Effect::LoadConfigs].into_iter().chain(measure).collect();
         }
         Action::Pause => return desire(model, Desired::Pause),
         Action::Resume if let Some(why) = checkpoint::not_the_last(model) => return notice(model, why, true),

@@ -50,14 +50,23 @@ fn configs_are_listed_with_what_they_cost() {
     std::fs::write(folder.join("no-text.toml"), [0xff, 0xfe, 0]).unwrap();
     let folder = folder.to_str().unwrap();
     let text = place.good(&["config", "list", folder]);
-    for said in
-        ["120637451", "6.0e12", "0.4006", "0.5430", "8/255", "time: not known", "broken.toml:1", "no-text.toml: "]
-    {
+    for said in [
+        "120637451",
+        "6.0e12",
+        "0.4006",
+        "0.5430",
+        "8/255",
+        "time: at the pace of a few steps on CPU",
+        "broken.toml:1",
+        "no-text.toml: ",
+    ] {
         assert!(text.contains(said), "{said} in {text}");
     }
     let json: Vec<serde_json::Value> =
         serde_json::from_str(&place.good(&["config", "list", folder, "--json"])).unwrap();
-    assert_eq!((&json[2]["parameters"], json[2]["estimates"].as_array().unwrap().len()), (&120_637_451.into(), 0));
+    assert_eq!((&json[2]["parameters"], json[2]["estimates"].as_array().unwrap().len()), (&120_637_451.into(), 1));
+    // Two million steps of 31 billion pairs: a day at the very least.
+    assert!(json[2]["estimates"][0]["seconds"].as_f64().unwrap() > 86_400.0, "{}", json[2]["estimates"]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! The runs behind `docs/results.md`: that this program opens them, and that they gave what the page says.
+//! The runs behind `docs/results.md`: that this program opens them, that they gave what the page says, and that they took
+//! the time that is estimated of such runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use linf::experiment::{Config, Schedules};
 use serde_json::Value;
 
 use crate::support::{Place, python};
@@ -42,7 +44,7 @@ fn owned((a, b): (&str, &str)) -> (String, String) {
 fn every_result_is_of_a_run_that_can_be_opened_and_gave_it() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let said = pairs(&fs::read_to_string(docs.join("results.md")).unwrap());
-    let (place, mut gave, mut opened) = (Place::new(), BTreeSet::new(), 0);
+    let (place, mut gave, mut opened, mut estimates) = (Place::new(), BTreeSet::new(), 0, Vec::new());
     for archive in fs::read_dir(docs.join("runs")).unwrap().map(|entry| entry.unwrap().path()) {
         if archive.extension().is_none_or(|extension| extension != "xz") {
             continue;
@@ -59,10 +61,9 @@ fn every_result_is_of_a_run_that_can_be_opened_and_gave_it() {
             // One was begun for its first epochs alone.
             let (shown, begun) = (place.good(&["show", run]), archive.ends_with("mnist-full-width.tar.xz"));
             assert!(shown.contains(if begun { "paused" } else { "completed" }), "{archive:?}, run {run}");
-            assert!(
-                place.good(&["metrics", run]).lines().count() > if begun { 2 } else { 20 },
-                "{archive:?}, run {run}"
-            );
+            let epochs = place.good(&["metrics", run, "--json"]);
+            assert!(epochs.lines().count() >= if begun { 2 } else { 20 }, "{archive:?}, run {run}");
+            estimates.extend(estimated(&place.good(&["show", run, "--json"]), &epochs));
         }
         let report: Vec<Value> = serde_json::from_str(&place.good(&words(&["report", "--json"], &runs))).unwrap();
         for experiment in &report {
@@ -79,4 +80,34 @@ fn every_result_is_of_a_run_that_can_be_opened_and_gave_it() {
     assert!(without.is_empty(), "docs/results.md says {without:?}, which no run of docs/runs gave");
     let unsaid: Vec<_> = gave.difference(&said).collect();
     assert!(unsaid.is_empty(), "runs of docs/runs gave {unsaid:?}, which docs/results.md does not say");
+    estimates.sort_by(f64::total_cmp);
+    let at = |share: f64| estimates[(share * estimates.len() as f64) as usize];
+    assert!(
+        estimates.len() > 80 && (0.85..1.15).contains(&at(0.5)) && at(0.1) > 0.6 && at(0.9) < 1.4,
+        "{} runs, a tenth below {:.2}, half of them below {:.2}, nine tenths below {:.2}",
+        estimates.len(),
+        at(0.1),
+        at(0.5),
+        at(0.9)
+    );
+}
+
+/// What the first phase of a run, at p = 8, says that the whole run takes, over what it took. Other programs ran beside
+/// most of them, so that one run tells little. `None` where the run was not trained through all phases.
+fn estimated(run: &str, epochs: &str) -> Option<f64> {
+    let run: Value = serde_json::from_str(run).unwrap();
+    let config: Config = serde_json::from_value(run["config"].clone()).unwrap();
+    let schedules = Schedules::new(&config);
+    let epochs: Vec<Value> = epochs.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // An epoch with evaluations of two kinds has two lines.
+    let mut seconds: BTreeMap<u64, f64> = BTreeMap::new();
+    for row in &epochs {
+        seconds.insert(row["epoch"].as_f64().unwrap() as u64, row["seconds"].as_f64().unwrap());
+    }
+    let first = config.schedule.ramp_start.floor();
+    let of_first: f64 = seconds.iter().filter(|(epoch, _)| **epoch as f64 <= first).map(|(_, seconds)| seconds).sum();
+    let device = run["summary"]["device"].as_str().unwrap();
+    let cost = |to: f64| schedules.cost(device, 0.0, to);
+    let whole = seconds.len() as f64 == schedules.epochs() && first > 0.0;
+    whole.then(|| of_first / cost(first) * cost(schedules.epochs()) / seconds.values().sum::<f64>())
 }

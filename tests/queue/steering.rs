@@ -84,6 +84,12 @@ fn a_fork_with_nothing_changed_ends_with_the_same_bits_and_one_with_changes_does
     assert_eq!((row.attempts, row.variant.as_str()), (1, "train.lr=0.03"));
     let shown = place.good(&["show", "3"]);
     assert!(shown.contains("forked from") || shown.contains("parent"), "{shown}");
+    // One that waits stands where it will begin.
+    place.good(&["fork", "1", "--step", "90", "--hold"]);
+    let summary = place.row(RunId(4)).summary;
+    let parent_summary = place.row(parent).summary;
+    assert_eq!((summary.step, summary.steps), (90, parent_summary.steps), "{summary:?}");
+    assert!((summary.epoch / 10.0 - 90.0 / parent_summary.steps as f64).abs() < 1e-9, "{summary:?}");
     // Its parent may go.
     place.good(&["rm", "--yes", "1"]);
     assert!(!place.checkpoints(RunId(2)).is_empty());

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use linf::experiment::{
-    Config, Desired, FailReason, LostReason, PNorm, Progress, RunId, RunState, Turn, WaitReason, WorkerIdentity,
-    parse_with, run_name,
+    Config, Desired, Device, FailReason, LostReason, PNorm, Progress, RunId, RunState, Turn, WaitReason,
+    WorkerIdentity, parse_with, run_name,
 };
 use linf::store::{Bin, CheckpointKind, CheckpointRow, EventRow, Gauge, RunRow, Summary};
 use linf::tui::certificates::Certificates;
@@ -61,7 +61,7 @@ fn row(id: i64, state: RunState, story: &Story) -> RunRow {
         revision: id,
         turn: Turn::default(),
         parent: None,
-        device: None,
+        device: (story.epochs > 0).then_some(Device::Cpu),
         state,
     }
 }
@@ -122,12 +122,12 @@ pub fn data(story: &Story) -> RunData {
     let event =
         |time_ms, step, kind: &str, text: &str| EventRow { time_ms, step, kind: kind.into(), text: text.into() };
     let mut events = vec![
-        event(START_MS, Some(0), "attempt", "starts: 784-512×4-10 on cpu (AVX-512, 2 threads), 28200 steps"),
+        event(START_MS, Some(0), "attempt", "starts: 784-512×4-10 on CPU, avx512, 2 threads, 28200 steps"),
         event(START_MS + 90_000, Some(3384), "phase", "p begins to climb"),
         event(START_MS + 95_000, Some(3525), "checkpoint", "checkpoint 3525.db, 17.5 MiB"),
     ];
     if epochs.len() > 60 {
-        let resumed = "resumes from the checkpoint of step 8225: 784-512×4-10 on cpu (AVX-512, 2 threads), 28200 steps";
+        let resumed = "resumes from the checkpoint of step 8225: 784-512×4-10 on CPU, avx512, 2 threads, 28200 steps";
         events.push(event(START_MS + 200_000, Some(8225), "attempt", resumed));
         events.push(event(START_MS + 300_000, Some(12_100), "steer", "lr-factor=0.5 from step 12101 on"));
     }

@@ -1,5 +1,6 @@
 //! A new run or a sweep of them: what is queued, and what is only looked at.
 
+use linf::report::pace::Pace;
 use linf::tui::message::{Effect, Msg};
 use linf::tui::model::Model;
 use linf::tui::update::update;
@@ -40,10 +41,7 @@ fn a_dry_run_lists_what_would_be_queued_and_queues_nothing() {
     assert!(shown.contains("Dry run: nothing is queued"), "{shown}");
     assert!(shown.contains("2 runs would be queued, as the group mnist-cpu-2"), "{shown}");
     assert!(shown.contains("30 550 to 56 400 steps each · about ") && shown.contains("86 950 steps in all"), "{shown}");
-    assert!(
-        shown.contains("by the pace of 3 runs, their median, of this store on cpu (AVX-512, 2 threads)"),
-        "{shown}"
-    );
+    assert!(shown.contains("by the pace of 8 of this store's runs on CPU, avx512, 2 threads, their median"), "{shown}");
     assert!(shown.contains("before them: 2 running, 1 waiting") && shown.contains("train.epochs=240"), "{shown}");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Add(_))));
     let effects = press(&mut model, "<esc>");
@@ -56,12 +54,23 @@ fn a_dry_run_lists_what_would_be_queued_and_queues_nothing() {
 }
 
 #[test]
-fn how_long_is_not_known_before_a_run_was_trained() {
+fn how_long_is_measured_where_no_run_tells() {
     let mut model = Model::new(RICH, jiff::tz::TimeZone::UTC, "new".into(), (120, 40));
     update(&mut model, Msg::Catalog { rows: Vec::new(), now_ms: NOW_MS });
-    press(&mut model, "aj");
+    let effects = press(&mut model, "aj");
+    assert!(matches!(&effects[..], [Effect::LoadConfigs, Effect::MeasurePace]), "{effects:?}");
     let shown = screen(&model);
-    assert!(shown.contains("28 200 steps") && shown.contains("how long is not known before a run"), "{shown}");
+    assert!(shown.contains("28 200 steps") && shown.contains("how long is not known yet"), "{shown}");
+    let pace = Pace { device: "CPU, avx512, 2 threads".into(), runs: 0, pairs_per_second: 1e10 };
+    update(&mut model, Msg::Pace(pace));
+    let shown = screen(&model);
+    assert!(
+        shown.contains("about") && shown.contains("by the pace of a few steps on CPU, avx512, 2 threads"),
+        "{shown}"
+    );
+    // Where runs tell, nothing is measured.
+    let effects = press(&mut fresh(), "aj");
+    assert!(matches!(&effects[..], [Effect::LoadConfigs]), "{effects:?}");
 }
 
 #[test]

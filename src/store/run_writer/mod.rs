@@ -31,7 +31,7 @@ pub struct Attempt {
     pub nonce: String,
     /// The worker's process.
     pub identity: WorkerIdentity,
-    /// The device as found: `cpu (AVX-512, 2 threads)`.
+    /// The device as found: `CPU, avx512, 2 threads`.
     pub device: String,
     /// CPU threads it takes.
     pub threads: u32,

@@ -1,12 +1,12 @@
 //! The dry run: a line for every run that would be queued, and what all of them would cost. Nothing is queued.
 
-use super::{
-    draw::would_be_queued,
-    estimate::{Estimate, pace_of},
-};
+use super::{draw::would_be_queued, estimate::Estimate};
 use crate::{
     experiment::RunState,
-    report::{pace::Pace, recipes::steps},
+    report::{
+        pace::{Pace, pace_of},
+        recipes::steps,
+    },
     store::NewRun,
     tui::{
         dialogs::{hints, window},

@@ -1,8 +1,11 @@
 //! How many steps the runs to be added would take, and how long, as far as the store's runs tell. Pure.
 
 use crate::{
-    experiment::{Config, Device},
-    report::{pace::Pace, recipes::steps},
+    experiment::Config,
+    report::{
+        pace::{Pace, pace_of},
+        recipes::steps,
+    },
     tui::wording,
 };
 
@@ -28,20 +31,6 @@ pub struct Time {
     pub longest: f64,
     /// Seconds of all of them, one after another.
     pub all: f64,
-}
-
-/// The pace that a config would train at: that of the device most runs trained on, among those of the kind it asks for.
-pub fn pace_of<'p>(config: &Config, paces: &'p [Pace]) -> Option<&'p Pace> {
-    let kind = |pace: &&Pace| {
-        let (cpu, libtorch) = (pace.device.to_lowercase().starts_with("cpu"), pace.device.contains("libtorch"));
-        match config.resources.device {
-            Device::Auto => true,
-            Device::Cpu => cpu && !libtorch,
-            Device::Cuda(_) => !cpu,
-            Device::LibtorchCpu => cpu && libtorch,
-        }
-    };
-    paces.iter().find(kind)
 }
 
 /// What these configs would cost; none where there is no config.
@@ -73,17 +62,13 @@ pub fn estimate<'a>(configs: impl Iterator<Item = &'a Config>, paces: &[Pace]) -
         all: seconds.iter().sum(),
     });
     estimate.rests_on = match (estimate.time, paces.is_empty()) {
-        (Some(_), _) => used.iter().map(|pace| said(pace)).collect::<Vec<_>>().join("; "),
-        (None, true) => "how long is not known before a run of this store has trained to p = ∞".into(),
-        (None, false) => "how long is not known: no run of this store has trained to p = ∞ on such a device".into(),
+        (Some(_), _) => {
+            used.iter().map(|pace| format!("by the pace of {}", pace.source())).collect::<Vec<_>>().join("; ")
+        }
+        (None, true) => "how long is not known yet".into(),
+        (None, false) => "how long is not known: no run of this store has trained on such a device".into(),
     };
     Some(estimate)
-}
-
-fn said(pace: &Pace) -> String {
-    let Pace { device, runs, pairs_per_second } = pace;
-    let runs = if *runs == 1 { "one run".into() } else { format!("{runs} runs, their median,") };
-    format!("by the pace of {runs} of this store on {device}: {pairs_per_second:.1e} pairs/s")
 }
 
 impl Estimate {
@@ -130,7 +115,7 @@ mod tests {
         // 60 000 images in batches of 256.
         assert_eq!((found.steps, found.all_steps), ((28_200, 28_200), 28_200));
         assert_eq!((found.time, found.time_words(1).as_str()), (None, ""));
-        assert!(found.rests_on.contains("not known before a run"));
+        assert!(found.rests_on.contains("not known yet"));
         assert_eq!(found.steps_words(1), "28 200 steps");
         assert_eq!(estimate(std::iter::empty(), &[]), None);
     }
@@ -139,15 +124,15 @@ mod tests {
     fn times_add_up_and_say_what_they_rest_on() {
         let configs = [config(&[]), config(&["train.epochs=240"])];
         let second = pairs_an_epoch(&configs[0]) * 120.0 / 600.0;
-        let found = estimate(configs.iter(), &[pace("CPU, AVX-512, 2 threads", 3, second)]).unwrap();
+        let found = estimate(configs.iter(), &[pace("NVIDIA H100", 3, second)]).unwrap();
         assert_eq!(found.steps_words(2), "28 200 to 56 400 steps each");
         assert_eq!(found.time_words(2), "about 10 min to 20 min each, 30 min one after another");
         assert!(
-            found.rests_on.starts_with("by the pace of 3 runs, their median, of this store on CPU, AVX-512, 2 threads"),
+            found.rests_on == "by the pace of 3 of this store's runs on NVIDIA H100, their median",
             "{}",
             found.rests_on
         );
-        let found = estimate([config(&[]), config(&[])].iter(), &[pace("CPU", 1, second)]).unwrap();
+        let found = estimate([config(&[]), config(&[])].iter(), &[pace("NVIDIA H100", 1, second)]).unwrap();
         assert_eq!(found.steps_words(2), "28 200 steps each");
         assert_eq!(found.time_words(2), "about 10 min each, 20 min one after another");
     }

@@ -72,6 +72,19 @@ impl AddDialog {
         self.look_ahead(known);
     }
 
+    /// Whether nothing tells how fast the machine trains.
+    pub fn lacks_a_pace(&self) -> bool {
+        self.paces.is_empty()
+    }
+
+    /// How fast the machine trains, measured because no run of the store tells.
+    pub fn measured(&mut self, pace: Pace, known: &Known) {
+        if self.paces.is_empty() {
+            (self.paces, self.looked_at) = (vec![pace], None);
+            self.look_ahead(known);
+        }
+    }
+
     /// Looks at what would be queued. A sweep may be large, so that is done when something has changed, not at every frame.
     fn look_ahead(&mut self, known: &Known) {
         let asked = (self.selected, self.lines.iter().map(|line| line.value().to_owned()).collect());
