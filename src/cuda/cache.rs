@@ -37,18 +37,17 @@ impl Cache {
         Cache { shipped: None, own: Some(folder.to_owned()) }
     }
 
-    /// Whether all that a training needs was compiled for this architecture before.
+    /// Whether all that a training needs was compiled before, for this architecture or one whose code it runs.
     pub(crate) fn has_all(&self, architecture: &str) -> bool {
-        let folders = || [&self.shipped, &self.own].into_iter().flatten();
         let has = |module| {
-            let name = file_name(module, architecture);
-            folders().any(|folder| folder.join(&name).exists())
+            let files = [architecture.to_owned()].into_iter().chain(predecessors(architecture));
+            files.map(|of| file_name(module, &of)).any(|name| self.folders().any(|folder| folder.join(&name).exists()))
         };
         needed().all(has)
     }
 
-    /// A module's code for an architecture: kept from before, or compiled now and kept. `nvrtc` opens the compiler, if it
-    /// comes to that.
+    /// A module's code for an architecture: kept from before, or compiled now and kept, or, where there is no compiler,
+    /// what was kept for an earlier one of the same generation. `nvrtc` opens the compiler, if it comes to that.
     ///
     /// # Errors
     /// There is no compiler, or it fails. That the code cannot be kept is none.
@@ -58,18 +57,30 @@ impl Cache {
         architecture: &str,
         nvrtc: impl FnOnce() -> Result<Option<Nvrtc>, GpuError>,
     ) -> Result<Ready, GpuError> {
-        let name = file_name(module, architecture);
-        let kept = [&self.shipped, &self.own].into_iter().flatten().find_map(|folder| read(&folder.join(&name)));
-        if let Some(code) = kept {
+        if let Some(code) = self.kept(module, architecture) {
             return Ok(Ready { code, cached: true });
         }
-        let Some(nvrtc) = nvrtc()? else {
-            return Err(GpuError::NoNvrtc { architecture: architecture.to_owned() });
+        let missing = match nvrtc() {
+            Ok(Some(nvrtc)) => {
+                let code = nvrtc.compile(module, architecture)?;
+                // A full disk or a home that cannot be written to costs the time of compiling again, and nothing else.
+                let _ = self.keep(module, architecture, &code);
+                return Ok(Ready { code, cached: false });
+            }
+            Ok(None) => GpuError::NoNvrtc { architecture: architecture.to_owned() },
+            Err(error) => error,
         };
-        let code = nvrtc.compile(module, architecture)?;
-        // A full disk or a home that cannot be written to costs the time of compiling again, and nothing else.
-        let _ = self.keep(module, architecture, &code);
-        Ok(Ready { code, cached: false })
+        let code = predecessors(architecture).find_map(|older| self.kept(module, &older)).ok_or(missing)?;
+        Ok(Ready { code, cached: true })
+    }
+
+    fn kept(&self, module: Module, architecture: &str) -> Option<Vec<u8>> {
+        let name = file_name(module, architecture);
+        self.folders().find_map(|folder| read(&folder.join(&name)))
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.shipped, &self.own].into_iter().flatten()
     }
 
     /// Keeps a module's code for an architecture.
@@ -79,6 +90,13 @@ impl Cache {
     pub fn keep(&self, module: Module, architecture: &str, code: &[u8]) -> std::io::Result<()> {
         self.own.as_ref().map_or(Ok(()), |folder| write(folder, &file_name(module, architecture), code))
     }
+}
+
+/// The architectures whose machine code runs on this one too: those of the same generation with a smaller second number,
+/// the nearest first (CUDA C++ Programming Guide, binary compatibility): code of sm_100 runs on sm_103.
+fn predecessors(architecture: &str) -> impl Iterator<Item = String> {
+    let number = architecture.strip_prefix("sm_").and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
+    (number / 10 * 10..number).rev().map(|older| format!("sm_{older}"))
 }
 
 /// `norms-sm_90-0123456789abcdef.cubin`
@@ -138,6 +156,27 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
         let said = GpuError::NoNvrtc { architecture: "sm_90".into() }.to_string();
         assert!(said.contains("sm_90") && said.contains("make nvrtc") && said.contains("LINF_NVRTC"));
+    }
+
+    #[test]
+    fn code_of_the_same_generation_will_do_where_there_is_no_compiler() {
+        let folder = folder("generation");
+        for module in needed() {
+            write(&folder, &file_name(module, "sm_100"), b"of 100").unwrap();
+            write(&folder, &file_name(module, "sm_86"), b"of 86").unwrap();
+        }
+        let cache = Cache::at(&folder);
+        let get = |architecture: &str| cache.get(Module::plain("adam.cu"), architecture, || Ok(None));
+        for (architecture, code) in [("sm_103", &b"of 100"[..]), ("sm_100", b"of 100"), ("sm_89", b"of 86")] {
+            assert_eq!(get(architecture).unwrap().code, code, "{architecture}");
+            assert!(cache.has_all(architecture), "{architecture}");
+        }
+        // Neither another generation's nor a later one's.
+        for architecture in ["sm_120", "sm_110", "sm_80", "sm_90"] {
+            assert_eq!(get(architecture).err(), Some(GpuError::NoNvrtc { architecture: architecture.into() }));
+            assert!(!cache.has_all(architecture), "{architecture}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
