@@ -384,7 +384,18 @@ impl<'a> Dispatcher<'a> {
     async fn spawn(&mut self, id: RunId) -> Result<(), DispatchError> {
         let nonce = nonce().map_err(failing("read /dev/urandom"))?;
         let device = self.runs.get(&id).and_then(|row| row.device);
-        let event = match spawn::worker(self.store.root(), id, &self.store.run_dir(id), &nonce, device) {
+        let mended = match self.runs.get(&id) {
+            Some(row) => self.store.catalog().mend_folder(row).await,
+            None => Ok(false),
+        };
+        if let Ok(true) = mended {
+            say(&format!("#{id}: its folder was not whole, and is written anew from the catalog"));
+        }
+        let (root, dir) = (self.store.root(), self.store.run_dir(id));
+        let started = mended
+            .map_err(|error| error.to_string())
+            .and_then(|_| spawn::worker(root, id, &dir, &nonce, device).map_err(|error| error.to_string()));
+        let event = match started {
             Ok(child) => {
                 let pid = i32::try_from(child.id()).unwrap_or_default();
                 self.watches.insert(id, Watch { child: Some(child), ..Watch::default() });
@@ -394,7 +405,7 @@ impl<'a> Dispatcher<'a> {
                     None => Event::SpawnFailed { message: format!("process {pid} has no entry in /proc") },
                 }
             }
-            Err(error) => Event::SpawnFailed { message: error.to_string() },
+            Err(message) => Event::SpawnFailed { message },
         };
         self.record(id, &event).await.map(drop)
     }

@@ -48,3 +48,26 @@ fn a_torn_log_gives_a_beginning_of_what_was_added() {
         store.catalog().close().await;
     });
 }
+
+#[test]
+fn a_run_whose_folder_did_not_reach_the_disk_trains_by_the_catalog() {
+    let place = Place::new();
+    let runs: Vec<_> = (0..5).map(|_| place.add_with(2, "", &["--hold"])).collect();
+    let config = |run: usize| place.root().join(runs[run].to_string()).join("config.toml");
+    fs::remove_dir_all(config(0).parent().unwrap()).unwrap();
+    let whole = fs::read(config(1)).unwrap();
+    fs::write(config(1), "").unwrap();
+    fs::write(config(2), &whole[..whole.len() / 2]).unwrap();
+    fs::write(config(3), vec![0; whole.len()]).unwrap();
+    // What somebody wrote there on purpose stays.
+    fs::write(config(4), [&whole[..], b"# mine\n"].concat()).unwrap();
+    for run in &runs {
+        place.good(&["release", &run.to_string()]);
+    }
+    for (n, run) in runs.iter().enumerate() {
+        place.until_word(*run, "completed");
+        assert!(fs::read(config(n)).unwrap().starts_with(&whole), "run {run}");
+        assert_eq!(place.row(*run).attempts, 1, "run {run}");
+    }
+    assert!(fs::read(config(4)).unwrap().ends_with(b"# mine\n"));
+}

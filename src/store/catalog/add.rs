@@ -1,12 +1,14 @@
 //! Adding runs: their rows and their folders.
 
+use std::{fs, io};
+
 use sqlx::{Sqlite, Transaction};
 
 use super::{Catalog, Safe};
 use crate::{
     experiment::{Config, Desired, Parent, RunId, RunState, Turn, WaitReason, run_name},
     store::{
-        StoreError, Summary,
+        RunRow, StoreError, Summary,
         about::About,
         clock::now_ms,
         filesystem::{create_private_dir, replace},
@@ -226,6 +228,38 @@ impl Catalog {
         create_private_dir(&dir)?;
         replace(&layout::config_file(&dir), config_text.as_bytes())?;
         about.write(&dir)
+    }
+
+    /// Writes the folder of a run that has not trained yet anew, where it is gone or its config was cut short: the catalog
+    /// outlives a power cut, and what lies beside it is not synced when a run is added. Whether it had to.
+    ///
+    /// # Errors
+    /// The catalog cannot be read, or the folder not written.
+    pub async fn mend_folder(&self, row: &RunRow) -> Result<bool, StoreError> {
+        let dir = layout::run_dir(&self.root, row.id);
+        if row.summary.step > 0 || row.parent.is_some() || layout::run_file(&dir).exists() {
+            return Ok(false);
+        }
+        let Some(text) = self.config_text(row.id).await? else { return Ok(false) };
+        let cut_short =
+            |found: &[u8]| found.contains(&0) || (found.len() < text.len() && text.as_bytes().starts_with(found));
+        match fs::read(layout::config_file(&dir)) {
+            Ok(found) if !cut_short(&found) => return Ok(false),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Ok(false),
+            _ => {}
+        }
+        let about = About {
+            name: row.name.clone(),
+            group: row.group.clone(),
+            variant: row.variant.clone(),
+            tags: row.tags.clone(),
+            note: row.note.clone(),
+            added_ms: row.added_ms,
+            turn: row.turn.clone(),
+            parent: None,
+        };
+        self.create_folder(row.id, &text, &about)?;
+        Ok(true)
     }
 
     pub(super) fn to_json(&self, value: &impl serde::Serialize) -> Result<String, StoreError> {
