@@ -1,7 +1,7 @@
 //! Learning curves as ℓ∞-distance nets have them, made up from a seed: for demonstrations, benches and tests of the
 //! screens. Nothing here was measured.
 
-use linf::experiment::{Config, PNorm, Phase, Schedules};
+use linf::experiment::{Config, Kernels, PNorm, Phase, Schedules};
 use linf::store::{Bin, EpochRow, EvalRow, EvalSplit, Gauge, Margins, Summary};
 
 /// When the made-up store was filled: 22 November 2026, 09:00 UTC.
@@ -214,6 +214,7 @@ impl Story {
             steps_per_second: Some(48.7),
             eta_seconds: (!done).then(|| (steps - last.step) as f64 / 48.7),
             train_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
+            cost: schedules.cost(Kernels::Cpu, 0.0, f64::from(self.epochs)),
             device: "CPU, avx512, 2 threads".into(),
             heartbeat_ms: Some(last.time_ms),
         }

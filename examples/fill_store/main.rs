@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use believable::Story;
 use clap::Parser;
-use linf::experiment::{FailReason, PNorm, Progress, RunId, RunState, WaitReason, WorkerIdentity, expand, parse_with};
+use linf::experiment::{
+    Device, FailReason, PNorm, Progress, RunId, RunState, WaitReason, WorkerIdentity, expand, parse_with,
+};
 use linf::store::{Attempt, CheckpointKind, CheckpointRow, NewRun, Outcome, RunWriter, StepPoint, Store};
 
 #[derive(Parser)]
@@ -54,6 +56,7 @@ async fn main() -> Result<()> {
     for (index, (id, (_, story, end))) in ids.into_iter().zip(&mut plan).enumerate() {
         if index < WHOLE && story.epochs > 0 {
             write_run_file(&store, id, story)?;
+            store.catalog().set_device(id, Device::Cpu).await?;
         }
         settle(&store, id, story, end).await?;
     }

@@ -37,8 +37,8 @@ enum What {
     /// List the configs at hand with their net, their published row and what they cost.
     ///
     /// The time is estimated from the pace of this store's runs on the device that most of them trained on, or, where none
-    /// has trained yet, from a few steps on the CPU; on a CPU by what each p of the schedule costs. It holds for a machine
-    /// that does nothing else.
+    /// has trained yet, from a few steps on the CPU, and from what each p of the schedule costs. It holds for a machine that
+    /// does nothing else.
     List {
         /// The folder; LINF_CONFIGS names another default.
         #[arg(value_name = "DIR")]
@@ -139,7 +139,7 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
         ("under PGD", Side::Right),
         ("certified", Side::Right),
     ]);
-    let mut faults = Vec::new();
+    let (mut faults, mut used) = (Vec::new(), Vec::<&Pace>::new());
     for recipe in &recipes {
         let config = match &recipe.config {
             Ok(config) => config,
@@ -148,7 +148,8 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
                 continue;
             }
         };
-        let shape = NetShape::new(config);
+        let (shape, pace) = (NetShape::new(config), pace_of(config, paces));
+        used.extend(pace.filter(|pace| !used.contains(pace)));
         let published = config.run.published.as_ref();
         table.row([
             recipe.path.display().to_string(),
@@ -158,15 +159,16 @@ fn list(folder: &Path, paces: &[Pace], as_json: bool) -> Result<()> {
             shape.parameters(config.loss.kind).to_string(),
             config.train.epochs.to_string(),
             format!("{:.1e}", pairs_an_epoch(config)),
-            pace_of(config, paces).map_or_else(|| "–".into(), |pace| duration(pace.seconds(config))),
+            pace.map_or_else(|| "–".into(), |pace| duration(pace.seconds(config))),
             accuracy(published.and_then(|row| row.clean)),
             accuracy(published.and_then(|row| row.attacked)),
             accuracy(published.map(|row| row.certified)),
         ]);
     }
     line(table.to_string().trim_end())?;
-    if let Some(pace) = paces.first() {
-        line(&format!("time: at the pace of {}", pace.source()))?;
+    if !used.is_empty() {
+        let sources: Vec<String> = used.iter().map(|pace| pace.source()).collect();
+        line(&format!("time: at the pace of {}", sources.join("; ")))?;
     }
     for fault in faults {
         line(&fault)?;

@@ -156,7 +156,8 @@ fn text(shown: &Shown) -> String {
         );
         let loss = summary.loss.map_or_else(|| "–".to_owned(), |loss| format!("{loss:.4}"));
         fact("last epoch", format!("loss {loss}, train accuracy {}", accuracy(summary.train_accuracy)));
-        let speed = summary.steps_per_second.map_or_else(String::new, |speed| format!(", {speed:.1} steps/s"));
+        let speed = summary.steps_per_second.filter(|_| row.state.holds_a_slot());
+        let speed = speed.map_or_else(String::new, |speed| format!(", {speed:.1} steps/s"));
         fact("trained for", format!("{}{speed}", duration(summary.train_seconds)));
     }
     fact("added", time(row.added_ms));

@@ -25,7 +25,7 @@ pub use config::{
     Adam, Attack, Augmentation, Config, Conv, Data, Device, Eval, Extra, Loss, LossKind, Model, ModelKind, PSteps,
     PadMode, Published, Resources, Run, Schedule, Train,
 };
-pub use cost::on_our_kernels;
+pub use cost::Kernels;
 pub use dataset_id::{DatasetId, UnknownDataset};
 pub use epsilon::Epsilon;
 pub use explain::{KeyDoc, explain, keys, nearest_of};

@@ -547,6 +547,17 @@ eps = 0.3
     }
 
     #[test]
+    fn fewer_images_are_right_under_attack_than_are_certified_by_mistake_alone() {
+        let published = |attacked: f64| {
+            let row = format!("[run]\npublished = {{ source = 's', certified = 0.9, attacked = {attacked} }}\n");
+            parse(&format!("{GOOD}\n{row}")).map(|config| config.run.published.and_then(|row| row.attacked))
+        };
+        assert_eq!(published(0.92), Ok(Some(0.92)));
+        let error = published(0.89).unwrap_err().to_string();
+        assert!(error.contains("run.published.attacked: 0.89") && error.contains("run.published.certified"), "{error}");
+    }
+
+    #[test]
     fn a_published_row_is_left_out_where_the_data_or_the_radius_are_others() {
         let text = format!("{GOOD}\n[run]\ntitle = 'MNIST'\npublished = {{ source = 's', certified = 0.9 }}\n");
         let with = |overrides: &[&str]| {

@@ -95,6 +95,6 @@ pub trait Engine {
         Vec::new()
     }
 
-    /// Where it runs, for people: `CPU, AVX-512, 2 threads`.
+    /// Where it runs, for people: `CPU, avx512, 2 threads`.
     fn device(&self) -> String;
 }

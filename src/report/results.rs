@@ -190,9 +190,11 @@ fn columns(rows: &[ResultRow]) -> usize {
 fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
     let published = row.published.as_ref();
     let percent = |value: f64| format!("{:.2}", 100.0 * value);
-    let figures = published.map(|row| {
-        let figures = [row.clean, row.attacked, Some(row.certified)];
-        figures.into_iter().flatten().map(percent).collect::<Vec<_>>().join(" / ")
+    let known = |value: Option<f64>| value.map_or_else(|| "–".into(), percent);
+    let figures = published.map(|row| match (row.clean, row.attacked) {
+        (None, None) => percent(row.certified),
+        (clean, None) => format!("{} / {}", known(clean), percent(row.certified)),
+        (clean, attacked) => format!("{} / {} / {}", known(clean), known(attacked), percent(row.certified)),
     });
     [
         row.data.to_owned(),
@@ -210,7 +212,7 @@ fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
     ]
 }
 
-/// The table as plain text, accuracies in percent; a published row is clean / under PGD, where that is known / certified.
+/// The table as plain text, accuracies in percent; a published row is clean / certified, or clean / under PGD / certified.
 pub fn plain(rows: &[ResultRow]) -> String {
     let mut sides = [Side::Right; COLUMNS];
     [sides[0], sides[2], sides[8], sides[9]] = [Side::Left; 4];

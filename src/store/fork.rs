@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{
-    CheckpointRow, NewRun, RunReader, Store, StoreError,
+    CheckpointRow, NewRun, RunReader, Store, StoreError, Summary,
     about::About,
     catalog::Entry,
     checkpoint,
@@ -40,21 +40,18 @@ impl Store {
             parent: run.parent.clone(),
         };
         let part = self.root().join(format!(".fork-{id}"));
-        if let Err(error) = self.fill(parent, at, &run, &about, &part).await {
-            // Best effort: the error that brought us here is what the user must hear of.
-            let _ = fs::remove_dir_all(&part);
-            return Err(error);
-        }
+        let summary = match self.fill(parent, at, &run, &about, &part).await {
+            Ok(summary) => summary,
+            Err(error) => {
+                // Best effort: the error that brought us here is what the user must hear of.
+                let _ = fs::remove_dir_all(&part);
+                return Err(error);
+            }
+        };
         let to = self.run_dir(id);
         fs::rename(&part, &to).map_err(io_error("rename", &part))?;
         let text = run.parent.as_ref().map_or_else(|| "forked".to_owned(), |parent| format!("forked from {parent}"));
-        let mut entry = Entry::queued(run.config, run.config_text, about.clone());
-        if let Some(reader) = RunReader::open(&to).await? {
-            entry.summary = reader.summary(&Schedules::new(&entry.config)).await?;
-            // No worker has said yet how many steps an epoch has; its parent's did.
-            let an_epoch = if at.epoch > 0.0 { (at.step as f64 / at.epoch).round() } else { 0.0 };
-            entry.summary.steps = an_epoch as u64 * u64::from(entry.config.train.epochs);
-        }
+        let mut entry = Entry { summary, ..Entry::queued(run.config, run.config_text, about.clone()) };
         if run.held {
             entry.state = RunState::Paused { checkpoint: Some(at.step) };
         }
@@ -64,6 +61,7 @@ impl Store {
         Ok(id)
     }
 
+    /// What the new run's file says of it comes back.
     async fn fill(
         &self,
         parent: RunId,
@@ -71,7 +69,7 @@ impl Store {
         run: &NewRun,
         about: &About,
         part: &std::path::Path,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Summary, StoreError> {
         let from = self.run_dir(parent);
         create_private_dir(&layout::checkpoint_dir(part))?;
         replace(&layout::config_file(part), run.config_text.as_bytes())?;
@@ -85,7 +83,12 @@ impl Store {
         if fs::hard_link(&source, &copy).is_err() {
             copy_private(&source, &copy)?;
         }
+        let summary = match RunReader::open(part).await? {
+            Some(cut) => cut.summary(&Schedules::new(&run.config)).await?,
+            None => Summary::default(),
+        };
         sync_dir(&layout::checkpoint_dir(part))?;
-        sync_dir(part)
+        sync_dir(part)?;
+        Ok(summary)
     }
 }

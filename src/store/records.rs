@@ -85,6 +85,9 @@ pub struct Summary {
     pub eta_seconds: Option<f64>,
     /// Seconds of training so far, evaluations and pauses left out.
     pub train_seconds: f64,
+    /// Epochs so far, each weighed by what its p costs on the device ([`crate::experiment::Schedules::cost`]).
+    #[serde(default)]
+    pub cost: f64,
     /// The device it trains on, as found: `CPU, avx512, 2 threads`.
     pub device: String,
     /// Milliseconds since the Unix epoch of the worker's last sign of life.

@@ -1,7 +1,7 @@
 //! A run's summary from what its run file holds. Pure.
 
 use super::{AttackRow, EpochRow, EvalRow, Summary, curve};
-use crate::experiment::Schedules;
+use crate::experiment::{Kernels, Schedules};
 
 /// What the summary is made of.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ impl Facts {
             (None, Some(row)) => (row.step, f64::from(row.epoch) + 1.0),
             (None, None) => (0, 0.0),
         };
+        let steps_per_epoch = self.steps_an_epoch(step, epoch);
+        let kernels = Kernels::of(&self.device);
         let last_eval = self.evals.last();
         // One on the net of an earlier figure says nothing of this one.
         let attack = self.attack.as_ref().filter(|attack| last_eval.is_none_or(|eval| eval.step == attack.step));
@@ -45,7 +47,7 @@ impl Facts {
         let best = of_curve.iter().rev().max_by(|a, b| a.certified.total_cmp(&b.certified));
         Summary {
             step,
-            steps: self.steps_per_epoch * schedules.epochs() as u64,
+            steps: steps_per_epoch * schedules.epochs() as u64,
             epoch,
             p: Some(schedules.at(epoch).p),
             phase: Some(schedules.phase(epoch)),
@@ -58,7 +60,13 @@ impl Facts {
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),
             steps_per_second: self.recent().map(|(seconds, steps)| steps / seconds),
-            eta_seconds: self.eta(schedules, step, epoch),
+            eta_seconds: self.eta(
+                schedules,
+                kernels,
+                steps_per_epoch,
+                epoch.max(step as f64 / steps_per_epoch.max(1) as f64),
+            ),
+            cost: schedules.cost(kernels, 0.0, epoch),
             train_seconds: self.epochs.iter().map(|row| row.seconds).sum::<f64>() + self.seconds_since_epoch,
             device: self.device,
             heartbeat_ms: self.heartbeat_ms,
@@ -78,24 +86,30 @@ impl Facts {
         (sum > 0.0).then_some((sum, steps))
     }
 
+    /// As the worker said, or, where none has yet, as the steps of the run that it was forked from tell.
+    fn steps_an_epoch(&self, step: u64, epoch: f64) -> u64 {
+        match self.steps_per_epoch {
+            0 if epoch > 0.0 => (step as f64 / epoch).round() as u64,
+            said => said,
+        }
+    }
+
     /// Seconds of training left: what is left costs as much as the last steps did, each step by its p.
-    fn eta(&self, schedules: &Schedules, step: u64, epoch: f64) -> Option<f64> {
-        if self.steps_per_epoch == 0 {
+    fn eta(&self, schedules: &Schedules, kernels: Kernels, steps_per_epoch: u64, done: f64) -> Option<f64> {
+        if steps_per_epoch == 0 {
             return None;
         }
-        let cost = |from: f64, to: f64| schedules.cost(&self.device, from, to);
-        let done = (step as f64 / self.steps_per_epoch as f64).max(epoch);
-        let left = cost(done, schedules.epochs());
+        let left = schedules.cost(kernels, done, schedules.epochs());
         if left <= 0.0 {
             return Some(0.0);
         }
         let recent = self.recent().map(|(seconds, steps)| {
-            let since = (done - steps / self.steps_per_epoch as f64).max(0.0);
-            (seconds, cost(since, done))
+            let since = (done - steps / steps_per_epoch as f64).max(0.0);
+            (seconds, schedules.cost(kernels, since, done))
         });
         let last_epoch = || {
             let row = self.epochs.last()?;
-            Some((row.seconds, cost(f64::from(row.epoch), f64::from(row.epoch) + 1.0)))
+            Some((row.seconds, schedules.cost(kernels, f64::from(row.epoch), f64::from(row.epoch) + 1.0)))
         };
         let (seconds, paid) = recent.or_else(last_epoch)?;
         (seconds > 0.0 && paid > 0.0).then(|| left * seconds / paid)
@@ -111,7 +125,7 @@ fn thin<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Epsilon, PNorm, Phase, parse};
+    use crate::experiment::{Epsilon, PNorm, Phase, Steered, parse};
     use crate::store::EvalSplit;
 
     fn schedules() -> Schedules {
@@ -193,8 +207,13 @@ mod tests {
         };
         // An epoch at p = 8 took 1 s; p = ∞ takes a third of that, and what lies between up to three times as much.
         let early = at(10, vec![epoch(0, 1.0)]).summary(&schedules()).eta_seconds.unwrap();
-        let expected = schedules().cost(&device, 1.0, 10.0);
+        let expected = schedules().cost(Kernels::Cpu, 1.0, 10.0);
         assert!((early - expected).abs() < 1e-9 && expected > 9.0, "{early} {expected}");
+        // Held at the start of its climb, no integer, it is dearer by far than what it would have come to.
+        let hold = Steered { key: String::new(), step: 25, epoch: 2.5, what: "p=hold".parse().unwrap() };
+        let held = schedules().steered([&hold]);
+        let seconds = |schedules: &Schedules| at(30, vec![epoch(2, 3.0)]).summary(schedules).eta_seconds.unwrap();
+        assert!(seconds(&held) > 1.5 * seconds(&schedules()), "{} {}", seconds(&held), seconds(&schedules()));
         // At p = ∞ nothing else is left.
         let late = at(90, vec![epoch(8, 1.0)]).summary(&schedules()).eta_seconds.unwrap();
         assert!((late - 1.0).abs() < 1e-9, "{late}");
@@ -221,6 +240,14 @@ mod tests {
         assert_eq!((summary.step, summary.epoch, summary.loss), (5, 0.5, Some(0.7)));
         assert!((summary.steps_per_second.unwrap() - 10.0).abs() < 1e-9);
         assert!((summary.eta_seconds.unwrap() - 9.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn before_its_worker_has_said_anything_a_fork_has_the_steps_of_its_parent() {
+        let epochs = vec![epoch(0, 1.0), epoch(1, 1.0)];
+        let summary = Facts { epochs, last_step: Some((25, 2.5)), ..Facts::default() }.summary(&schedules());
+        assert_eq!((summary.step, summary.steps, summary.epoch), (25, 100, 2.5));
+        assert!((summary.cost - 2.5).abs() < 1e-12, "no device, no weights");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn attempt(nonce: &str) -> Attempt {
     Attempt {
         nonce: nonce.into(),
         identity,
-        device: "cpu (portable, 1 thread)".into(),
+        device: "CPU, libtorch".into(),
         threads: 1,
         program: "linf-train 0.1.0".into(),
         steps_per_epoch: STEPS_PER_EPOCH,

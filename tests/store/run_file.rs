@@ -241,7 +241,7 @@ async fn the_summary_follows_the_run() {
     let reader = reader(dir.path()).await;
     let summary = reader.summary(&schedules()).await.unwrap();
     assert_eq!((summary.step, summary.steps, summary.eta_seconds), (0, 100, None));
-    assert_eq!(summary.device, "cpu (portable, 1 thread)");
+    assert_eq!(summary.device, "CPU, libtorch");
     (1..=35).for_each(|step| writer.steps(point(step)));
     (0..3).for_each(|number| writer.epoch(epoch(number)));
     let (row, margins) = eval(30, 0.75);

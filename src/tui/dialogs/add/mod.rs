@@ -40,7 +40,7 @@ pub struct AddDialog {
     looked_at: Option<(usize, Vec<String>)>,
     /// What that would cost.
     cost: Option<Estimate>,
-    /// How fast the store's runs trained.
+    /// How fast the store's runs trained, or, where none has, a few steps.
     paces: Vec<Pace>,
     /// The list of what would be queued, while it is shown.
     dry_run: Option<DryRun>,

@@ -3,6 +3,7 @@
 use ratatui::style::Style;
 
 use crate::{
+    experiment::{Kernels, Schedules},
     store::RunRow,
     tui::{
         chart::{Axis, Chart, Curve, Figure, Line},
@@ -150,15 +151,18 @@ fn draw_group_facts(rows: &[&RunRow], look: &Look, pen: Pen<'_>) {
 pub fn until_infinity(row: &RunRow) -> String {
     let Some(p) = row.summary.p else { return String::new() };
     let course = Course::new(row, None);
-    let left = course.step_at(row.config.schedule.ramp_end).saturating_sub(row.summary.step);
     // Held beyond the end of its ramp: the schedule leaves such a run in the phase of the ramp.
     let beyond = row.summary.step > course.step_at(row.config.schedule.ramp_end).saturating_add(1);
     if beyond && row.summary.steps > 0 && !p.is_infinite() && row.config.schedule.p_end >= 100.0 {
         return format!("p = {p}, held beyond its ramp: ∞ only after p=go");
     }
-    match row.summary.steps_per_second.filter(|rate| *rate > 0.0 && row.state.holds_a_slot()) {
-        Some(rate) if !p.is_infinite() && row.summary.steps > 0 => {
-            format!("p = {p}, ∞ in {}", wording::duration(left as f64 / rate))
+    let (summary, schedules) = (&row.summary, Schedules::new(&row.config));
+    let cost = |to: f64| schedules.cost(Kernels::of(&summary.device), summary.epoch, to);
+    // Of the time that is left, the share that goes before the ramp's end.
+    let share = cost(row.config.schedule.ramp_end) / cost(schedules.epochs());
+    match summary.eta_seconds.filter(|_| row.state.holds_a_slot() && share.is_finite()) {
+        Some(left) if !p.is_infinite() && summary.steps > 0 => {
+            format!("p = {p}, ∞ in {}", wording::duration(left * share))
         }
         _ => format!("p = {p}"),
     }
