@@ -213,6 +213,10 @@ impl Story {
             surrogate: Some(last.surrogate),
             steps_per_second: Some(48.7),
             eta_seconds: (!done).then(|| (steps - last.step) as f64 / 48.7),
+            infinity_seconds: {
+                let left = schedules.phase_start(Phase::End) - f64::from(self.epochs);
+                (left > 0.0).then(|| left * self.steps_per_epoch() as f64 / 48.7)
+            },
             train_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
             cost: schedules.cost(Kernels::Cpu, 0.0, f64::from(self.epochs)),
             device: "CPU, avx512, 2 threads".into(),

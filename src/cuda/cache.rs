@@ -46,7 +46,7 @@ impl Cache {
         needed().all(has)
     }
 
-    /// A module's code for an architecture: kept from before, or compiled now and kept, or, where there is no compiler,
+    /// A module's code for an architecture: kept from before, or compiled now and kept, or, where no compiler can,
     /// what was kept for an earlier one of the same generation. `nvrtc` opens the compiler, if it comes to that.
     ///
     /// # Errors
@@ -60,18 +60,22 @@ impl Cache {
         if let Some(code) = self.kept(module, architecture) {
             return Ok(Ready { code, cached: true });
         }
-        let missing = match nvrtc() {
-            Ok(Some(nvrtc)) => {
-                let code = nvrtc.compile(module, architecture)?;
+        let compiled = nvrtc().and_then(|nvrtc| match nvrtc {
+            Some(nvrtc) => nvrtc.compile(module, architecture),
+            None => Err(GpuError::NoNvrtc { architecture: architecture.to_owned() }),
+        });
+        match compiled {
+            Ok(code) => {
                 // A full disk or a home that cannot be written to costs the time of compiling again, and nothing else.
                 let _ = self.keep(module, architecture, &code);
-                return Ok(Ready { code, cached: false });
+                Ok(Ready { code, cached: false })
             }
-            Ok(None) => GpuError::NoNvrtc { architecture: architecture.to_owned() },
-            Err(error) => error,
-        };
-        let code = predecessors(architecture).find_map(|older| self.kept(module, &older)).ok_or(missing)?;
-        Ok(Ready { code, cached: true })
+            // There is none, or it is older than the device.
+            Err(error) => {
+                let code = predecessors(architecture).find_map(|older| self.kept(module, &older)).ok_or(error)?;
+                Ok(Ready { code, cached: true })
+            }
+        }
     }
 
     fn kept(&self, module: Module, architecture: &str) -> Option<Vec<u8>> {
@@ -93,10 +97,14 @@ impl Cache {
 }
 
 /// The architectures whose machine code runs on this one too: those of the same generation with a smaller second number,
-/// the nearest first (CUDA C++ Programming Guide, binary compatibility): code of sm_100 runs on sm_103.
+/// the nearest first (CUDA C++ Programming Guide, binary compatibility): code of sm_100 runs on sm_103. The modules with a
+/// processor of their own (Jetson) neither run others' code nor lend theirs.
 fn predecessors(architecture: &str) -> impl Iterator<Item = String> {
-    let number = architecture.strip_prefix("sm_").and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
-    (number / 10 * 10..number).rev().map(|older| format!("sm_{older}"))
+    const JETSON: [u32; 4] = [72, 87, 101, 110];
+    let number = architecture.strip_prefix("sm_").and_then(|digits| digits.parse::<u32>().ok());
+    let number = number.filter(|number| !JETSON.contains(number)).unwrap_or(0);
+    let older = (number / 10 * 10..number).rev().filter(|older| !JETSON.contains(older));
+    older.map(|older| format!("sm_{older}"))
 }
 
 /// `norms-sm_90-0123456789abcdef.cubin`
@@ -172,7 +180,7 @@ mod tests {
             assert!(cache.has_all(architecture), "{architecture}");
         }
         // Neither another generation's nor a later one's.
-        for architecture in ["sm_120", "sm_110", "sm_80", "sm_90"] {
+        for architecture in ["sm_120", "sm_110", "sm_80", "sm_90", "sm_87"] {
             assert_eq!(get(architecture).err(), Some(GpuError::NoNvrtc { architecture: architecture.into() }));
             assert!(!cache.has_all(architecture), "{architecture}");
         }

@@ -389,7 +389,7 @@ impl<'a> Dispatcher<'a> {
             None => Ok(false),
         };
         if let Ok(true) = mended {
-            say(&format!("#{id}: its folder was not whole, and is written anew from the catalog"));
+            say(&format!("#{id}: its config was not whole, and is written anew from the catalog"));
         }
         let (root, dir) = (self.store.root(), self.store.run_dir(id));
         let started = mended

@@ -57,12 +57,13 @@ impl StepCost {
     }
 }
 
-/// Drawn through what one layer took at p = 8, 9.5, 47, 300 and ∞ on an H200 (`docs/gpu.md`).
+/// Between what one layer of fresh operands took at p = 8, 9.5, 47, 300 and ∞ on an H200, and the epochs of a training there,
+/// 1.3 to 2.7 times as long while p climbed as at p = 8 (`docs/gpu.md`): trained nets spare less.
 fn on_cuda(p: f64) -> f64 {
     match p {
         _ if p.is_infinite() => 0.28,
-        _ if p <= 24.0 => dense(p, 2.1),
-        _ => (1.85 * (47.0 / p).powf(0.23)).min(2.1),
+        _ if p <= 24.0 => dense(p, 2.3),
+        _ => (2.1 * (47.0 / p).powf(0.16)).min(2.3),
     }
 }
 
@@ -110,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_is_within_a_tenth_of_what_was_measured() {
+    fn a_gpu_takes_what_fresh_operands_took_there_or_somewhat_more() {
         for (p, milliseconds) in [(8.0, 7.7), (9.5, 16.06), (47.0, 14.26), (300.0, 9.32), (f64::INFINITY, 2.18)] {
-            let cost = on(Kernels::Cuda, 16, 1.0, p);
-            assert!((cost / (milliseconds / 7.7) - 1.0).abs() < 0.1, "p = {p}: {cost}");
+            let ratio = on(Kernels::Cuda, 16, 1.0, p) / (milliseconds / 7.7);
+            assert!((0.95..1.35).contains(&ratio), "p = {p}: {ratio}");
         }
     }
 }

@@ -59,9 +59,14 @@ pub fn paces<'a>(rows: impl IntoIterator<Item = &'a RunRow>) -> Vec<Pace> {
     let mut by_device: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for row in rows.into_iter().filter(|row| row.device.is_some() && row.parent.is_none()) {
         let summary = &row.summary;
-        let told = !matches!(summary.device.as_str(), "" | "none") && summary.cost > 0.0;
+        let told = !matches!(summary.device.as_str(), "" | "none");
         if summary.train_seconds >= LEAST_SECONDS && told {
-            let work = pairs_an_epoch(&row.config) * summary.cost;
+            let cost = match summary.cost {
+                // By a program that did not write it down.
+                0.0 => Schedules::new(&row.config).cost(Kernels::of(&summary.device), 0.0, summary.epoch),
+                cost => cost,
+            };
+            let work = pairs_an_epoch(&row.config) * cost;
             by_device.entry(&summary.device).or_default().push(work / summary.train_seconds);
         }
     }
@@ -98,6 +103,8 @@ mod tests {
     fn the_median_of_what_was_trained_here_counts() {
         let (mut elsewhere, mut fork) = (trained(10.0, 10.0, CPU), trained(10.0, 10.0, CPU));
         elsewhere.device = None;
+        let mut older = trained(150.0, 0.0, CPU);
+        older.summary.epoch = 2.0;
         fork.parent = Some(Parent { run: RunId(1), name: "a".into(), step: 1 });
         let rows = [
             trained(100.0, 10.0, CPU),
@@ -105,7 +112,7 @@ mod tests {
             trained(200.0, 10.0, CPU),
             trained(400.0, 10.0, CPU),
             trained(1.0, 10.0, "hardly begun"),
-            trained(100.0, 0.0, "of an older program"),
+            older,
             trained(100.0, 10.0, "none"),
             elsewhere,
             fork,
@@ -113,7 +120,7 @@ mod tests {
         let paces = paces(&rows);
         assert_eq!(
             paces.iter().map(|pace| (pace.device.as_str(), pace.runs)).collect::<Vec<_>>(),
-            [(CPU, 3), ("CPU, avx2, 4 threads", 1)]
+            [(CPU, 4), ("CPU, avx2, 4 threads", 1)]
         );
         assert!((paces[0].pairs_per_second - PAIRS * 10.0 / 200.0).abs() < 1.0);
         assert!(super::paces(&[]).is_empty());

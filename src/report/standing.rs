@@ -76,7 +76,7 @@ pub fn waiting<'a>(reason: &WaitReason, now_ms: i64, find: impl Fn(RunId) -> Opt
 
 fn holder(id: RunId, row: Option<&RunRow>) -> String {
     let Some(row) = row else { return format!("#{id}") };
-    match row.summary.eta_seconds {
+    match row.summary.eta_seconds.filter(|_| row.state.holds_a_slot()) {
         _ if matches!(row.state, RunState::Paused { .. }) => format!("{}, which is paused", row.name),
         _ if row.state.is_over() => row.name.clone(),
         Some(left) => format!("{}, {} left", row.name, duration(left)),

@@ -81,8 +81,11 @@ pub struct Summary {
     pub surrogate: Option<f64>,
     /// Steps a second over the last minute.
     pub steps_per_second: Option<f64>,
-    /// Seconds of training left, from the measured speed of each phase.
+    /// Seconds of training left, at the pace of the last steps and by what each p costs.
     pub eta_seconds: Option<f64>,
+    /// Those of them until p = ∞, where the schedule, as it was changed on the way, comes to it.
+    #[serde(default)]
+    pub infinity_seconds: Option<f64>,
     /// Seconds of training so far, evaluations and pauses left out.
     pub train_seconds: f64,
     /// Epochs so far, each weighed by what its p costs on the device ([`crate::experiment::Schedules::cost`]).

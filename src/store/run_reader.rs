@@ -266,10 +266,7 @@ impl RunReader {
     /// The figures that a list shows. `schedules` are those of the config; what was changed on the way is heeded.
     pub async fn summary(&self, schedules: &Schedules) -> Result<Summary, StoreError> {
         let steering = self.steering().await?;
-        let (epochs, mut evals, attack) = (self.epochs(0).await?, self.evals(0).await?, self.attack().await?);
-        // A fork may have another ε than the run that its first evaluations are of.
-        let eps = self.config().await?.eval.eps;
-        evals.retain(|eval| eval.eps == eps);
+        let (epochs, evals, attack) = (self.epochs(0).await?, self.evals(0).await?, self.attack().await?);
         let mut connection = self.connection.lock().await;
         let last_epoch_step = epochs.last().map_or(0, |epoch| epoch.step.cast_signed());
         let (device, steps_per_epoch, heartbeat_ms) =

@@ -1,7 +1,7 @@
 //! A run's summary from what its run file holds. Pure.
 
 use super::{AttackRow, EpochRow, EvalRow, Summary, curve};
-use crate::experiment::{Kernels, Schedules};
+use crate::experiment::{Kernels, Phase, Schedules};
 
 /// What the summary is made of.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ impl Facts {
         };
         let steps_per_epoch = self.steps_an_epoch(step, epoch);
         let kernels = Kernels::of(&self.device);
+        let done = epoch.max(step as f64 / steps_per_epoch.max(1) as f64);
+        let eta_seconds = self.eta(schedules, kernels, steps_per_epoch, done);
         let last_eval = self.evals.last();
         // One on the net of an earlier figure says nothing of this one.
         let attack = self.attack.as_ref().filter(|attack| last_eval.is_none_or(|eval| eval.step == attack.step));
@@ -60,12 +62,8 @@ impl Facts {
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),
             steps_per_second: self.recent().map(|(seconds, steps)| steps / seconds),
-            eta_seconds: self.eta(
-                schedules,
-                kernels,
-                steps_per_epoch,
-                epoch.max(step as f64 / steps_per_epoch.max(1) as f64),
-            ),
+            eta_seconds,
+            infinity_seconds: eta_seconds.and_then(|left| until_infinity(schedules, kernels, done, left)),
             cost: schedules.cost(kernels, 0.0, epoch),
             train_seconds: self.epochs.iter().map(|row| row.seconds).sum::<f64>() + self.seconds_since_epoch,
             device: self.device,
@@ -116,6 +114,14 @@ impl Facts {
     }
 }
 
+/// The part of the time that is left until p = ∞.
+fn until_infinity(schedules: &Schedules, kernels: Kernels, done: f64, left: f64) -> Option<f64> {
+    let climbed = schedules.phase_start(Phase::End);
+    let (before, all) = (schedules.cost(kernels, done, climbed), schedules.cost(kernels, done, schedules.epochs()));
+    let comes = before > 0.0 && schedules.at(climbed).p.is_infinite();
+    comes.then_some(left * before / all)
+}
+
 /// At most `most` of them, evenly spread, the last one among them.
 fn thin<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
     let shown = all.len().min(most);
@@ -125,7 +131,7 @@ fn thin<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Epsilon, PNorm, Phase, Steered, parse};
+    use crate::experiment::{Epsilon, PNorm, Steered, parse};
     use crate::store::EvalSplit;
 
     fn schedules() -> Schedules {
@@ -214,9 +220,14 @@ mod tests {
         let held = schedules().steered([&hold]);
         let seconds = |schedules: &Schedules| at(30, vec![epoch(2, 3.0)]).summary(schedules).eta_seconds.unwrap();
         assert!(seconds(&held) > 1.5 * seconds(&schedules()), "{} {}", seconds(&held), seconds(&schedules()));
+        let until = |schedules: &Schedules| at(30, vec![epoch(2, 3.0)]).summary(schedules).infinity_seconds;
+        let left = seconds(&schedules());
+        assert!(until(&schedules()).is_some_and(|until| 0.8 * left < until && until < left), "two cheap epochs follow");
+        assert_eq!(until(&held), None, "it never comes");
         // At p = ∞ nothing else is left.
         let late = at(90, vec![epoch(8, 1.0)]).summary(&schedules()).eta_seconds.unwrap();
         assert!((late - 1.0).abs() < 1e-9, "{late}");
+        assert_eq!(at(90, vec![epoch(8, 1.0)]).summary(&schedules()).infinity_seconds, None, "it is there");
     }
 
     #[test]

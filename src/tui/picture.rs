@@ -63,7 +63,7 @@ async fn settle(model: &mut Model, inbox: &mut UnboundedReceiver<Msg>, orders: &
 
 async fn obey(store: &Store, effects: Vec<Effect>, model: &mut Model, orders: &watch::Sender<Orders>) {
     for effect in &effects {
-        if matches!(effect, Effect::LoadConfigs) {
+        if matches!(effect, Effect::LoadConfigs | Effect::MeasurePace) {
             for message in orders::carry_out(store, effect.clone()).await {
                 follow(update(model, message), orders);
             }

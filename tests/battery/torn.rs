@@ -59,7 +59,7 @@ fn a_run_whose_folder_did_not_reach_the_disk_trains_by_the_catalog() {
     fs::write(config(1), "").unwrap();
     fs::write(config(2), &whole[..whole.len() / 2]).unwrap();
     fs::write(config(3), vec![0; whole.len()]).unwrap();
-    // What somebody wrote there on purpose stays.
+    // What somebody added there stays.
     fs::write(config(4), [&whole[..], b"# mine\n"].concat()).unwrap();
     for run in &runs {
         place.good(&["release", &run.to_string()]);

@@ -90,6 +90,12 @@ fn a_fork_with_nothing_changed_ends_with_the_same_bits_and_one_with_changes_does
     let parent_summary = place.row(parent).summary;
     assert_eq!((summary.step, summary.steps), (90, parent_summary.steps), "{summary:?}");
     assert!((summary.epoch / 10.0 - 90.0 / parent_summary.steps as f64).abs() < 1e-9, "{summary:?}");
+    assert!(summary.certified.is_some(), "{summary:?}");
+    // What its parent has at another ε is none of its figures.
+    place.good(&["fork", "1", "--step", "90", "--hold", "--set", "eval.eps=0.25"]);
+    let summary = place.row(RunId(5)).summary;
+    assert_eq!((summary.step, summary.certified, summary.best_certified), (90, None, None), "{summary:?}");
+    assert!(place.good(&["metrics", "5"]).lines().skip(1).all(|line| line.ends_with(",,,,")), "an evaluation is left");
     // Its parent may go.
     place.good(&["rm", "--yes", "1"]);
     assert!(!place.checkpoints(RunId(2)).is_empty());

@@ -230,17 +230,19 @@ impl Catalog {
         about.write(&dir)
     }
 
-    /// Writes the folder of a run that has not trained yet anew, where it is gone or its config was cut short: the catalog
-    /// outlives a power cut, and what lies beside it is not synced when a run is added. Whether it had to.
+    /// Writes a run's config anew, and its folder where that is gone, if it did not reach the disk before a power cut: the
+    /// catalog did, and what lies beside it is not synced when a run is added. Whether it had to. The folder of a run that
+    /// has trained is more than that, and is never made up.
     ///
     /// # Errors
     /// The catalog cannot be read, or the folder not written.
     pub async fn mend_folder(&self, row: &RunRow) -> Result<bool, StoreError> {
         let dir = layout::run_dir(&self.root, row.id);
-        if row.summary.step > 0 || row.parent.is_some() || layout::run_file(&dir).exists() {
+        if row.summary.step > 0 && !layout::run_file(&dir).exists() {
             return Ok(false);
         }
         let Some(text) = self.config_text(row.id).await? else { return Ok(false) };
+        // A file whose blocks were never written is empty, or zeros, or a beginning.
         let cut_short =
             |found: &[u8]| found.contains(&0) || (found.len() < text.len() && text.as_bytes().starts_with(found));
         match fs::read(layout::config_file(&dir)) {
@@ -256,7 +258,7 @@ impl Catalog {
             note: row.note.clone(),
             added_ms: row.added_ms,
             turn: row.turn.clone(),
-            parent: None,
+            parent: row.parent.clone(),
         };
         self.create_folder(row.id, &text, &about)?;
         Ok(true)

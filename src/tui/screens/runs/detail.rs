@@ -3,7 +3,6 @@
 use ratatui::style::Style;
 
 use crate::{
-    experiment::{Kernels, Schedules},
     store::RunRow,
     tui::{
         chart::{Axis, Chart, Curve, Figure, Line},
@@ -156,14 +155,8 @@ pub fn until_infinity(row: &RunRow) -> String {
     if beyond && row.summary.steps > 0 && !p.is_infinite() && row.config.schedule.p_end >= 100.0 {
         return format!("p = {p}, held beyond its ramp: ∞ only after p=go");
     }
-    let (summary, schedules) = (&row.summary, Schedules::new(&row.config));
-    let cost = |to: f64| schedules.cost(Kernels::of(&summary.device), summary.epoch, to);
-    // Of the time that is left, the share that goes before the ramp's end.
-    let share = cost(row.config.schedule.ramp_end) / cost(schedules.epochs());
-    match summary.eta_seconds.filter(|_| row.state.holds_a_slot() && share.is_finite()) {
-        Some(left) if !p.is_infinite() && summary.steps > 0 => {
-            format!("p = {p}, ∞ in {}", wording::duration(left * share))
-        }
-        _ => format!("p = {p}"),
+    match row.summary.infinity_seconds.filter(|_| row.state.holds_a_slot()) {
+        Some(left) => format!("p = {p}, ∞ in {}", wording::duration(left)),
+        None => format!("p = {p}"),
     }
 }
