@@ -383,19 +383,7 @@ impl<'a> Dispatcher<'a> {
 
     async fn spawn(&mut self, id: RunId) -> Result<(), DispatchError> {
         let nonce = nonce().map_err(failing("read /dev/urandom"))?;
-        let device = self.runs.get(&id).and_then(|row| row.device);
-        let mended = match self.runs.get(&id) {
-            Some(row) => self.store.catalog().mend_folder(row).await,
-            None => Ok(false),
-        };
-        if let Ok(true) = mended {
-            say(&format!("#{id}: its config was not whole, and is written anew from the catalog"));
-        }
-        let (root, dir) = (self.store.root(), self.store.run_dir(id));
-        let started = mended
-            .map_err(|error| error.to_string())
-            .and_then(|_| spawn::worker(root, id, &dir, &nonce, device).map_err(|error| error.to_string()));
-        let event = match started {
+        let event = match self.worker_for(id, &nonce).await {
             Ok(child) => {
                 let pid = i32::try_from(child.id()).unwrap_or_default();
                 self.watches.insert(id, Watch { child: Some(child), ..Watch::default() });
@@ -408,6 +396,18 @@ impl<'a> Dispatcher<'a> {
             Err(message) => Event::SpawnFailed { message },
         };
         self.record(id, &event).await.map(drop)
+    }
+
+    /// A worker for the run, whose config is whole by then.
+    async fn worker_for(&self, id: RunId, nonce: &str) -> Result<Child, String> {
+        let row = self.runs.get(&id);
+        if let Some(row) = row
+            && self.store.catalog().mend_folder(row).await.map_err(|error| error.to_string())?
+        {
+            say(&format!("#{id}: its config was not whole, and is written anew from the catalog"));
+        }
+        let device = row.and_then(|row| row.device);
+        spawn::worker(self.store.root(), id, &self.store.run_dir(id), nonce, device).map_err(|error| error.to_string())
     }
 
     /// Says what is wrong with a run, once.

@@ -39,7 +39,12 @@ impl Facts {
         let steps_per_epoch = self.steps_an_epoch(step, epoch);
         let kernels = Kernels::of(&self.device);
         let done = epoch.max(step as f64 / steps_per_epoch.max(1) as f64);
-        let eta_seconds = self.eta(schedules, kernels, steps_per_epoch, done);
+        let pace = (steps_per_epoch > 0).then(|| self.pace(schedules, kernels, steps_per_epoch, done)).flatten();
+        let left = schedules.cost(kernels, done, schedules.epochs());
+        let over = left <= 0.0 && steps_per_epoch > 0;
+        let climbed = schedules.phase_start(Phase::End);
+        let until_infinity = schedules.cost(kernels, done, climbed);
+        let comes = until_infinity > 0.0 && schedules.at(climbed).p.is_infinite();
         let last_eval = self.evals.last();
         // One on the net of an earlier figure says nothing of this one.
         let attack = self.attack.as_ref().filter(|attack| last_eval.is_none_or(|eval| eval.step == attack.step));
@@ -62,8 +67,8 @@ impl Facts {
             certified_history: thin(&of_curve, HISTORY).map(|row| row.certified as f32).collect(),
             surrogate: last_epoch.map(|row| row.surrogate),
             steps_per_second: self.recent().map(|(seconds, steps)| steps / seconds),
-            eta_seconds,
-            infinity_seconds: eta_seconds.and_then(|left| until_infinity(schedules, kernels, done, left)),
+            eta_seconds: if over { Some(0.0) } else { pace.map(|pace| left * pace) },
+            infinity_seconds: pace.filter(|_| comes).map(|pace| until_infinity * pace),
             cost: schedules.cost(kernels, 0.0, epoch),
             train_seconds: self.epochs.iter().map(|row| row.seconds).sum::<f64>() + self.seconds_since_epoch,
             device: self.device,
@@ -92,15 +97,8 @@ impl Facts {
         }
     }
 
-    /// Seconds of training left: what is left costs as much as the last steps did, each step by its p.
-    fn eta(&self, schedules: &Schedules, kernels: Kernels, steps_per_epoch: u64, done: f64) -> Option<f64> {
-        if steps_per_epoch == 0 {
-            return None;
-        }
-        let left = schedules.cost(kernels, done, schedules.epochs());
-        if left <= 0.0 {
-            return Some(0.0);
-        }
+    /// Seconds of training for what an epoch at p = 8 costs, as the last steps took them; they ended at the epoch `done`.
+    fn pace(&self, schedules: &Schedules, kernels: Kernels, steps_per_epoch: u64, done: f64) -> Option<f64> {
         let recent = self.recent().map(|(seconds, steps)| {
             let since = (done - steps / steps_per_epoch as f64).max(0.0);
             (seconds, schedules.cost(kernels, since, done))
@@ -110,16 +108,8 @@ impl Facts {
             Some((row.seconds, schedules.cost(kernels, f64::from(row.epoch), f64::from(row.epoch) + 1.0)))
         };
         let (seconds, paid) = recent.or_else(last_epoch)?;
-        (seconds > 0.0 && paid > 0.0).then(|| left * seconds / paid)
+        (seconds > 0.0 && paid > 0.0).then(|| seconds / paid)
     }
-}
-
-/// The part of the time that is left until p = ∞.
-fn until_infinity(schedules: &Schedules, kernels: Kernels, done: f64, left: f64) -> Option<f64> {
-    let climbed = schedules.phase_start(Phase::End);
-    let (before, all) = (schedules.cost(kernels, done, climbed), schedules.cost(kernels, done, schedules.epochs()));
-    let comes = before > 0.0 && schedules.at(climbed).p.is_infinite();
-    comes.then_some(left * before / all)
 }
 
 /// At most `most` of them, evenly spread, the last one among them.

@@ -1,6 +1,6 @@
 //! Carries out what the user asks of the store.
 
-use std::{env, fs, path::PathBuf};
+use std::fs;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     dispatch::{ask, ensure_dispatcher},
     experiment::{Desired, RunId, parse_with},
-    report::trial::trial,
+    report::{recipes, trial::trial},
     store::{NewRun, RunReader, Store},
 };
 
@@ -173,8 +173,7 @@ async fn measure_pace() -> Vec<Msg> {
 
 /// The configs in `$LINF_CONFIGS`, else in `configs` in the current folder.
 async fn load_configs() -> Msg {
-    let named = env::var_os("LINF_CONFIGS").filter(|folder| !folder.is_empty());
-    let folder = named.map_or_else(|| PathBuf::from("configs"), PathBuf::from);
+    let folder = recipes::folder();
     let shown = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).display().to_string();
     let mut files: Vec<ConfigFile> = fs::read_dir(&folder)
         .into_iter()

@@ -5,7 +5,6 @@ use std::path::Path;
 use sqlx::{Connection, Sqlite, Transaction};
 
 use super::pen::truncate_after;
-use crate::experiment::Epsilon;
 use crate::store::{CheckpointRow, NewRun, StoreError, clock::now_ms, database};
 
 /// Takes out of the run file at `path` all that is not the past of a run forked at `at`: later rows, other checkpoints,
@@ -21,7 +20,7 @@ pub(in crate::store) async fn cut(
         serde_json::to_string(&run.config).map_err(|error| database::RUN.unreadable(path, "its config", &error))?;
     let mut connection = database::open_for_writing(path, &database::RUN, &database::RUN_MIGRATIONS).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
-    rewrite(&mut transaction, at, &run.config_text, &json, run.config.eval.eps, parent).await.map_err(error)?;
+    rewrite(&mut transaction, at, run, &json, parent).await.map_err(error)?;
     transaction.commit().await.map_err(error)?;
     connection.close().await.map_err(error)
 }
@@ -29,9 +28,8 @@ pub(in crate::store) async fn cut(
 async fn rewrite(
     transaction: &mut Transaction<'_, Sqlite>,
     at: &CheckpointRow,
-    config_text: &str,
+    run: &NewRun,
     config_json: &str,
-    eps: Epsilon,
     parent: &str,
 ) -> Result<(), sqlx::Error> {
     truncate_after(transaction, at.step).await?;
@@ -42,11 +40,11 @@ async fn rewrite(
     sqlx::query("UPDATE checkpoint SET kind = 'asked'").execute(&mut **transaction).await?;
     // Figures at another ε are not of this run.
     for query in ["DELETE FROM eval WHERE eps <> ?", "DELETE FROM attack WHERE eps <> ?"] {
-        sqlx::query(query).bind(eps).execute(&mut **transaction).await?;
+        sqlx::query(query).bind(run.config.eval.eps).execute(&mut **transaction).await?;
     }
     sqlx::query("DELETE FROM attempt").execute(&mut **transaction).await?;
     sqlx::query("INSERT OR REPLACE INTO config (id, text, json) VALUES (1, ?, ?)")
-        .bind(config_text.to_owned())
+        .bind(run.config_text.clone())
         .bind(config_json.to_owned())
         .execute(&mut **transaction)
         .await?;
