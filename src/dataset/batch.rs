@@ -1,6 +1,8 @@
 //! The order of an epoch, and batches of augmented, normalised images.
 
-use super::bend::Bend;
+use std::ops::Range;
+
+use super::bend::{Bend, LANES};
 use super::random::{self, Purpose, stream};
 use super::{Augmentation, Label, Normalizer, PadMode, Split, View};
 use crate::dist::MASK_SAMPLES;
@@ -46,7 +48,7 @@ pub(super) fn permutation(seed: u64, stream: u64, n: usize) -> Vec<u32> {
 /// Writes the images `indices` of `split`, normalised, to `out` `[B, C·H·W]` and their labels to `labels` `[B]`.
 ///
 /// With `augment` = (how, seed, epoch), the crop and flip of each image are pure functions of (seed, epoch, index);
-/// without it the net sees the middle. An image takes its crop's rows by table, so a batch costs about as much as copying it.
+/// without it the net sees the middle.
 ///
 /// # Panics
 /// If an index is not of this split, or `out` is shorter than the batch.
@@ -79,11 +81,21 @@ pub fn draw(view: View, indices: &[u32], augment: Option<(&Augmentation, u64, u6
 /// # Panics
 /// If an index is not of this split, or `out` is shorter than the batch.
 pub fn fill_drawn(split: &Split, view: View, normalizer: &Normalizer, drawn: &[Drawn], out: &mut [f32]) {
-    let (size, whole) = (view.pixels(), view.id.pixels());
-    for (Drawn { index, crop }, out) in drawn.iter().zip(out[..drawn.len() * size].chunks_exact_mut(size)) {
-        let image = &split.images[*index as usize * whole..][..whole];
-        crop.copy(image, view, |channel| normalizer.table(channel), out);
-    }
+    let size = view.pixels();
+    let plane = size / view.channels();
+    // Rows are copied as bytes, and normalised a plane at a time: in long vectors.
+    let mut raw = vec![0; size];
+    normalizer.simd().vectorize(
+        #[inline(always)]
+        || {
+            for (drawn, out) in drawn.iter().zip(out[..drawn.len() * size].chunks_exact_mut(size)) {
+                drawn.copy(split, view, &mut raw);
+                for (channel, (raw, out)) in raw.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).enumerate() {
+                    normalizer.normalize_all(channel, raw, out);
+                }
+            }
+        },
+    );
 }
 
 /// What is seen of a drawn image of `split`, `[C, H, W]` in raw pixels: for people to look at.
@@ -91,18 +103,8 @@ pub fn fill_drawn(split: &Split, view: View, normalizer: &Normalizer, drawn: &[D
 /// # Panics
 /// If its index is not of this split.
 pub fn seen(split: &Split, view: View, drawn: Drawn) -> Vec<u8> {
-    static AS_THEY_ARE: [u8; 256] = {
-        let mut table = [0; 256];
-        let mut raw = 0;
-        while raw < table.len() {
-            table[raw] = raw as u8;
-            raw += 1;
-        }
-        table
-    };
-    let whole = view.id.pixels();
     let mut out = vec![0; view.pixels()];
-    drawn.crop.copy(&split.images[drawn.index as usize * whole..][..whole], view, |_| &AS_THEY_ARE, &mut out);
+    drawn.copy(split, view, &mut out);
     out
 }
 
@@ -113,6 +115,14 @@ pub struct Drawn {
     pub index: u32,
     /// What is seen of it.
     pub crop: Crop,
+}
+
+impl Drawn {
+    #[inline(always)]
+    fn copy(self, split: &Split, view: View, out: &mut [u8]) {
+        let whole = view.id.pixels();
+        self.crop.copy(&split.images[self.index as usize * whole..][..whole], view, out);
+    }
 }
 
 /// One image's variation.
@@ -142,29 +152,43 @@ impl Warp {
 
     /// Every entry is uniform in ±`most`; all are 0 where that is 0.
     fn draw(most: f64, seed: u64, epoch: u64, index: u32) -> Self {
+        if most == 0.0 {
+            return Warp::NONE;
+        }
         let most = (most * f64::from(1 << 16)).round() as u32;
         let bits = random::block(seed, stream(Purpose::Warp, epoch), u64::from(index));
         Self(bits.map(|bits| random::within(bits, most)))
     }
 
-    /// The pixels of an image of `[height, width]` that come to `[row, column]` and on to the right of it: the nearest ones, so
-    /// that pixels keep their values, and with them what an attack of radius ε can do. They may lie outside. `bends` says how much
-    /// further down and right each of them is to be looked for, in units of 2⁻¹⁷ pixels.
-    fn sources(
+    /// Where the pixels that come to `[row, column]` and on to the right of it lie in an image of `[height, width]`: the nearest
+    /// ones, so that pixels keep their values, and with them what an attack of radius ε can do. `bends` says how much further down and
+    /// right each of them is to be looked for, in units of 2⁻¹⁷ pixels; of those outside, `beyond` is the place, or the nearest inside.
+    #[inline(always)]
+    fn places(
         self,
         [row, column]: [i32; 2],
         [height, width]: [i32; 2],
-        bends: &[[i32; 2]],
-    ) -> impl Iterator<Item = [i32; 2]> {
+        bends: &[[[i32; LANES]; 2]],
+        beyond: Option<u32>,
+        to: &mut [[u32; LANES]],
+    ) {
         // Twice the distance to the middle is a whole number. With entries of up to ½, images of 10 000 pixels fit an i32.
         let (down, right) = (2 * row + 1 - height, 2 * column + 1 - width);
         let Warp([a, b, c, d]) = self;
         let first = [a * down + b * right + (1 << 16), c * down + d * right + (1 << 16)];
-        // A pixel further right, the distance is 2 more.
-        (0..).zip(bends).map(move |(x, bend)| {
-            let moved = [first[0] + 2 * b * x + bend[0], first[1] + 2 * d * x + bend[1]];
-            [row + (moved[0] >> 17), column + x + (moved[1] >> 17)]
-        })
+        let (zero, beyond) = (beyond.is_some(), beyond.unwrap_or(0));
+        for ((to, bends), start) in to.iter_mut().zip(bends).zip((0..).step_by(LANES)) {
+            // By index and without branches: so the compiler makes vectors of it.
+            for lane in 0..LANES {
+                let x = start + lane as i32;
+                // A pixel further right, the distance is 2 more.
+                let row = row + ((first[0] + 2 * b * x + bends[0][lane]) >> 17);
+                let column = column + x + ((first[1] + 2 * d * x + bends[1][lane]) >> 17);
+                let (near_row, near_column) = (row.clamp(0, height - 1), column.clamp(0, width - 1));
+                let outside = zero & ((row != near_row) | (column != near_column));
+                to[lane] = if outside { beyond } else { (near_row * width + near_column) as u32 };
+            }
+        }
     }
 }
 
@@ -192,73 +216,77 @@ impl Crop {
         }
     }
 
-    /// Writes what is seen of an image, `[C, H, W]`; `table` says what becomes of the 256 pixels of a channel.
-    fn copy<'t, T: Copy + 't>(self, image: &[u8], view: View, table: impl Fn(usize) -> &'t [T; 256], out: &mut [T]) {
-        let (height, width) = (view.id.height(), view.id.width());
-        let (rows, columns) = (view.height(), view.width());
-        let field = self.bend.map(|bend| bend.field([rows, columns]));
-        let moves = field.is_some() || self.warp != Warp::NONE;
-        // How far the pixels of a row are bent: as far in every channel.
-        let mut bends = vec![[0; 2]; if moves { columns } else { 0 }];
-        for y in 0..rows {
-            if let Some(field) = &field {
-                bends.iter_mut().zip(field.row(y)).for_each(|(to, bend)| *to = bend);
-            }
-            for (channel, plane) in image.chunks_exact(height * width).enumerate() {
-                let (table, out) = (table(channel), &mut out[(channel * rows + y) * columns..][..columns]);
-                if moves {
-                    self.copy_moved_row(y, &bends, plane, [height, width], table, out);
+    /// Writes what is seen of an image, `[C, H, W]`.
+    #[inline(always)]
+    fn copy(self, image: &[u8], view: View, out: &mut [u8]) {
+        let [size, seen] = [[view.id.height(), view.id.width()], [view.height(), view.width()]];
+        if self.bend.is_none() && self.warp == Warp::NONE {
+            self.copy_still(image, size, seen, out);
+        } else {
+            self.copy_moved(image, size, seen, out);
+        }
+    }
+
+    /// The rows and columns of what is seen that lie in the image.
+    fn inside(self, image: [usize; 2], seen: [usize; 2]) -> [Range<usize>; 2] {
+        [(self.top, 0), (self.left, 1)].map(|(first, axis)| {
+            let seen = seen[axis] as isize;
+            let start = (-first).clamp(0, seen);
+            start as usize..(image[axis] as isize - first).clamp(start, seen) as usize
+        })
+    }
+
+    /// An image of `[height, width]` that is neither warped nor bent.
+    fn copy_still(self, image: &[u8], [height, width]: [usize; 2], seen: [usize; 2], out: &mut [u8]) {
+        let [rows, columns] = self.inside([height, width], seen);
+        let first = (columns.start as isize + self.left).clamp(0, width as isize) as usize;
+        let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(seen[0] * seen[1]));
+        for (plane, out) in planes {
+            for (y, out) in out.chunks_exact_mut(seen[1]).enumerate() {
+                if self.mode == PadMode::Zero && !rows.contains(&y) {
+                    out.fill(0);
                     continue;
                 }
-                let row = y as isize + self.top;
-                let inside = row.clamp(0, height as isize - 1);
-                if row != inside && self.mode == PadMode::Zero {
-                    out.fill(table[0]);
-                } else {
-                    self.copy_row(&plane[inside as usize * width..][..width], table, out);
+                let row = (y as isize + self.top).clamp(0, height as isize - 1) as usize;
+                let row = &plane[row * width..][..width];
+                let [before, after] = match self.mode {
+                    PadMode::Edge => [row[0], row[width - 1]],
+                    PadMode::Zero => [0, 0],
+                };
+                out[..columns.start].fill(before);
+                out[columns.clone()].copy_from_slice(&row[first..][..columns.len()]);
+                out[columns.end..].fill(after);
+                if self.flip {
+                    out.reverse();
                 }
             }
         }
     }
 
-    fn copy_moved_row<T: Copy>(
-        self,
-        y: usize,
-        bends: &[[i32; 2]],
-        plane: &[u8],
-        size: [usize; 2],
-        table: &[T; 256],
-        out: &mut [T],
-    ) {
-        let size = size.map(|size| size as i32);
-        let start = [(y as isize + self.top) as i32, self.left as i32];
-        for (out, [row, column]) in out.iter_mut().zip(self.warp.sources(start, size, bends)) {
-            let (near_row, near_column) = (row.clamp(0, size[0] - 1), column.clamp(0, size[1] - 1));
-            let outside = (row, column) != (near_row, near_column);
-            let raw = plane[(near_row * size[1] + near_column) as usize];
-            *out = table[if outside && self.mode == PadMode::Zero { 0 } else { usize::from(raw) }];
-        }
-        if self.flip {
-            out.reverse();
-        }
-    }
-
-    fn copy_row<T: Copy>(self, row: &[u8], table: &[T; 256], out: &mut [T]) {
-        let (width, seen) = (row.len() as isize, out.len() as isize);
-        let start = (-self.left).clamp(0, seen) as usize;
-        let end = (width - self.left).clamp(start as isize, seen) as usize;
-        let (before, after) = match self.mode {
-            PadMode::Edge => (table[usize::from(row[0])], table[usize::from(row[row.len() - 1])]),
-            PadMode::Zero => (table[0], table[0]),
-        };
-        out[..start].fill(before);
-        out[end..].fill(after);
-        let source = &row[row.len().min((start as isize + self.left) as usize)..];
-        for (out, &raw) in out[start..end].iter_mut().zip(source) {
-            *out = table[usize::from(raw)];
-        }
-        if self.flip {
-            out.reverse();
+    /// One that is.
+    #[inline(always)]
+    fn copy_moved(self, image: &[u8], [height, width]: [usize; 2], [rows, columns]: [usize; 2], out: &mut [u8]) {
+        let field = self.bend.map(|bend| bend.field([rows, columns]));
+        let vectors = columns.div_ceil(LANES);
+        let (mut bends, mut places) = (vec![[[0; LANES]; 2]; vectors], vec![[0; LANES]; vectors]);
+        let (plane, seen) = (height * width, rows * columns);
+        let beyond = (self.mode == PadMode::Zero).then_some(plane as u32);
+        for y in 0..rows {
+            if let Some(field) = &field {
+                field.row(y, &mut bends);
+            }
+            let start = [(y as isize + self.top) as i32, self.left as i32];
+            self.warp.places(start, [height as i32, width as i32], &bends, beyond, &mut places);
+            for channel in 0..out.len() / seen {
+                let image = &image[channel * plane..][..plane];
+                let out = &mut out[channel * seen + y * columns..][..columns];
+                for (out, &place) in out.iter_mut().zip(places.as_flattened()) {
+                    *out = image.get(place as usize).copied().unwrap_or(0);
+                }
+                if self.flip {
+                    out.reverse();
+                }
+            }
         }
     }
 }
@@ -268,7 +296,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::DatasetId;
+    use super::super::bend::Field;
     use super::*;
+    use crate::dist::Simd;
 
     #[test]
     fn an_epoch_visits_every_sample_once_and_epochs_differ() {
@@ -349,7 +379,7 @@ mod tests {
             for y in 0..rows {
                 for x in 0..columns {
                     let (row, column) = (y + crop.top, unflipped(x) as isize + crop.left);
-                    let bend = field.as_ref().map_or([0; 2], |field| field.row(y as usize).nth(unflipped(x)).unwrap());
+                    let bend = field.as_ref().map_or([0; 2], |field| bend_of(field, [y as usize, unflipped(x)]));
                     let (row, column) = warped(crop.warp, [row, column], [height, width], bend);
                     let (near_row, near_column) = (row.clamp(0, height - 1), column.clamp(0, width - 1));
                     let outside = (row, column) != (near_row, near_column);
@@ -360,6 +390,12 @@ mod tests {
             }
         }
         out
+    }
+
+    fn bend_of(field: &Field, [y, x]: [usize; 2]) -> [i32; 2] {
+        let mut row = vec![[[0; LANES]; 2]; field.nodes.len()];
+        field.row(y, &mut row);
+        row[x / LANES].map(|axis| axis[x % LANES])
     }
 
     /// (I + map) applied about the middle, and the bend, to the nearest pixel; a half goes up.
@@ -388,14 +424,18 @@ mod tests {
             let mode = if zero { PadMode::Zero } else { PadMode::Edge };
             let crop = Crop { top, left, mode, flip, warp: warp.map_or(Warp::NONE, Warp), bend: Bend::new(most, seed, 3, 5) };
             let (image, view) = (split(id, 1).images, View::new(id, side));
-            let mut out = vec![f32::NAN; view.pixels()];
             let normalizer = Normalizer::new(id);
-            crop.copy(&image, view, |channel| normalizer.table(channel), &mut out);
-            prop_assert_eq!(&out, &by_definition(&image, view, crop));
+            let expected = by_definition(&image, view, crop);
+            let (split, drawn) = (Split { images: image, labels: vec![0] }, Drawn { index: 0, crop });
+            for simd in Simd::available() {
+                let mut out = vec![f32::NAN; view.pixels()];
+                fill_drawn(&split, view, &normalizer.clone().with(simd), &[drawn], &mut out);
+                prop_assert_eq!(&out, &expected, "{}", simd.name());
+            }
             let plane = view.height() * view.width();
-            let raw = seen(&Split { images: image, labels: vec![0] }, view, Drawn { index: 0, crop });
+            let raw = seen(&split, view, drawn);
             let normalized = raw.iter().enumerate().map(|(at, &raw)| normalizer.table(at / plane)[usize::from(raw)]);
-            prop_assert_eq!(normalized.collect::<Vec<_>>(), out, "people see what nets see");
+            prop_assert_eq!(normalized.collect::<Vec<_>>(), expected, "people see what nets see");
         }
     }
 

@@ -5,6 +5,8 @@ use super::random::{self, Purpose, stream};
 
 /// Pixels between two nodes of the grid whose displacements are drawn; those in between are interpolated.
 const SPACING: usize = 8;
+/// Pixels of a row that are looked for together: some spans between nodes.
+pub(super) const LANES: usize = 2 * SPACING;
 /// A pixel, in units of nodes' displacements. Interpolated both ways, without a division, 2⁻¹⁷ is the unit.
 const PIXEL: f64 = ((1 << 17) / (SPACING * SPACING)) as f64;
 
@@ -50,21 +52,21 @@ pub struct Field {
 }
 
 impl Field {
-    /// How far down and right the pixels of row `y` are displaced, from left to right, in units of 2⁻¹⁷ pixels.
-    pub(super) fn row(&self, y: usize) -> impl Iterator<Item = [i32; 2]> {
-        let between = |from: [i32; 2], to: [i32; 2], steps: usize| {
-            let steps = steps as i32;
-            [0, 1].map(|axis| from[axis] * (SPACING as i32 - steps) + to[axis] * steps)
-        };
-        let (above, steps) = (y / SPACING * self.columns, y % SPACING);
-        let node = move |column: usize| {
-            let (above, below) = (above + column, above + self.columns + column);
-            between(self.nodes[above], self.nodes[below], steps)
-        };
-        (0..self.columns - 1).flat_map(move |column| {
-            let (left, right) = (node(column), node(column + 1));
-            (0..SPACING).map(move |x| between(left, right, x))
-        })
+    /// Writes how far down and right the pixels of row `y` are displaced, from left to right, in units of 2⁻¹⁷ pixels.
+    #[inline(always)]
+    pub(super) fn row(&self, y: usize, to: &mut [[[i32; LANES]; 2]]) {
+        const SPANS: usize = LANES / SPACING;
+        let between = |from: i32, to: i32, steps: usize| from * (SPACING - steps) as i32 + to * steps as i32;
+        let above = &self.nodes[y / SPACING * self.columns..][..self.columns];
+        let below = &self.nodes[(y / SPACING + 1) * self.columns..][..self.columns];
+        let node = |column: usize, axis: usize| between(above[column][axis], below[column][axis], y % SPACING);
+        for column in 0..self.columns - 1 {
+            for axis in [0, 1] {
+                let (left, right) = (node(column, axis), node(column + 1, axis));
+                let to = &mut to[column / SPANS][axis][column % SPANS * SPACING..][..SPACING];
+                to.iter_mut().enumerate().for_each(|(x, to)| *to = between(left, right, x));
+            }
+        }
     }
 }
 
@@ -101,9 +103,10 @@ mod tests {
         for size in [[28, 28], [9, 17], [1, 1], [8, 8]] {
             let field = Bend::new(3.0, 5, 1, 9).unwrap().field(size);
             for y in 0..size[0] {
-                let row: Vec<[i32; 2]> = field.row(y).take(size[1]).collect();
-                assert_eq!(row.len(), size[1]);
-                for (x, found) in row.into_iter().enumerate() {
+                let mut row = vec![[[0; LANES]; 2]; size[1].div_ceil(LANES)];
+                field.row(y, &mut row);
+                for x in 0..size[1] {
+                    let found = row[x / LANES].map(|axis| axis[x % LANES]);
                     let weight = |at: usize, node: usize| (1.0 - (at as f64 / 8.0 - node as f64).abs()).max(0.0);
                     let mut expected = [0.0; 2];
                     for (k, node) in field.nodes.iter().enumerate() {

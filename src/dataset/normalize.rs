@@ -1,8 +1,9 @@
 //! From raw pixels to the numbers a net reads.
 
 use super::DatasetId;
+use crate::dist::Simd;
 
-/// Maps pixels to normalised values, per channel, by a table.
+/// Maps pixels to normalised values, per channel.
 ///
 /// The map is `fl(fl(v − mean_c) · fl(1 / std))`, with `v = fl(u / 255)` for a raw pixel `u`: single `f32` operations in
 /// exactly this order, mean and std being the `f32` nearest to [`DatasetId::mean`] and [`DatasetId::std`]. Each
@@ -14,6 +15,7 @@ pub struct Normalizer {
     scale: f32,
     /// `[C][256]`
     table: Vec<[f32; 256]>,
+    simd: Simd,
 }
 
 impl Normalizer {
@@ -22,7 +24,28 @@ impl Normalizer {
         let mean: Vec<f32> = id.mean().iter().map(|&mean| mean as f32).collect();
         let scale = 1.0 / id.std() as f32;
         let table = mean.iter().map(|mean| std::array::from_fn(|raw| (raw as f32 / 255.0 - mean) * scale)).collect();
-        Self { mean, scale, table }
+        // Whatever the instructions, the bits are those of the table.
+        Self { mean, scale, table, simd: Simd::detect().unwrap_or(Simd::Portable) }
+    }
+
+    /// The same, but with other instructions.
+    #[cfg(test)]
+    pub(super) fn with(self, simd: Simd) -> Self {
+        Self { simd, ..self }
+    }
+
+    /// What [`Self::normalize_all`] is vectorised for.
+    pub(super) fn simd(&self) -> Simd {
+        self.simd
+    }
+
+    /// Writes the normalised values of raw pixels of a channel: [vectorised](Simd::vectorize), faster than by the table.
+    #[inline(always)]
+    pub(super) fn normalize_all(&self, channel: usize, raw: &[u8], out: &mut [f32]) {
+        let (mean, scale) = (self.mean[channel], self.scale);
+        for (out, &raw) in out.iter_mut().zip(raw) {
+            *out = (f32::from(raw) / 255.0 - mean) * scale;
+        }
     }
 
     /// Normalised values of the 256 raw pixels of a channel.
@@ -69,6 +92,12 @@ mod tests {
                     assert_eq!(table[usize::from(raw)].to_bits(), by_value.to_bits());
                 }
                 assert!(table.windows(2).all(|pair| pair[0] < pair[1]));
+                let raw: Vec<u8> = (0..=255).collect();
+                for simd in Simd::available() {
+                    let mut values = vec![0.0; raw.len()];
+                    simd.vectorize(|| normalizer.normalize_all(channel, &raw, &mut values));
+                    assert!(values.iter().zip(table).all(|(a, b)| a.to_bits() == b.to_bits()), "{id}, {}", simd.name());
+                }
                 assert_eq!(normalizer.valid_box()[channel], (table[0], table[255]));
             }
         }

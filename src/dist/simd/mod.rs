@@ -111,6 +111,12 @@ impl Simd {
         self == Simd::Portable
     }
 
+    /// Runs `work`, which is compiled with these instructions as far as the compiler inlines it: for loops that it makes vectors of
+    /// by itself. They change no bit, as a product and a sum are never fused unasked.
+    pub fn vectorize<T>(self, work: impl FnOnce() -> T) -> T {
+        self.run(Closure(work))
+    }
+
     /// Runs `kernel` compiled for this set, or for the portable one if the CPU lacks it.
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
@@ -156,6 +162,17 @@ pub(super) trait Kernel {
     /// [`Simd::Avx512Adders`]; else both AVX-512 sets run the same code.
     const SHARES: bool = false;
     fn run<S: Lanes>(self, s: S) -> Self::Output;
+}
+
+struct Closure<F>(F);
+
+impl<T, F: FnOnce() -> T> Kernel for Closure<F> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, _: S) -> T {
+        self.0()
+    }
 }
 
 /// Vectors of `N` floats, and what kernels do with them.
