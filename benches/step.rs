@@ -2,8 +2,9 @@
 //! `cargo bench --no-default-features --bench step -- [--threads N] [--rounds N] [P …]`.
 //!
 //! Synthetic digits, 60 steps at each p before it is measured. A step is batch building and `Engine::step`; the op is
-//! timed alone on the same net and batch, and beside it the same net takes the same steps on one thread. Medians; shares and
-//! ratios come from rounds taken alternately. "cores" is the ratio that the processor itself gives then: multiply-adds in
+//! timed alone on the same net and batch, and beside it the same net takes the same steps on one thread. Each takes four turns
+//! in a row, of which the first is not counted: it finds the caches full of what the others had there, as training never does.
+//! Medians over all turns; shares and ratios come from rounds taken alternately. "cores" is the ratio that the processor itself gives then: multiply-adds in
 //! registers on all threads over those of one, as clocks differ between cores, and fall where more of them work.
 
 use std::error::Error;
@@ -19,6 +20,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const BATCH: usize = 256;
 const WARM: usize = 60;
+/// In a row.
+const TURNS: usize = 4;
 const ID: DatasetId = DatasetId::Synthetic;
 
 fn main() -> Result<()> {
@@ -64,21 +67,37 @@ fn main() -> Result<()> {
         let (mut whole, mut building, mut alone, mut one) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut cores = Vec::new();
         let mut alone_of = DistanceOp::new(simd, engine.state()?);
-        for round in 0..WARM + rounds {
-            let start = Instant::now();
-            fill(&data, round, &mut images, &mut labels);
-            let built = start.elapsed();
+        for step in 0..WARM {
+            fill(&data, step, &mut images, &mut labels);
             engine.step(Batch { images: &images, labels: &labels }, &point)?;
-            let stepped = start.elapsed();
-            let start = Instant::now();
             lonely.step(Batch { images: &images, labels: &labels }, &point)?;
-            if round >= WARM {
-                one.push(start.elapsed() + built);
-                cores.push(rate(&pool, simd) / rate(&one_thread, simd));
-                whole.push(stepped);
-                building.push(built);
-                alone.push(alone_of.time(&pool, simd, engine.state()?, p.get(), &images));
+        }
+        for round in 0..rounds {
+            for turn in 0..TURNS {
+                let start = Instant::now();
+                fill(&data, WARM + round * TURNS + turn, &mut images, &mut labels);
+                let built = start.elapsed();
+                engine.step(Batch { images: &images, labels: &labels }, &point)?;
+                if turn > 0 {
+                    building.push(built);
+                    whole.push(start.elapsed());
+                }
             }
+            for turn in 0..TURNS {
+                let time = alone_of.time(&pool, simd, engine.state()?, p.get(), &images);
+                if turn > 0 {
+                    alone.push(time);
+                }
+            }
+            for turn in 0..TURNS {
+                let start = Instant::now();
+                fill(&data, WARM + round * TURNS + turn, &mut images, &mut labels);
+                lonely.step(Batch { images: &images, labels: &labels }, &point)?;
+                if turn > 0 {
+                    one.push(start.elapsed());
+                }
+            }
+            cores.push(rate(&pool, simd) / rate(&one_thread, simd));
         }
         // Of neighbouring steps: the machine may be faster a second later.
         let ratios: Vec<f64> = one.iter().zip(&whole).map(|(one, all)| one.as_secs_f64() / all.as_secs_f64()).collect();

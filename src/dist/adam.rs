@@ -56,6 +56,9 @@ pub fn adam_step(
     finite.into_inner()
 }
 
+/// Floats of each operand that are asked for ahead: a page, where hardware that foresees the way through memory stops.
+const AHEAD: usize = 1024;
+
 struct Step<'a> {
     adam: Adam,
     rate: f32,
@@ -82,6 +85,9 @@ impl Kernel for Step<'_> {
         let mut i = 0;
         while i < grad.len() {
             let n = S::N.min(grad.len() - i);
+            for of in [w.as_ptr(), m.as_ptr(), v.as_ptr(), grad.as_ptr()] {
+                s.prefetch(of.wrapping_add(i + AHEAD));
+            }
             // SAFETY: n floats are left in each operand, all of one length.
             unsafe {
                 let g = s.load_first(grad.as_ptr().add(i), n);
