@@ -1,7 +1,7 @@
 //! A validation split held out of the training images, so that nothing is ever chosen on the test set.
 
 use super::Split;
-use super::batch::permutation;
+use super::order::permutation;
 use super::random::{Purpose, stream};
 use crate::experiment::Data;
 

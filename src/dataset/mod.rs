@@ -6,6 +6,7 @@
 mod batch;
 mod bend;
 mod cifar;
+mod crop;
 mod error;
 mod extra;
 pub mod fetch;
@@ -13,6 +14,7 @@ mod folder;
 mod hold_out;
 mod idx;
 mod normalize;
+mod order;
 pub mod picture;
 pub mod random;
 pub mod synthetic;
@@ -20,12 +22,14 @@ pub mod synthetic;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-pub use batch::{Crop, Drawn, Warp, draw, epoch_order, fill_batch, fill_drawn, mixed_order, seen, sort_by_class};
+pub use batch::{Drawn, draw, fill_batch, fill_drawn, seen};
 pub use bend::{Bend, Field};
+pub use crop::{Crop, Warp};
 pub use error::{DataError, Fault};
 pub use extra::read_extra;
 pub use fetch::{Fetched, Origin, Progress, fetch};
 pub use normalize::Normalizer;
+pub use order::{epoch_order, mixed_order, sort_by_class};
 
 pub use crate::experiment::{Augmentation, DatasetId, Label, LabelWidth, PadMode, UnknownDataset, View};
 

@@ -36,7 +36,7 @@ const STROKES: [&[Point]; 10] = [
 pub fn draw(seed: u64) -> (Split, Split) {
     let split = |number, count| {
         let mut images = vec![0; count * SIDE * SIDE];
-        let labels: Vec<Label> = super::batch::permutation(seed, stream(Purpose::Synthetic, number), count)
+        let labels: Vec<Label> = super::order::permutation(seed, stream(Purpose::Synthetic, number), count)
             .into_iter()
             .map(|rank| (rank as usize % DatasetId::Synthetic.classes()) as Label)
             .collect();

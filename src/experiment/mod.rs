@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock, no knowledge of the other modules.
 
+mod check;
 mod config;
 mod cost;
 mod dataset_id;

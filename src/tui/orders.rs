@@ -1,7 +1,5 @@
 //! Carries out what the user asks of the store.
 
-use std::fs;
-
 use anyhow::Context;
 use tokio::runtime::Handle;
 
@@ -14,8 +12,11 @@ use super::{
 };
 use crate::{
     dispatch::{ask, ensure_dispatcher},
-    experiment::{Desired, RunId, parse_with},
-    report::{recipes, trial::trial},
+    experiment::{Desired, RunId},
+    report::{
+        recipes::{self, Recipe},
+        trial::trial,
+    },
     store::{NewRun, RunReader, Store},
 };
 
@@ -175,22 +176,12 @@ async fn measure_pace() -> Vec<Msg> {
 async fn load_configs() -> Msg {
     let folder = recipes::folder();
     let shown = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).display().to_string();
-    let mut files: Vec<ConfigFile> = fs::read_dir(&folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .filter_map(|path| {
-            let name = path.file_name()?.to_string_lossy().into_owned();
-            let text = fs::read_to_string(&path);
-            let parsed = match &text {
-                Ok(text) => parse_with(text, &name, &[]).map(Box::new).map_err(|error| error.to_string()),
-                Err(error) => Err(format!("{}: {error}", path.display())),
-            };
-            Some(ConfigFile { path, name, text: text.unwrap_or_default(), parsed })
-        })
-        .collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
+    // A folder that cannot be read has none, and the dialog says where it looked.
+    let recipes = recipes::recipes(&folder).unwrap_or_default();
+    let files = recipes.into_iter().filter_map(|Recipe { path, text, config }| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some(ConfigFile { path, name, text, parsed: config.map(Box::new).map_err(|error| error.to_string()) })
+    });
+    let files = files.collect();
     Msg::Configs(files, shown)
 }
