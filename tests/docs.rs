@@ -16,7 +16,7 @@ fn root() -> &'static Path {
 fn config_page() -> String {
     let mut page = String::from(
         "# The config\n\nOne TOML file describes one run. `linf-tui config check FILE` reads it and says what is wrong and where;\n\
-         `linf-tui config show FILE --set KEY=VALUE` prints it with all defaults filled in. `--set` overrides any key below,\n\
+         `linf-tui config show FILE --set KEY=VALUE` prints it with defaults filled in, but for what follows from other keys. `--set` overrides any key below,\n\
          and `--sweep KEY=VALUE,VALUE` makes one run of each value.\n\nThis page is written from the program's own table of keys.\n",
     );
     let mut section = "";

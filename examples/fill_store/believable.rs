@@ -221,6 +221,7 @@ impl Story {
             cost: schedules.cost(Kernels::Cpu, 0.0, f64::from(self.epochs)),
             device: "CPU, avx512, 2 threads".into(),
             heartbeat_ms: Some(last.time_ms),
+            steered: false,
         }
     }
 }

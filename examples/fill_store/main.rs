@@ -81,7 +81,7 @@ fn plan(args: &Args) -> Result<Vec<(NewRun, Story, End)>> {
     plan.push((NewRun::new(fashion.clone(), FASHION), story(fashion, 2, 7, 0.745), End::Running));
     let wide = config(MNIST, &["model.width=1024".into()])?;
     plan.push((NewRun::new(wide.clone(), MNIST), story(wide, 3, 0, 0.9), End::Queued));
-    for (index, sets) in expand(&["loss.lambda=0.02,0.05,0.1,0.5".into()])?.into_iter().enumerate() {
+    for (index, sets) in expand(&["loss.lambda=0.02,0.05,0.1,0.5".into()], &[])?.into_iter().enumerate() {
         let config = config(MNIST, &sets)?;
         let run =
             NewRun { group: Some("mnist-cpu".into()), variant: sets.join(" "), ..NewRun::new(config.clone(), MNIST) };

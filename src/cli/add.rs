@@ -14,8 +14,9 @@ use super::{
     turn, wait, watch,
 };
 use crate::{
+    dataset::{self, fetch},
     dispatch::ensure_dispatcher,
-    experiment::{After, RunId, Turn, expand, parse_with, resolved},
+    experiment::{After, DatasetId, RunId, Turn, expand, parse_with, resolved},
     report::table::{Side, Table},
     store::{NewRun, Store, check_name, now_ms},
 };
@@ -85,7 +86,10 @@ pub struct AddArgs {
 }
 
 pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
-    let grid = expand(&args.sweeps)?;
+    let grid = expand(&args.sweeps, &args.overrides)?;
+    if args.group.as_deref().is_some_and(|group| group.trim().is_empty()) {
+        bail!("--group needs a name");
+    }
     let mut runs = Vec::new();
     for path in &args.configs {
         let text = super::config::read(path)?;
@@ -106,6 +110,7 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         );
     }
     let start_at_ms = args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?;
+    note_missing_data(&runs);
     if args.dry_run {
         let mut names = runs.iter().filter_map(|run| run.name.as_deref());
         // Where there is no store it would be made, and no word can mean a run of it.
@@ -141,6 +146,23 @@ pub async fn run(args: AddArgs, place: &Place) -> Result<Exit> {
         return watch::follow(&store, *id).await;
     }
     if args.wait { wait::until_ended(&store, &ids).await } else { Ok(Exit::Done) }
+}
+
+/// Says which data the runs would look for in vain, as it is now: they may be fetched until the runs' turn comes.
+fn note_missing_data(runs: &[NewRun]) {
+    let root = dataset::default_root();
+    let mut ids: Vec<DatasetId> = runs.iter().map(|run| run.config.data.dataset).collect();
+    ids.sort_by_key(|id| id.name());
+    ids.dedup();
+    for id in ids.into_iter().filter(|id| !dataset::is_present(*id, &root)) {
+        let (title, root) = (id.title(), root.display());
+        let todo = if fetch::by_hand(id) {
+            "put it there first".to_owned()
+        } else {
+            format!("`linf-tui data fetch {id}` fetches it")
+        };
+        eprintln!("note: {title} is not in {root}, and a run without its images fails: {todo}");
+    }
 }
 
 /// What the runs wait for, and their group.

@@ -29,7 +29,7 @@ pub struct PauseArgs {
 /// Returns when they are in the queue.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -50,7 +50,7 @@ pub struct CancelArgs {
 /// Try runs again that failed or were lost, from their last checkpoint.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -58,7 +58,7 @@ pub struct RetryArgs {
 /// Keep queued runs from starting until they are released. Runs that train are left alone.
 #[derive(Debug, Args)]
 pub struct HoldArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -66,14 +66,14 @@ pub struct HoldArgs {
 /// Let held and paused runs start when their turn comes.
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 struct Which {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Return as soon as the wish is written down.
@@ -157,7 +157,12 @@ async fn settle(store: &Store, ids: &[RunId], no_wait: bool) -> Result<()> {
         follow.next().await?;
     }
     for row in follow.rows.values() {
-        line(&format!("#{} {}: {}", row.id, row.name, standing(row, now_ms(), |_| None)))?;
+        let asked = match row.desired {
+            Desired::Pause if row.state.holds_a_slot() => "asked to pause; ",
+            Desired::Cancel | Desired::CancelNow if row.state.holds_a_slot() => "asked to stop; ",
+            _ => "",
+        };
+        line(&format!("#{} {}: {asked}{}", row.id, row.name, standing(row, now_ms(), |_| None)))?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::tui::drawing::{AxisX, Drawing, Gather, LARGEST, SMALLEST, Shows};
 /// browsers make PDF or PNG of it; `linf-tui metrics` has the figures.
 #[derive(Debug, Args)]
 pub struct ChartArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// The file to write; without it the picture goes to stdout.

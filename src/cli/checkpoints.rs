@@ -40,7 +40,7 @@ pub async fn run(args: CheckpointsArgs, place: &Place) -> Result<Exit> {
         ("step", Side::Right),
         ("epoch", Side::Right),
         ("p", Side::Right),
-        ("why", Side::Left),
+        ("kind", Side::Left),
         ("size", Side::Right),
         ("written", Side::Left),
         ("hash", Side::Left),

@@ -39,6 +39,7 @@ enum What {
     /// The time is estimated from the pace of this store's runs on the device that most of them trained on, or, where none
     /// has trained yet, from a few steps on the CPU, and from what each p of the schedule costs. It holds for a machine that
     /// does nothing else.
+    #[command(alias = "ls")]
     List {
         /// The folder; LINF_CONFIGS names another default.
         #[arg(value_name = "DIR")]
@@ -56,7 +57,7 @@ enum What {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         overrides: Vec<String>,
     },
-    /// Print a config as a run would take it, with overrides and all defaults filled in.
+    /// Print a config as a run would take it, with overrides and defaults filled in, but for what follows from other keys.
     Show {
         /// The file.
         file: PathBuf,

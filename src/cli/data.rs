@@ -39,6 +39,7 @@ enum DataCommand {
         what: Vec<Target>,
     },
     /// List the data sets, with what is there of each and whether it is the published data
+    #[command(alias = "list")]
     Ls {
         /// Print JSON
         #[arg(long)]

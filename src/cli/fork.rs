@@ -17,7 +17,8 @@ use crate::{
 /// Begin a new run at a checkpoint of another one, with a changed config.
 ///
 /// The new run takes over weights, optimizer, position and the curves up to there, and remembers where it comes from.
-/// What decides the net's shape and the order of its data must stay: data, model, train.batch_size.
+/// It has the tags and the priority of the other. What decides the net's shape, its images and the steps of an epoch must stay:
+/// model, train.batch_size, and of data the dataset, crop, train_limit and validation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   linf-tui fork brisk-otter --set loss.lambda_end=0.001
@@ -96,7 +97,9 @@ async fn checkpoint(name: &str, dir: &Path, args: &ForkArgs) -> Result<Checkpoin
     };
     match rows.iter().position(|row| Some(row.step) == wanted) {
         Some(index) => Ok(rows.swap_remove(index)),
-        None if rows.is_empty() => bail!("{name} has no checkpoint yet: `linf-tui steer {name} checkpoint` writes one"),
+        None if rows.is_empty() => {
+            bail!("{name} has no checkpoint; while a run trains, `linf-tui steer {name} checkpoint` writes one")
+        }
         None => {
             let steps: Vec<String> = rows.iter().map(|row| row.step.to_string()).collect();
             bail!("{name} has no checkpoint of that step; there are {}", steps.join(", "))

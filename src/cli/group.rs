@@ -1,6 +1,6 @@
 //! `linf-tui group`: how many runs of a group may train at once.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -22,8 +22,8 @@ pub struct GroupArgs {
     /// The group; without it all are listed.
     group: Option<String>,
     /// How many of its runs may train at once.
-    #[arg(long, value_name = "N", requires = "group")]
-    slots: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", requires = "group", value_parser = clap::value_parser!(u32).range(1..))]
+    slots: Option<u32>,
     /// As many as there are slots.
     #[arg(long, requires = "group", conflicts_with = "slots")]
     no_limit: bool,
@@ -37,13 +37,14 @@ struct Group {
     slots: Option<usize>,
     running: usize,
     queued: usize,
+    paused: usize,
     ended: usize,
 }
 
 pub async fn run(args: GroupArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
     if let Some(name) = args.group.as_deref().filter(|_| args.slots.is_some() || args.no_limit) {
-        store.catalog().set_group_slots(name, args.slots.map(NonZeroU32::get)).await?;
+        store.catalog().set_group_slots(name, args.slots).await?;
         ensure_dispatcher(place.root())?;
     }
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
@@ -53,9 +54,12 @@ pub async fn run(args: GroupArgs, place: &Place) -> Result<Exit> {
         match row.state {
             state if state.holds_a_slot() => group.running += 1,
             RunState::Queued { .. } => group.queued += 1,
-            state if state.is_over() => group.ended += 1,
-            _ => {}
+            RunState::Paused { .. } => group.paused += 1,
+            _ => group.ended += 1,
         }
+    }
+    if let Some(name) = args.group.as_deref().filter(|name| args.slots.is_some() && !groups.contains_key(*name)) {
+        eprintln!("note: no run is in {name} yet");
     }
     for (name, slots) in store.catalog().group_slots().await? {
         groups.entry(name).or_default().slots = Some(slots);
@@ -75,12 +79,14 @@ pub async fn run(args: GroupArgs, place: &Place) -> Result<Exit> {
         ("at once", Side::Right),
         ("running", Side::Right),
         ("queued", Side::Right),
+        ("paused", Side::Right),
         ("ended", Side::Right),
     ]);
     for (name, group) in groups {
         let slots = group.slots.map_or_else(|| "no limit".to_owned(), |slots| slots.to_string());
-        let [running, queued, ended] = [group.running, group.queued, group.ended].map(|count| count.to_string());
-        table.row([name, slots, running, queued, ended]);
+        let counts = [group.running, group.queued, group.paused, group.ended];
+        let [running, queued, paused, ended] = counts.map(|count| count.to_string());
+        table.row([name, slots, running, queued, paused, ended]);
     }
     line(table.to_string().trim_end())?;
     Ok(Exit::Done)

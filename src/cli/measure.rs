@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stderr};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 use linf_cuda::Cache;
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct MeasureArgs {
     #[arg(long, value_delimiter = ',', value_name = "EPS")]
     eps: Vec<Epsilon>,
     /// The first so many images; by default all, of the test set as many as the config says.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     samples: Option<usize>,
     /// CPU threads; 0 takes all cores.
     #[arg(long, default_value_t = 0, value_name = "N")]

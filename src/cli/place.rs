@@ -92,16 +92,31 @@ pub fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "linf-tui: {text}");
 }
 
-/// The runs that the words mean, each once, in the order given. All words are looked up before anything is done to a run.
+/// The runs that the words mean, each once, in the order given; a group's name means all of its runs. All words are looked up
+/// before anything is done to a run.
 pub async fn find(store: &Store, words: &[String]) -> Result<Vec<RunRow>> {
     let mut rows: Vec<RunRow> = Vec::with_capacity(words.len());
     for word in words {
-        let row = store.catalog().find(word).await?;
-        if rows.iter().all(|known| known.id != row.id) {
-            rows.push(row);
+        for row in meant(store, word).await? {
+            if rows.iter().all(|known| known.id != row.id) {
+                rows.push(row);
+            }
         }
     }
     Ok(rows)
+}
+
+/// A run of just this number or name, else the runs of a group of this name, else the run whose name begins so.
+async fn meant(store: &Store, word: &str) -> Result<Vec<RunRow>> {
+    let found = store.catalog().find(word).await;
+    if let Ok(row) = &found
+        && (row.name == word || row.id.to_string() == word.trim_start_matches('#'))
+    {
+        return Ok(vec![row.clone()]);
+    }
+    let mut of_group = store.catalog().runs().await?;
+    of_group.retain(|row| row.group.as_deref() == Some(word));
+    if of_group.is_empty() { Ok(vec![found?]) } else { Ok(of_group) }
 }
 
 /// The present row of a run that was there a moment ago.

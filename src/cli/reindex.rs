@@ -44,8 +44,22 @@ pub async fn run(_: ReindexArgs, place: &Place) -> Result<Exit> {
     for (path, why) in &report.unreadable {
         line(&format!("left out: {}: {why}", path.display()))?;
     }
+    for path in &report.left_over {
+        line(&format!("left out: {}: the run was removed before; delete the folder, or import it", path.display()))?;
+    }
     let (added, refreshed, gone) = (report.added.len(), report.refreshed.len(), report.gone.len());
     line(&format!("{added} added, {refreshed} refreshed, {gone} without a folder dropped"))?;
+    if !report.mended.is_empty() {
+        line(&format!("{} that had not begun have their folders again", report.mended.len()))?;
+    }
+    if !report.paused.is_empty() {
+        let runs: Vec<String> = report.paused.iter().map(ToString::to_string).collect();
+        let (count, runs) = (runs.len(), runs.join(" "));
+        line(&format!(
+            "{count} of those added had not begun, and are paused, as the old catalog alone knew whether they were to: \
+             `linf-tui resume {runs}`"
+        ))?;
+    }
     drop(lock);
     if store.catalog().runs().await?.iter().any(needs_a_dispatcher) {
         ensure_dispatcher(root)?;

@@ -19,7 +19,7 @@ use crate::{
 /// A run at work must be cancelled first. Asks before it removes; without a terminal it wants --yes.
 #[derive(Debug, Args)]
 pub struct RmArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Do not ask.

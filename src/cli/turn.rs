@@ -1,5 +1,7 @@
 //! `linf-tui move`, `priority`, `when`: whose turn comes when.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use clap::Args;
 
@@ -43,7 +45,7 @@ pub struct PriorityArgs {
     /// The priority.
     #[arg(allow_negative_numbers = true)]
     priority: i32,
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -51,7 +53,7 @@ pub struct PriorityArgs {
 /// Say what queued runs must wait for, beside a free slot.
 #[derive(Debug, Args)]
 pub struct WhenArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Not before this run is completed; RUN:any: not before it has ended in whatever way. May be given again, and
@@ -84,7 +86,7 @@ pub async fn move_run(args: MoveArgs, place: &Place) -> Result<Exit> {
     let beside = if args.before.is_some() || args.first { at } else { at.saturating_sub(1) };
     let turns: Vec<(RunId, &Turn)> = queue.iter().map(|other| (other.id, &other.turn)).collect();
     let Some(turn) = row.turn.put(row.id, &turns, at, beside) else {
-        line(&format!("#{} {}: it is the only run that waits", row.id, row.name))?;
+        line(&format!("#{} {}: no other run waits", row.id, row.name))?;
         return Ok(Exit::Done);
     };
     store.catalog().set_turns(&[(row.id, turn)], "moved in the queue").await?;
@@ -117,6 +119,7 @@ pub async fn when(args: WhenArgs, place: &Place) -> Result<Exit> {
     let rows = find(&store, &args.runs).await?;
     let after = after(&store, &args.after).await?;
     let start_at_ms = args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?;
+    let all = store.catalog().runs().await?;
     let mut turns = Vec::new();
     for row in &rows {
         let mut turn = row.turn.clone();
@@ -127,8 +130,9 @@ pub async fn when(args: WhenArgs, place: &Place) -> Result<Exit> {
             turn.after.clone_from(&after);
         }
         turn.start_at_ms = start_at_ms.or(turn.start_at_ms);
-        if turn.after.iter().any(|after| after.run == row.id) {
-            bail!("{} cannot wait for itself", row.name);
+        if let Some(other) = waits_for_itself(&all, row.id, &turn.after) {
+            let why = if other.id == row.id { String::new() } else { format!(": {} waits for it", other.name) };
+            bail!("{} cannot wait for itself{why}", row.name);
         }
         turns.push((row.id, turn));
     }
@@ -140,6 +144,24 @@ pub async fn when(args: WhenArgs, place: &Place) -> Result<Exit> {
     }
     ensure_dispatcher(place.root())?;
     Ok(Exit::Done)
+}
+
+/// The run by whose waiting `id` would wait for its own end, if it waited for these.
+fn waits_for_itself<'r>(all: &'r [RunRow], id: RunId, after: &[After]) -> Option<&'r RunRow> {
+    let of = |id: RunId| all.iter().find(|row| row.id == id);
+    if after.iter().any(|after| after.run == id) {
+        return of(id);
+    }
+    let mut seen = BTreeSet::new();
+    let mut ahead: Vec<RunId> = after.iter().map(|after| after.run).collect();
+    while let Some(next) = ahead.pop() {
+        let Some(row) = of(next).filter(|row| waits(row) && seen.insert(next)) else { continue };
+        if row.turn.after.iter().any(|after| after.run == id) {
+            return Some(row);
+        }
+        ahead.extend(row.turn.after.iter().map(|after| after.run));
+    }
+    None
 }
 
 /// The runs that words such as `7`, `brisk-otter:any` mean.

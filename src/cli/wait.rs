@@ -22,7 +22,7 @@ use crate::{
 /// where one failed or was lost, and else 3.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// The runs.
+    /// The runs; a group's name means all of its runs.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }

@@ -156,7 +156,8 @@ fn of_checkpoint(path: &Path, config: &Config) -> Result<(NetState, bool)> {
     let find = |name: &str| loaded.tensors.get(name).and_then(|tensor| tensor.f32());
     let mut net = NetState::init(&NetShape::new(config), config.train.seed, None);
     let is_settled = find(&NetState::mean_at_infinity(0)).is_some();
-    let restored = if is_settled { net.restore_measured(loaded.step, find) } else { net.restore(loaded.step, find) };
+    let step = loaded.step;
+    let restored = if is_settled { net.restore_measured(step, find) } else { net.restore_averaged(step, find) };
     restored.with_context(|| format!("{} is not of this net", path.display()))?;
     Ok((net, is_settled))
 }

@@ -54,7 +54,7 @@ pub async fn ask(store: &Store, id: RunId, desired: Desired) -> Result<RunRow, A
         if row.state.holds_a_slot() || next == row.state {
             return Ok(present(store, id).await?);
         }
-        if catalog.transition(id, &row.state, &next, &narrate(&event, &next)).await? {
+        if catalog.transition(id, &row.state, &next, &narrate(&row.state, &event, &next)).await? {
             return Ok(present(store, id).await?);
         }
         // The dispatcher was faster: the run stands elsewhere now, and is asked there.

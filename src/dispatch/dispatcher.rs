@@ -24,7 +24,7 @@ use super::{
     plan::{Decision, Ground, Other, Slots, plan},
     run_file::{LastWords, RunFile, progress},
     sight::{Sight, look},
-    spawn,
+    spawn::{self, SpawnError},
 };
 use crate::{
     experiment::{Desired, Device, LostReason, RunId, RunState, WorkerIdentity},
@@ -50,6 +50,9 @@ pub enum DispatchError {
     /// The catalog cannot be read or written, and waiting does not help.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A run's file cannot be read, now or at all.
+    #[error(transparent)]
+    RunFile(StoreError),
     /// The operating system refused.
     #[error("cannot {what}: {error}")]
     Io {
@@ -96,6 +99,15 @@ pub async fn dispatch(store: &Store, slots: Slots, leave: &AtomicBool) -> Result
             return Ok(Left::Idle);
         }
     }
+}
+
+/// Why a run has no worker.
+#[derive(Debug, thiserror::Error)]
+enum Unstarted {
+    #[error(transparent)]
+    Folder(#[from] StoreError),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
 }
 
 struct Dispatcher<'a> {
@@ -246,7 +258,7 @@ impl<'a> Dispatcher<'a> {
         let Some(row) = self.runs.get(&id) else { return Ok(()) };
         let checkpoint = match (&row.state, row.desired) {
             (RunState::Queued { .. }, Desired::Pause | Desired::Cancel | Desired::CancelNow) => {
-                last_checkpoint(&self.store.run_dir(id)).await?
+                last_checkpoint(&self.store.run_dir(id)).await.map_err(DispatchError::RunFile)?
             }
             _ => None,
         };
@@ -261,11 +273,11 @@ impl<'a> Dispatcher<'a> {
             return Ok(());
         }
         let figures = match watch.file.figures(&self.store.run_dir(id), &row.config).await {
-            Err(error) if !error.is_passing() => {
+            Err(error) => {
                 self.complain(id, &error);
                 return Ok(());
             }
-            figures => figures?,
+            Ok(figures) => figures,
         };
         watch.copied = Some(Instant::now());
         let Some(summary) = figures else { return Ok(()) };
@@ -291,7 +303,8 @@ impl<'a> Dispatcher<'a> {
                 self.complain(id, &error);
                 LastWords::default()
             }
-            words => words?,
+            // What it would say later is worth waiting for.
+            words => words.map_err(DispatchError::RunFile)?,
         };
         Ok(match words.outcome {
             // It left in a hurry: the run stands at whatever checkpoint it had.
@@ -334,6 +347,14 @@ impl<'a> Dispatcher<'a> {
     }
 
     async fn start(&mut self, id: RunId, device: Device) -> Result<(), DispatchError> {
+        let Some(row) = self.runs.get(&id) else { return Ok(()) };
+        match self.store.catalog().mend_folder(row).await {
+            Ok(true) => say(&format!("#{id}: its config was not whole, and is written anew from the catalog")),
+            // It waits for room, as the run's worker would.
+            Err(error @ StoreError::DiskFull { .. }) => return Err(error.into()),
+            // The worker that cannot be started says why.
+            Ok(false) | Err(_) => {}
+        }
         self.store.catalog().set_device(id, device).await?;
         if let Some(row) = self.runs.get_mut(&id) {
             row.device = Some(device);
@@ -368,7 +389,7 @@ impl<'a> Dispatcher<'a> {
         if next == row.state {
             return Ok(effects);
         }
-        let text = narrate(event, &next);
+        let text = narrate(&row.state, event, &next);
         let catalog = self.store.catalog();
         if !catalog.transition(id, &row.state, &next, &text).await? {
             self.read_again(id).await?;
@@ -393,21 +414,25 @@ impl<'a> Dispatcher<'a> {
                     None => Event::SpawnFailed { message: format!("process {pid} has no entry in /proc") },
                 }
             }
-            Err(message) => Event::SpawnFailed { message },
+            // A machine that is short of processes or of room may have some in a moment.
+            Err(Unstarted::Spawn(error @ SpawnError::Io { .. })) => {
+                let retries = self.runs.get(&id).map_or(0, |row| row.config.resources.retries);
+                let reason = LostReason::Spawn { message: error.to_string() };
+                Event::Vanished(Loss { reason, checkpoint: None, advanced: false, retries, now_ms: now_ms() })
+            }
+            Err(error) => Event::SpawnFailed { message: error.to_string() },
         };
         self.record(id, &event).await.map(drop)
     }
 
     /// A worker for the run, whose config is whole by then.
-    async fn worker_for(&self, id: RunId, nonce: &str) -> Result<Child, String> {
+    async fn worker_for(&self, id: RunId, nonce: &str) -> Result<Child, Unstarted> {
         let row = self.runs.get(&id);
-        if let Some(row) = row
-            && self.store.catalog().mend_folder(row).await.map_err(|error| error.to_string())?
-        {
-            say(&format!("#{id}: its config was not whole, and is written anew from the catalog"));
+        if let Some(row) = row {
+            self.store.catalog().mend_folder(row).await?;
         }
         let device = row.and_then(|row| row.device);
-        spawn::worker(self.store.root(), id, &self.store.run_dir(id), nonce, device).map_err(|error| error.to_string())
+        Ok(spawn::worker(self.store.root(), id, &self.store.run_dir(id), nonce, device)?)
     }
 
     /// Says what is wrong with a run, once.

@@ -47,9 +47,8 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }
-        // For people who look: the lock itself is the kernel's.
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())?;
+        // For people who look: the lock itself is the kernel's, and a full disk costs no lock.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Some(Lock { _file: file }))
     }
 }

@@ -4,8 +4,8 @@ use super::machine::Event;
 use crate::experiment::{Desired, LostReason, RunId, RunState, WaitReason};
 use crate::store::Outcome;
 
-/// What happened, as one sentence: the journal row of the transition from one state by `event` to `to`.
-pub fn narrate(event: &Event, to: &RunState) -> String {
+/// What happened, as one sentence: the journal row of the transition by `event` from one state to another.
+pub fn narrate(from: &RunState, event: &Event, to: &RunState) -> String {
     let head = match event {
         Event::Asked { desired: Desired::Run, .. } => "asked to run".to_owned(),
         Event::Asked { desired: Desired::Pause, .. } => "asked to pause".to_owned(),
@@ -23,6 +23,7 @@ pub fn narrate(event: &Event, to: &RunState) -> String {
         Event::Left(Outcome::Completed) => return "trained to the end".to_owned(),
         Event::Left(Outcome::Failed { reason }) => return format!("failed: {reason}"),
         Event::Left(Outcome::Stopped { checkpoint }) => format!("worker left in good order {}", stands_at(*checkpoint)),
+        Event::Vanished(_) if matches!(from, RunState::Cancelling { now: true, .. }) => "worker killed".to_owned(),
         Event::Vanished(loss) => format!("worker vanished: {}", loss.reason),
     };
     let tail = match to {
@@ -66,17 +67,27 @@ fn stands_at(checkpoint: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::machine::step;
+    use crate::dispatch::machine::{Loss, step};
+    use crate::experiment::WorkerIdentity;
 
     #[test]
     fn the_journal_reads_as_sentences() {
         let queued = RunState::Queued { reason: WaitReason::New };
-        let said = |event: Event| narrate(&event, &step(&queued, &event).unwrap().0);
+        let said = |event: Event| narrate(&queued, &event, &step(&queued, &event).unwrap().0);
         let pause = |checkpoint| Event::Asked { desired: Desired::Pause, checkpoint, now_ms: 0 };
         assert_eq!(said(pause(Some(120))), "asked to pause; paused at the checkpoint of step 120");
         assert_eq!(said(pause(None)), "asked to pause; paused before its first checkpoint");
         assert_eq!(said(Event::Start { now_ms: 0 }), "a slot is free; starting");
         let slot = WaitReason::Slot { held_by: vec![RunId(3), RunId(4)] };
         assert_eq!(said(Event::Waits(slot)), "waits for a slot of #3, #4");
+
+        let identity = WorkerIdentity { pid: 7, start_ticks: 8, boot_id: "b".into(), nonce: "n".into() };
+        let reason = LostReason::Signal { signal: 9 };
+        let vanished = Event::Vanished(Loss { reason, checkpoint: Some(120), advanced: true, retries: 5, now_ms: 0 });
+        for (now, says) in [(true, "worker killed; cancelled"), (false, "worker vanished: ")] {
+            let from = RunState::Cancelling { identity: identity.clone(), now };
+            let said = narrate(&from, &vanished, &step(&from, &vanished).unwrap().0);
+            assert!(said.starts_with(says) && said.ends_with("at the checkpoint of step 120"), "{said}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,9 @@ use crate::{
 
 /// How long a worker tries to get the run's lock. A dispatcher that looks whether it is free takes it for an instant.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two tries to write to a disk that is full.
+const FULL_DISK: Duration = Duration::from_secs(1);
 
 /// Why a worker cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,14 @@ impl WorkerSession {
             .ok_or(SessionError::Held(lock_path))?;
         let identity = identity::own(nonce).map_err(failing("find out who this process is".into()))?;
         let said = WorkerFile { identity: identity.clone(), began_ms: now_ms() };
-        said.write(run_dir).map_err(failing(format!("write worker.json in {}", run_dir.display())))?;
+        while let Err(error) = said.write(run_dir) {
+            // A full disk is no fault of the run's: it waits, and holds the run meanwhile.
+            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            if !is_full || orders.order().is_some() {
+                return Err(failing(format!("write worker.json in {}", run_dir.display()))(error));
+            }
+            thread::sleep(FULL_DISK);
+        }
 
         orders.listen(root, run)?;
         Ok(WorkerSession { identity, orders, began: Instant::now(), _lock: lock })

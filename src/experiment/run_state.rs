@@ -211,6 +211,20 @@ pub enum Desired {
 }
 
 impl RunState {
+    /// What the states are called, in the order of a run's life.
+    pub const WORDS: [&'static str; 10] = [
+        "queued",
+        "starting",
+        "running",
+        "pausing",
+        "paused",
+        "cancelling",
+        "completed",
+        "failed",
+        "cancelled",
+        "lost",
+    ];
+
     /// One word, as used by filters, exit texts and `--json`.
     pub fn word(&self) -> &'static str {
         match self {

@@ -52,6 +52,13 @@ pub struct Steered {
     pub what: Steering,
 }
 
+impl Steering {
+    /// Whether the training is another from then on.
+    pub fn changes_training(&self) -> bool {
+        !matches!(self, Steering::Checkpoint | Steering::Evaluate)
+    }
+}
+
 impl FromStr for Steering {
     type Err = String;
 

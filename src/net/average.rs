@@ -23,6 +23,16 @@ impl Average {
         Average { decay: decay as f32, tensors }
     }
 
+    /// The share of the old average that a step keeps.
+    pub fn decay(&self) -> f64 {
+        self.decay.into()
+    }
+
+    /// Whether a tensor of a checkpoint is a part of an average.
+    pub fn is_part(tensor: &str) -> bool {
+        tensor.starts_with(&name(""))
+    }
+
     /// Takes in the net after a step: a ← decay·a + (1 − decay)·w.
     pub fn update(&mut self, net: &NetState) {
         let rest = 1.0 - self.decay;
@@ -100,6 +110,24 @@ mod tests {
         let expected = 0.75 * (0.75 * weight(&first) + 0.25 * weight(&second)) + 0.25 * weight(&third);
         assert!((weight(&averaged) - expected).abs() < 1e-6);
         assert_eq!(averaged.layers[0].weight.m, third.layers[0].weight.m);
+    }
+
+    #[test]
+    fn what_a_checkpoint_says_of_a_net_is_the_average_where_it_has_one() {
+        let (trained, averaged) = (net(1), net(2));
+        let average = Average::new(&averaged, 0.9);
+        let mut stored: BTreeMap<_, _> =
+            trained.tensors().into_iter().map(|(name, _, data)| (name, data.to_vec())).collect();
+        let weight = |stored: &BTreeMap<String, Vec<f32>>| {
+            let mut read = net(3);
+            read.restore_averaged(7, |name| stored.get(name).map(Vec::as_slice)).unwrap();
+            read.layers[0].weight.value.clone()
+        };
+        assert!(!stored.keys().any(|name| Average::is_part(name)));
+        assert_eq!(weight(&stored), trained.layers[0].weight.value);
+        stored.extend(average.tensors().map(|(name, _, data)| (name, data.to_vec())));
+        assert!(stored.keys().any(|name| Average::is_part(name)));
+        assert_eq!(weight(&stored), averaged.layers[0].weight.value);
     }
 
     #[test]

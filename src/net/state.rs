@@ -150,6 +150,19 @@ impl NetState {
         format!("layer{layer}.mean_at_infinity")
     }
 
+    /// Takes the average of the parameters where a checkpoint has one, else their values. `find` returns a tensor of the
+    /// checkpoint by name.
+    ///
+    /// # Errors
+    /// If one is missing or has another length.
+    pub fn restore_averaged<'a>(
+        &mut self,
+        step: u64,
+        find: impl Fn(&str) -> Option<&'a [f32]>,
+    ) -> Result<(), StateError> {
+        self.restore(step, |name| find(&super::average::name(name)).or_else(|| find(name)))
+    }
+
     /// Takes the values of the net that was measured when a checkpoint was written: the average of the parameters where
     /// there is one, and the means at p = ∞. `find` returns a tensor of the checkpoint by name.
     ///
@@ -160,7 +173,7 @@ impl NetState {
         step: u64,
         find: impl Fn(&str) -> Option<&'a [f32]>,
     ) -> Result<(), StateError> {
-        self.restore(step, |name| find(&super::average::name(name)).or_else(|| find(name)))?;
+        self.restore_averaged(step, &find)?;
         for (index, layer) in self.layers.iter_mut().enumerate().filter(|(_, layer)| !layer.mean.is_empty()) {
             let name = NetState::mean_at_infinity(index);
             let mean = find(&name).ok_or_else(|| StateError::Missing(name.clone()))?;

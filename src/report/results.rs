@@ -23,6 +23,8 @@ pub struct ResultRow {
     /// What tells it from the others of this data set, ε and net: the keys of the config that differ, with its values, but
     /// for values that more than half of them have.
     pub differs: BTreeMap<String, String>,
+    /// What its config does not say: where it was forked, that it was steered.
+    pub origin: Option<String>,
     /// The runs by name, with their seeds.
     pub runs: Vec<(String, u64)>,
     /// Clean test accuracy at p = ∞.
@@ -76,11 +78,11 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.state == RunState::Completed) {
         let (Some(clean), Some(certified)) = (row.summary.clean, row.summary.certified) else { continue };
-        let place = *places.entry(experiment(&row.config)).or_insert_with(|| {
+        let place = *places.entry(experiment(row)).or_insert_with(|| {
             experiments.push(Experiment { recipe: recipe(&row.config), runs: Vec::new() });
             experiments.len() - 1
         });
-        // The same seed again is the same net again, or nearly: a copy, a fork, a repetition. Over seeds it counts once.
+        // The same seed again is the same net again, or nearly: a copy, a repetition. Over seeds it counts once.
         let runs = &mut experiments[place].runs;
         if runs.iter().all(|(other, ..)| other.config.train.seed != row.config.train.seed) {
             runs.push((row, clean, certified));
@@ -100,6 +102,7 @@ pub fn results(rows: &[RunRow]) -> Vec<ResultRow> {
             eps,
             net,
             differs,
+            origin: origin(first),
             runs: runs.iter().map(|(row, ..)| (row.name.clone(), row.config.train.seed)).collect(),
             clean: Spread::of(&runs.iter().map(|run| run.1).collect::<Vec<_>>()),
             attacked: attacked.map(|all| Spread::of(&all.iter().map(|(share, _)| *share).collect::<Vec<_>>())),
@@ -136,7 +139,7 @@ pub(crate) fn once_a_seed<'a>(rows: &[&'a RunRow]) -> Vec<&'a RunRow> {
     let mut seen: BTreeMap<(String, u64), usize> = BTreeMap::new();
     let mut once: Vec<&RunRow> = Vec::with_capacity(rows.len());
     for row in rows {
-        let place = *seen.entry((experiment(&row.config), row.config.train.seed)).or_insert(once.len());
+        let place = *seen.entry((experiment(row), row.config.train.seed)).or_insert(once.len());
         match once.get_mut(place) {
             None => once.push(row),
             Some(known) if known.summary.certified.is_none() => *known = row,
@@ -146,9 +149,18 @@ pub(crate) fn once_a_seed<'a>(rows: &[&'a RunRow]) -> Vec<&'a RunRow> {
     once
 }
 
-/// What an experiment is, whatever its seed, its words and its machine.
-pub(crate) fn experiment(config: &Config) -> String {
-    format!("{:?}", recipe(config))
+/// What an experiment is, whatever its seed, its words and its machine. A run that was steered is one by itself.
+pub(crate) fn experiment(row: &RunRow) -> String {
+    let alone = row.summary.steered.then_some(row.id);
+    format!("{:?} {:?} {alone:?}", recipe(&row.config), row.parent)
+}
+
+/// What the config of a run does not say of its training.
+fn origin(row: &RunRow) -> Option<String> {
+    let forked = row.parent.as_ref().map(|parent| format!("forked from {parent}"));
+    let steered = row.summary.steered.then(|| "steered".to_owned());
+    let words: Vec<String> = forked.into_iter().chain(steered).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// A config without its seed, its words and its machine.
@@ -184,7 +196,8 @@ const HEADINGS: [&str; COLUMNS] =
 
 /// How many columns have something to say: the last one only where experiments would look alike without it.
 fn columns(rows: &[ResultRow]) -> usize {
-    if rows.iter().all(|row| row.differs.is_empty()) { COLUMNS - 1 } else { COLUMNS }
+    let alike = |row: &ResultRow| row.differs.is_empty() && row.origin.is_none();
+    if rows.iter().all(alike) { COLUMNS - 1 } else { COLUMNS }
 }
 
 fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
@@ -208,7 +221,10 @@ fn cells(row: &ResultRow, pm: &str) -> [String; COLUMNS] {
         row.certified.percent(pm),
         figures.unwrap_or_else(|| "–".into()),
         published.map(|row| row.source.clone()).unwrap_or_default(),
-        row.differs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "),
+        {
+            let differs = row.differs.iter().map(|(key, value)| format!("{key}={value}"));
+            differs.chain(row.origin.clone()).collect::<Vec<_>>().join(" ")
+        },
     ]
 }
 
@@ -275,7 +291,7 @@ pub(crate) fn escaped(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::experiment::{Desired, RunId, parse};
+    use crate::experiment::{Desired, Parent, RunId, parse};
     use crate::store::Summary;
 
     /// A complete run of a small experiment.
@@ -338,6 +354,24 @@ pub(crate) mod tests {
         assert!(latex.contains("98.00$\\pm$1.00 & -- & 91.00$\\pm$1.00") && latex.contains("5\\_120"), "{latex}");
         assert_eq!(latex.matches("\\\\\n").count(), 3);
         assert!(latex.is_ascii(), "{latex}");
+    }
+
+    #[test]
+    fn forks_and_steered_runs_are_no_seeds_of_their_config() {
+        let mut fork = run(5, 0.5, 0.4);
+        fork.parent = Some(Parent { run: RunId(1), name: "one".into(), step: 47 });
+        let sister = RunRow { id: RunId(6), config: run(6, 0.0, 0.0).config, ..fork.clone() };
+        let mut steered = run(7, 0.3, 0.2);
+        steered.summary.steered = true;
+        let mut too = run(8, 0.3, 0.2);
+        too.summary.steered = true;
+        let all = [run(1, 0.98, 0.90), fork, run(2, 0.97, 0.91), sister, steered, too];
+        let rows = results(&all);
+        assert_eq!(rows.iter().map(|row| row.runs.len()).collect::<Vec<_>>(), [2, 2, 1, 1]);
+        let text = plain(&rows);
+        assert!(text.contains("forked from #1 one at step 47") && text.matches("steered").count() == 2, "{text}");
+        let rows: Vec<&RunRow> = all.iter().collect();
+        assert_eq!(once_a_seed(&rows).len(), 6);
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub(super) fn copy_private(from: &Path, to: &Path) -> Result<(), StoreError> {
     io::copy(&mut source, &mut copy).and_then(|_| copy.sync_all()).map_err(io_error("write", to))
 }
 
-/// Makes the names in a folder durable.
-pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
+/// Makes what is in a file, or the names in a folder, durable.
+pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(io_error("sync", path))
 }
 

@@ -24,6 +24,9 @@ pub(super) async fn read(run_dir: &Path, alive: &dyn Fn(&WorkerIdentity) -> bool
     let progress = Progress { step: summary.step, epoch: summary.epoch, p: summary.p.unwrap_or(PNorm::INFINITY) };
     let state = state(attempts.last(), progress, alive);
     let ended = matches!(state, RunState::Paused { .. }) || state.is_over();
+    // A device that a worker holds must not be given to another.
+    let at_work = attempts.last().filter(|_| matches!(state, RunState::Running { .. }));
+    let device = at_work.and_then(|attempt| attempt.device.split(',').next()?.to_lowercase().parse().ok());
     Ok(Entry {
         about,
         config,
@@ -33,6 +36,7 @@ pub(super) async fn read(run_dir: &Path, alive: &dyn Fn(&WorkerIdentity) -> bool
         attempts: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
         started_ms: attempts.first().map(|attempt| attempt.started_ms),
         ended_ms: attempts.last().filter(|_| ended).map(|attempt| attempt.heartbeat_ms),
+        device,
     })
 }
 

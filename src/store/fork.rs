@@ -8,7 +8,7 @@ use super::{
     catalog::Entry,
     checkpoint,
     clock::now_ms,
-    filesystem::{copy_private, create_private_dir, io_error, replace, sync_dir},
+    filesystem::{copy_private, create_private_dir, io_error, replace, sync},
     layout, run_writer,
 };
 use crate::experiment::{RunId, RunState, Schedules};
@@ -87,8 +87,8 @@ impl Store {
             Some(cut) => cut.summary(&Schedules::new(&run.config)).await?,
             None => Summary::default(),
         };
-        sync_dir(&layout::checkpoint_dir(part))?;
-        sync_dir(part)?;
+        sync(&layout::checkpoint_dir(part))?;
+        sync(part)?;
         Ok(summary)
     }
 }

@@ -38,7 +38,10 @@ impl NewRun {
 fn same_net(old: &Config, new: &Config) -> Result<(), ForkError> {
     let same = [
         ("data.dataset", old.data.dataset == new.data.dataset),
+        ("data.crop", old.data.crop == new.data.crop),
         ("data.train_limit", old.data.train_limit == new.data.train_limit),
+        // What is held out was never trained on, and its number decides the steps of an epoch.
+        ("data.validation", old.data.validation == new.data.validation),
         ("model", old.model == new.model),
         ("train.batch_size", old.train.batch_size == new.train.batch_size),
     ];

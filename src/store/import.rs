@@ -10,7 +10,7 @@ use super::{
     about::About,
     catalog::Entry,
     clock::now_ms,
-    filesystem::{copy_private, create_private_dir, io_error, replace},
+    filesystem::{copy_private, create_private_dir, io_error, replace, sync},
     folder, layout,
 };
 use crate::experiment::RunId;
@@ -86,6 +86,8 @@ impl Store {
         };
         let to = self.run_dir(id);
         fs::rename(part, &to).map_err(io_error("rename", part))?;
+        // Whoever hears that a run was imported may delete the original.
+        sync(self.root())?;
         let mut about = row.about.clone();
         let names = self.catalog().adopt(vec![(id, row)], &format!("imported from {}", from.display())).await?;
         about.name = names.concat();
@@ -113,7 +115,13 @@ async fn copy(from: &Path, to: &Path) -> Result<Entry, StoreError> {
             }
         }
     }
-    folder::read(to, &|_| false).await
+    for written in [layout::run_file(to), copies, to.to_owned()].iter().filter(|path| path.exists()) {
+        sync(written)?;
+    }
+    let mut entry = folder::read(to, &|_| false).await?;
+    // The numbers of the runs it waited for are another store's.
+    entry.about.turn.after.clear();
+    Ok(entry)
 }
 
 fn files_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {

@@ -95,6 +95,9 @@ pub struct Summary {
     pub device: String,
     /// Milliseconds since the Unix epoch of the worker's last sign of life.
     pub heartbeat_ms: Option<i64>,
+    /// Its training was changed under way: it is not what its config alone says.
+    #[serde(default)]
+    pub steered: bool,
 }
 
 /// One training epoch.

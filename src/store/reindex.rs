@@ -13,7 +13,7 @@ use super::{
     folder,
     layout::{self, catalog_file, run_dir, run_folders},
 };
-use crate::experiment::{RunId, Schedules, WorkerIdentity};
+use crate::experiment::{RunId, RunState, Schedules, WorkerIdentity};
 
 /// What `reindex` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +22,17 @@ pub struct Reindexed {
     pub kept: Option<PathBuf>,
     /// Runs that the catalog did not know.
     pub added: Vec<RunId>,
+    /// Those of them that no worker had seen. They are paused: whether they were to wait, were on hold or were cancelled
+    /// stood in the catalog alone.
+    pub paused: Vec<RunId>,
     /// Runs whose figures were read again.
     pub refreshed: Vec<RunId>,
     /// Runs that were dropped from the catalog because their folder is gone.
     pub gone: Vec<RunId>,
+    /// Runs that no worker had seen, whose folder was gone and was made anew from the catalog.
+    pub mended: Vec<RunId>,
+    /// Folders of runs that were removed before: what a kill or a power cut left of them.
+    pub left_over: Vec<PathBuf>,
     /// Folders that could not be read, and why.
     pub unreadable: Vec<(PathBuf, String)>,
 }
@@ -50,6 +57,7 @@ impl Store {
             Err(error) => return Err(error),
         };
         let known = catalog.runs().await?;
+        let removed = catalog.removed_since(0).await?;
         let mut found = Vec::new();
         for id in run_folders(root)? {
             let dir = run_dir(root, id);
@@ -57,7 +65,17 @@ impl Store {
                 Some(run) => {
                     refresh(&catalog, id, &dir, &Schedules::new(&run.config)).await.map(|()| report.refreshed.push(id))
                 }
-                None => folder::read(&dir, alive).await.map(|entry| found.push((id, entry))),
+                None if removed.contains(&id) => {
+                    report.left_over.push(dir);
+                    continue;
+                }
+                None => folder::read(&dir, alive).await.map(|mut entry| {
+                    if matches!(entry.state, RunState::Queued { .. }) {
+                        entry.state = RunState::Paused { checkpoint: None };
+                        report.paused.push(id);
+                    }
+                    found.push((id, entry));
+                }),
             };
             if let Err(error) = read {
                 report.unreadable.push((dir, error.to_string()));
@@ -66,8 +84,15 @@ impl Store {
         report.added = found.iter().map(|(id, _)| *id).collect();
         catalog.adopt(found, "found in its folder by reindex").await?;
         for run in known.iter().filter(|run| !run_dir(root, run.id).exists() && !run.state.holds_a_slot()) {
-            catalog.remove(run.id).await?;
-            report.gone.push(run.id);
+            // Of a run that has not begun the catalog holds all there is; a fork begins with its parent's checkpoint.
+            match catalog.mend_folder(run).await {
+                Ok(true) if run.parent.is_none() => report.mended.push(run.id),
+                Err(error) if error.is_passing() => report.unreadable.push((run_dir(root, run.id), error.to_string())),
+                _ => {
+                    catalog.remove(run.id).await?;
+                    report.gone.push(run.id);
+                }
+            }
         }
         Ok((Store::with(root, catalog), report))
     }
@@ -109,6 +134,21 @@ pub(super) fn set_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &index)(error)),
         _ => Ok(moved),
     }
+}
+
+/// Where the newest file lies that was [`set_aside`] at this path; `None` where there is none.
+pub(super) fn set_aside_before(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(None);
+    };
+    let prefix = format!("{name}.damaged-");
+    let mut newest = None;
+    for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
+        let entry = entry.map_err(io_error("read", folder))?;
+        let at = entry.file_name().to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<i64>().ok());
+        newest = newest.max(at.map(|at| (at, entry.path())));
+    }
+    Ok(newest.map(|(_, path)| path))
 }
 
 /// Refuses a catalog that is missing or empty beside folders of runs: it was lost, and a new one would hide them.

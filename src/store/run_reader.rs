@@ -310,6 +310,7 @@ impl RunReader {
             recent_seconds,
             device,
             heartbeat_ms,
+            steered: steering.iter().any(|steered| steered.what.changes_training()),
         };
         if steering.is_empty() {
             return Ok(facts.summary(schedules));

@@ -22,6 +22,8 @@ pub(super) struct Facts {
     pub recent_seconds: Vec<f64>,
     pub device: String,
     pub heartbeat_ms: Option<i64>,
+    /// Whether an order changed the training.
+    pub steered: bool,
 }
 
 /// Evaluations in a sparkline.
@@ -73,6 +75,7 @@ impl Facts {
             train_seconds: self.epochs.iter().map(|row| row.seconds).sum::<f64>() + self.seconds_since_epoch,
             device: self.device,
             heartbeat_ms: self.heartbeat_ms,
+            steered: self.steered,
         }
     }
 

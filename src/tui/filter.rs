@@ -6,7 +6,7 @@
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::{
-    experiment::ModelKind,
+    experiment::{DatasetId, ModelKind, RunState},
     store::RunRow,
     tui::{columns::Column, wording},
 };
@@ -140,6 +140,9 @@ pub enum FilterError {
     /// `certified>high`.
     #[error("\"{0}\" is no number")]
     Number(String),
+    /// `state:runing`.
+    #[error("no state \"{0}\": allowed are {words}, live, over and done", words = RunState::WORDS.join(", "))]
+    State(String),
     /// `/(/`.
     #[error("/{0}/ is no regular expression: {1}")]
     Pattern(String, String),
@@ -210,6 +213,7 @@ impl Term {
             match (field(name), figure(name)) {
                 // `eps:0.1` means what `eps=0.1` does.
                 (Err(_), Ok(figure)) => Test::Figure(figure, Order::Equal, number(value)?),
+                (Ok(Field::State), _) => Test::Field(Field::State, state(value)?),
                 (field, _) => Test::Field(field?, value.to_owned()),
             }
         } else {
@@ -250,6 +254,12 @@ fn field(name: &str) -> Result<Field, FilterError> {
     found.map(|(_, field)| *field).ok_or_else(|| FilterError::Field(name.to_owned()))
 }
 
+/// A beginning is enough, of a word that may still be typed too.
+fn state(text: &str) -> Result<String, FilterError> {
+    let known = RunState::WORDS.iter().chain(&["live", "over", "done"]).any(|word| word.starts_with(text));
+    if known { Ok(text.to_owned()) } else { Err(FilterError::State(text.to_owned())) }
+}
+
 fn figure(name: &str) -> Result<Figure, FilterError> {
     let name = match name {
         "cert" => "certified",
@@ -277,7 +287,7 @@ impl Field {
             Field::State => vec![row.state.word().to_owned()],
             Field::Tag => row.tags.clone(),
             Field::Group => row.group.iter().cloned().collect(),
-            Field::Data => vec![wording::dataset(row.config.data.dataset).to_owned()],
+            Field::Data => vec![row.config.data.dataset.name().to_owned()],
             Field::Net => vec![wording::net(row).replace('×', "x")],
             Field::Model => vec![model(row).to_owned()],
             Field::Name => vec![row.name.clone()],
@@ -296,7 +306,14 @@ impl Field {
             },
             Field::Tag => row.tags.iter().any(|tag| contains(tag)),
             Field::Group => row.group.as_deref().is_some_and(contains),
-            Field::Data => contains(wording::dataset(row.config.data.dataset)),
+            Field::Data => {
+                // A whole name is that data set's alone: cifar10 is the beginning of another.
+                let names = |id: DatasetId| [id.name(), wording::dataset(id)];
+                match DatasetId::ALL.into_iter().find(|id| names(*id).contains(&text)) {
+                    Some(id) => row.config.data.dataset == id,
+                    None => names(row.config.data.dataset).into_iter().any(contains),
+                }
+            }
             Field::Net => contains(&wording::net(row)) || contains(&wording::net(row).replace('×', "x")),
             Field::Model => contains(model(row)),
             Field::Name => contains(&row.name),

@@ -200,12 +200,11 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Cancel => return cancel(model),
         Action::Machine => model.screen = Screen::Queue(QueueScreen::default()),
         Action::Compare => return compare_marked(model),
-        Action::Tags => {
-            if let Some((id, tags)) = model.current().map(|row| (row.id, row.tags.join(" "))) {
-                model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Tags(id), tags)));
-            }
-        }
+        Action::Tags => ask_for_tags(model),
         Action::Note => {
+            if model.meant().len() > 1 {
+                return notice(model, "a note is of one run: go to it, without marks".into(), true);
+            }
             if let Some((id, note)) = model.current().map(|row| (row.id, row.note.clone())) {
                 model.dialog = Some(Dialog::Prompt(Prompt::new(Purpose::Note(id), note)));
             }
@@ -215,6 +214,18 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         _ => return act_on_screen(model, action),
     }
     Vec::new()
+}
+
+/// Asks for the tags that the runs meant have in common.
+fn ask_for_tags(model: &mut Model) {
+    let rows: Vec<&RunRow> = model.meant().iter().filter_map(|id| model.known.rows.get(id)).collect();
+    let Some((first, others)) = rows.split_first() else { return };
+    let common: Vec<&String> =
+        first.tags.iter().filter(|tag| others.iter().all(|row| row.tags.contains(tag))).collect();
+    let beside = |row: &&RunRow| (row.id, row.tags.iter().filter(|tag| !common.contains(tag)).cloned().collect());
+    let purpose = Purpose::Tags(rows.iter().map(beside).collect());
+    let text = common.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join(" ");
+    model.dialog = Some(Dialog::Prompt(Prompt::new(purpose, text)));
 }
 
 fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {

@@ -1,5 +1,7 @@
 //! Numbers, durations and sentences as the screens show them.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::{
     experiment::{DatasetId, Phase, WaitReason},
     store::RunRow,
@@ -103,6 +105,14 @@ pub fn variant(variant: &str) -> String {
         None => pair.to_owned(),
     };
     variant.split_whitespace().map(short).collect::<Vec<_>>().join(" ")
+}
+
+/// The same in so many columns, without what runs of one sweep have in common; `None` where even that is cut.
+pub fn variant_within(variant: &str, width: usize) -> Option<String> {
+    let whole = self::variant(variant);
+    let values = variant.split_whitespace().map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let values = values.collect::<Vec<_>>().join(" ");
+    [whole, values].into_iter().find(|text| text.width() <= width)
 }
 
 /// The short name of a dataset.
@@ -214,6 +224,14 @@ pub fn moment(time_ms: i64, zone: &jiff::tz::TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_tells_runs_of_a_sweep_apart_is_not_cut() {
+        let within = |width| variant_within("train.seed=3 train.lr=0.03", width);
+        assert_eq!(within(14).unwrap(), "seed=3 lr=0.03");
+        assert_eq!(within(13).unwrap(), "3 0.03");
+        assert_eq!(within(5), None);
+    }
 
     #[test]
     fn durations_fit_eight_columns() {

@@ -163,6 +163,22 @@ fn without_a_trainer_the_run_says_what_to_do() {
 }
 
 #[test]
+fn a_worker_that_the_machine_cannot_start_now_is_started_later() {
+    let place = Place::new();
+    let config = place.config("config.toml", 5, "");
+    // No program yet: it is being copied.
+    let trainer = place.dir().join("trainer");
+    std::fs::write(&trainer, "").unwrap();
+    let mut add = place.linf(&["add", config.to_str().unwrap(), "--quiet"]);
+    assert!(add.env("LINF_TRAIN", &trainer).status().unwrap().success());
+    place.until(RunId(1), "waits to be tried again", |row| {
+        matches!(&row.state, RunState::Queued { reason: WaitReason::Retry { lost: LostReason::Spawn { .. }, .. } })
+    });
+    place.good(&["cancel", "1"]);
+    place.until_word(RunId(1), "cancelled");
+}
+
+#[test]
 fn a_process_that_got_the_workers_number_is_left_alone() {
     // A worker was recorded, then the machine lost it and gave its process id to somebody else.
     let place = Place::new();

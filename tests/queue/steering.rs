@@ -107,7 +107,11 @@ fn a_fork_that_cannot_be_is_refused_and_leaves_nothing_behind() {
     let id = place.add(5, "");
     place.until_word(id, "completed");
     assert!(place.bad(1, &["fork", "1", "--step", "7"]).contains("no checkpoint of that step; there are"));
-    assert!(place.bad(1, &["fork", "1", "--set", "model.width=8"]).contains("cannot change model"));
+    for (set, key) in
+        [("model.width=8", "model"), ("data.validation=10", "data.validation"), ("data.crop=20", "data.crop")]
+    {
+        assert!(place.bad(1, &["fork", "1", "--set", set]).contains(&format!("cannot change {key}:")));
+    }
     let file = place.run_dir(id).join("checkpoints").join(&place.checkpoints(id).last().unwrap().file);
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;

@@ -67,6 +67,15 @@ fn a_run_waits_for_another_one_to_complete() {
     place.good(&["when", &ok.to_string(), "--now"]);
     place.until_word(ok, "completed");
     assert!(place.bad(1, &["when", "2", "--after", "2"]).contains("cannot wait for itself"));
+    // Nor through others.
+    let held = |after: &[&str]| place.add_with(1, "", &[&["--hold"], after].concat()).to_string();
+    let last = held(&[]);
+    let between = held(&["--after", &last]);
+    let first = held(&["--after", &between]);
+    let said = place.bad(1, &["when", &last, "--after", &first]);
+    assert!(said.contains("cannot wait for itself: ") && said.contains("waits for it"), "{said}");
+    place.good(&["when", &between, "--now"]);
+    place.good(&["when", &last, "--after", &first]);
 }
 
 #[test]
@@ -90,7 +99,10 @@ fn a_group_trains_no_more_at_once_than_it_may() {
     place.until(RunId(2), "waits for its group", |row| waits(row, &waiting));
     place.good(&["group", "g", "--no-limit"]);
     place.until_word(RunId(2), "running");
-    place.good(&["cancel", "--now", "1", "2", "3"]);
+    place.good(&["cancel", "--now", "g", "3"]);
+    for id in 1..=3 {
+        place.until_word(RunId(id), "cancelled");
+    }
 }
 
 #[test]

@@ -58,6 +58,11 @@ pub fn writer(run_dir: &Path, nonce: &str) -> RunWriter {
     RunWriter::open(run_dir, &config(), attempt(nonce)).unwrap()
 }
 
+/// As [`writer`], of a worker on this device.
+pub fn writer_on(run_dir: &Path, nonce: &str, device: &str) -> RunWriter {
+    RunWriter::open(run_dir, &config(), Attempt { device: device.into(), ..attempt(nonce) }).unwrap()
+}
+
 pub async fn reader(run_dir: &Path) -> RunReader {
     RunReader::open(run_dir).await.unwrap().unwrap()
 }

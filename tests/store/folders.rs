@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use linf::{
-    experiment::{FailReason, LostReason, RunId, RunState, WaitReason},
+    experiment::{Device, FailReason, LostReason, RunId, RunState, WaitReason},
     store::{CheckpointKind, NewRun, Outcome, Store, StoreError, checkpoint},
 };
 
@@ -45,7 +45,7 @@ async fn a_lost_catalog_is_rebuilt_from_the_folders() {
     fs::remove_file(dir.path().join("linf.db")).unwrap();
 
     let (second, report) = Store::reindex(dir.path(), &|identity| identity.nonce == "nonce-5").await.unwrap();
-    assert_eq!((&report.added, report.kept), (&ids, None));
+    assert_eq!((&report.added, report.kept, &report.paused[..]), (&ids, None, &ids[5..]));
     let after = second.catalog().runs().await.unwrap();
     for (old, new) in before.iter().zip(&after) {
         assert_eq!((old.id, &old.name, &old.group, &old.variant), (new.id, &new.name, &new.group, &new.variant));
@@ -64,7 +64,7 @@ async fn a_lost_catalog_is_rebuilt_from_the_folders() {
     assert!(
         matches!(states[4], RunState::Running { identity, progress, .. } if identity.nonce == "nonce-5" && progress.step == 10)
     );
-    assert_eq!(states[5], &RunState::Queued { reason: WaitReason::New });
+    assert_eq!(states[5], &RunState::Paused { checkpoint: None }, "it may have been on hold, or cancelled");
     assert_eq!((after[0].summary.step, after[0].attempts, after[5].attempts), (10, 1, 0));
     assert!(after[0].started_ms.is_some() && after[0].ended_ms.is_some() && after[4].ended_ms.is_none());
     assert_eq!(second.catalog().add(new_run()).await.unwrap(), RunId(7), "numbers go on after the last");
@@ -85,13 +85,45 @@ async fn reindex_keeps_what_only_a_sound_catalog_knows() {
     fs::create_dir(dir.path().join("007")).unwrap();
     let (second, report) = Store::reindex(dir.path(), &|_| false).await.unwrap();
     assert_eq!((report.kept, &report.added[..], &report.refreshed[..]), (None, &[][..], &[ids[0], ids[2]][..]));
-    assert_eq!(report.gone, [ids[1]]);
+    assert_eq!((&report.gone[..], &report.mended[..]), (&[][..], &[ids[1]][..]), "the catalog has all there is of it");
+    assert_eq!(fs::read_to_string(second.run_dir(ids[1]).join("config.toml")).unwrap(), CONFIG);
     assert_eq!(report.unreadable.len(), 1, "the empty folder 77");
     let run = second.catalog().run(ids[0]).await.unwrap().unwrap();
     assert_eq!((run.state, run.summary.step), (RunState::Cancelled { checkpoint: None }, 5));
     assert_eq!(second.catalog().journal(ids[0]).await.unwrap().len(), 2);
+    // What has trained cannot be made up, and what was removed stays away.
+    fs::remove_dir_all(second.run_dir(ids[0])).unwrap();
+    second.catalog().remove(ids[2]).await.unwrap();
+    fs::create_dir(second.run_dir(ids[2])).unwrap();
+    fs::write(second.run_dir(ids[2]).join("config.toml"), CONFIG).unwrap();
     let (_, again) = Store::reindex(dir.path(), &|_| false).await.unwrap();
-    assert_eq!((again.added, again.gone, again.refreshed), (vec![], vec![], vec![ids[0], ids[2]]));
+    assert_eq!((&again.added[..], &again.gone[..], &again.refreshed[..]), (&[][..], &[ids[0]][..], &[ids[1]][..]));
+    assert_eq!(again.left_over, [second.run_dir(ids[2])]);
+    assert!(second.run_dir(ids[2]).exists());
+}
+
+#[tokio::test]
+async fn a_device_that_a_worker_holds_is_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = store(dir.path()).await;
+    let ids = first.catalog().add_many(vec![new_run(), new_run()]).await.unwrap();
+    for (id, nonce) in ids.iter().zip(["alive", "dead"]) {
+        let pen = example::writer_on(&first.run_dir(*id), nonce, "cuda:1, NVIDIA H200");
+        pen.flush().unwrap();
+    }
+    first.catalog().close().await;
+    fs::remove_file(dir.path().join("linf.db")).unwrap();
+    let (second, _) = Store::reindex(dir.path(), &|identity| identity.nonce == "alive").await.unwrap();
+    let runs = second.catalog().runs().await.unwrap();
+    assert_eq!([runs[0].device, runs[1].device], [Some(Device::Cuda(1)), None]);
+}
+
+#[tokio::test]
+async fn checkpoints_out_of_reach_are_no_missing_checkpoints() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(checkpoint::found(dir.path()).unwrap(), []);
+    std::os::unix::fs::symlink("/no/such/disk", dir.path().join("checkpoints")).unwrap();
+    assert!(matches!(checkpoint::found(dir.path()), Err(StoreError::Io { .. })));
 }
 
 #[tokio::test]

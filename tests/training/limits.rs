@@ -112,6 +112,30 @@ fn a_garbled_run_file_costs_figures_and_no_training() {
 }
 
 #[test]
+fn an_attempt_that_ends_while_it_recovers_costs_no_training() {
+    let place = place();
+    let id = add(&place, &LONG);
+    place.until_step(id, 300);
+    place.good(&["pause", &id.to_string()]);
+    place.until_word(id, "paused");
+    place.until_idle();
+    // It has set the damaged run file aside, and was killed before the new one knew of the checkpoints.
+    let file = place.run_dir(id).join("run.db");
+    std::fs::rename(&file, file.with_file_name("run.db.damaged-1700000000000")).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(place.run_dir(id).join(format!("run.db{suffix}")));
+    }
+    place.good(&["resume", &id.to_string()]);
+    place.until_word(id, "completed");
+    let said = place.good(&["show", &id.to_string(), "--events"]);
+    assert!(
+        said.contains("Figures before this step are lost") && said.contains("resumes from the checkpoint"),
+        "{said}"
+    );
+    assert_eq!(place.result(id), undisturbed(&long(&["resources.threads=1"])).0, "the net is the same to the bit");
+}
+
+#[test]
 fn a_run_out_of_time_stands_at_a_checkpoint() {
     let place = place();
     let id = add(&place, &["resources.time_limit_seconds=1", "train.epochs=2000"]);

@@ -32,7 +32,10 @@ fn each_term_finds_its_runs() {
     assert_eq!(passing("state:done"), [4, 5, 6]);
     assert_eq!(passing("state:over"), [4, 5, 6, 7, 9, 10]);
     assert_eq!(passing("certified>=0.9"), [4, 5]);
-    assert_eq!(passing("data:fashion"), [2]);
+    for data in ["data:fashion", "data:fashion-mnist", "data:fash"] {
+        assert_eq!(passing(data), [2], "{data}");
+    }
+    assert_eq!(passing("data:cifar100"), [0; 0], "another than cifar10");
     assert_eq!(passing("net:5x1024"), [3]);
     assert_eq!(passing("eps=8/255"), [8]);
     assert_eq!(passing("p>=∞"), [4, 5, 6]);
@@ -50,6 +53,14 @@ fn each_term_finds_its_runs() {
     assert_eq!(passing("lambda=0.5"), [7]);
     assert_eq!(passing("model:linf").len(), 10);
     assert_eq!(passing("model:sort").len(), 0);
+}
+
+#[test]
+fn a_whole_name_of_a_data_set_means_no_other_that_begins_so() {
+    let mut row = rows().remove(&RunId(8)).unwrap();
+    row.config.data.dataset = linf::experiment::DatasetId::Cifar100;
+    let passes = |text: &str| Filter::parse(text).unwrap().passes(&row);
+    assert_eq!(["data:cifar", "data:cifar10", "data:cifar100"].map(passes), [true, false, true]);
 }
 
 #[test]
@@ -91,7 +102,7 @@ fn the_last_word_is_completed_from_what_the_store_holds() {
     assert_eq!(words("state:done c"), ["certified>", "clean>"]);
     assert_eq!(words("state:c"), ["state:cancelled", "state:completed"]);
     assert_eq!(words("-tag:"), ["tag:cpu", "tag:iclr2022", "tag:published"]);
-    assert_eq!(words("data:FA"), ["data:fashion"]);
+    assert_eq!(words("data:FA"), ["data:fashion-mnist"]);
     assert_eq!(words("net:6"), ["net:6x5120"]);
     assert_eq!(words("group:"), ["group:mnist-cpu"]);
     assert!(words("").len() > 20 && words("certified>0.").is_empty() && words("/st").is_empty());

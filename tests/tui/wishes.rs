@@ -2,7 +2,7 @@
 
 use linf::experiment::{Desired, RunId, RunState};
 use linf::tui::message::{Effect, Msg};
-use linf::tui::model::Screen;
+use linf::tui::model::{Model, Screen};
 use linf::tui::update::update;
 
 use crate::fixture::{NOW_MS, desires, fresh, press, screen, store};
@@ -69,4 +69,27 @@ fn tags_and_notes_are_written() {
     );
     let effects = press(&mut model, "nfine<enter>");
     assert!(matches!(&effects[..], [Effect::SetNote(RunId(1), note)] if note == "fine"));
+}
+
+#[test]
+fn tags_of_marked_runs_are_those_they_have_in_common_and_each_keeps_its_own() {
+    let mut model = fresh();
+    press(&mut model, "t mine<enter>");
+    let tagged = |model: &mut Model, id: i64, tags: &[&str]| {
+        let row = model.known.rows.get_mut(&RunId(id)).unwrap();
+        row.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    };
+    tagged(&mut model, 1, &["cpu", "mine"]);
+    tagged(&mut model, 2, &["cpu", "yours"]);
+    model.list.marked = [RunId(1), RunId(2)].into();
+    press(&mut model, "t");
+    let shown = screen(&model);
+    assert!(shown.contains("tags of all 2") && !shown.contains("cpu mine"), "{shown}");
+    let effects = press(&mut model, " paper<enter>");
+    let expected = [(1, ["mine", "cpu", "paper"]), (2, ["yours", "cpu", "paper"])];
+    let expected = expected.map(|(id, tags)| (RunId(id), tags.map(str::to_owned).to_vec()));
+    assert!(matches!(&effects[..], [Effect::SetTags(runs, _)] if *runs == expected), "{effects:?}");
+    model.list.marked = [RunId(1), RunId(2)].into();
+    press(&mut model, "n");
+    assert!(screen(&model).contains("a note is of one run"));
 }

@@ -41,6 +41,12 @@ impl Past {
         best.map(|row| Best { certified: row.certified, step: row.step })
     }
 
+    /// What the net of a step certified of the images that decide, if it was measured.
+    pub fn certified(&self, job: &Job, step: u64) -> Option<f64> {
+        let of_step = |row: &&EvalRow| row.split == job.images.deciding_split() && row.step == step;
+        self.evals.iter().rfind(of_step).map(|row| row.certified)
+    }
+
     pub fn read(folder: &Path) -> anyhow::Result<Past> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
@@ -59,12 +65,28 @@ impl Past {
     /// As [`Past::read`]; a run file that is damaged is set aside, and what is left of the past are the checkpoints.
     pub fn recover(folder: &Path) -> anyhow::Result<Past> {
         let damage = match Past::read(folder) {
+            Ok(past) if past.checkpoints.is_empty() => return past.of_a_recovery(folder),
             Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_damage) => format!("{error:#}"),
             other => return other,
         };
+        // Before anything is changed: while they are out of reach, the run stays as it is.
+        let checkpoints = checkpoint::found(folder)?;
         let kept = RunWriter::set_aside(folder).context("setting the damaged run file aside")?;
         let kept = kept.map_or_else(String::new, |path| format!("; it lies in {}", path.display()));
         let lost = Some(format!("{damage}{kept}. Figures before this step are lost"));
-        Ok(Past { checkpoints: checkpoint::found(folder)?, lost, ..Past::default() })
+        Ok(Past { checkpoints, lost, ..Past::default() })
+    }
+
+    /// An attempt that has set the run file aside may end, for a reason of its own, before it has told the new one of the
+    /// checkpoints. They count all the same.
+    fn of_a_recovery(self, folder: &Path) -> anyhow::Result<Past> {
+        let Some(kept) = RunWriter::set_aside_before(folder)? else { return Ok(self) };
+        let checkpoints = checkpoint::found(folder)?;
+        if checkpoints.is_empty() {
+            return Ok(self);
+        }
+        let kept = kept.display();
+        let lost = Some(format!("the run file was damaged, and lies in {kept}. Figures before this step are lost"));
+        Ok(Past { checkpoints, lost, ..self })
     }
 }

@@ -13,7 +13,8 @@ use linf::dist;
 use linf::experiment::{Config, Desired, Device, FailReason, Phase, RunId, Schedules};
 use linf::net::{Average, Batch, Engine, Evaluator, NetState, Sparsity, StepError};
 use linf::store::{
-    Attempt, CheckpointKind, CheckpointRow, EpochRow, Gauge, Outcome, RunWriter, StepPoint, checkpoint, now_ms,
+    Attempt, CheckpointKind, CheckpointRow, EpochRow, Gauge, Outcome, RunWriter, StepPoint, StoreError, checkpoint,
+    now_ms,
 };
 
 use crate::checkpoints::{Checkpoints, Stamp};
@@ -39,10 +40,15 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
         program: concat!("linf-train ", env!("LINF_VERSION")).into(),
         steps_per_epoch: prepared.as_ref().map_or(0, |prepared| prepared.job.images.epoch_steps),
     };
-    let writer = RunWriter::open(&folder, &config, attempt).context("opening the run file")?;
+    let open = || RunWriter::open(&folder, &config, attempt.clone());
+    let writer = patiently(&session, open).context("opening the run file")?;
     let result = prepared.and_then(|prepared| prepared.begin(&folder, &mut session, &writer)?.run());
     let (outcome, result) = match result {
         Ok(outcome) => (outcome, Ok(())),
+        // It was told to stop while it waited for a disk that is full.
+        Err(error) if is_passing(&error) && session.order().is_some() => {
+            (Outcome::Stopped { checkpoint: None }, Err(error))
+        }
         Err(error) => (Outcome::Failed { reason: fail_reason(&error) }, Err(error)),
     };
     while let Err(error) = writer.finish(outcome.clone()) {
@@ -57,6 +63,27 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
 
 /// Between two tries while the disk is full.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Tries again while the disk is full or the file busy, until the run is told to stop.
+fn patiently<T>(session: &WorkerSession, mut what: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut said = false;
+    loop {
+        match what() {
+            Err(error) if error.is_passing() && session.order().is_none() => {
+                if !said {
+                    say(&format!("waits: {error}"));
+                    said = true;
+                }
+                sleep(RETRY);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing)
+}
 
 /// How long a worker that the machine wants to leave tries to write its last checkpoint.
 const LEAVING: Duration = Duration::from_secs(20);
@@ -127,7 +154,12 @@ fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Res
         let foreign = || format!("{} is not of this net", path.display());
         state.restore(position.step, find).with_context(foreign)?;
         if let Some(average) = &mut average {
-            average.restore(find).with_context(foreign)?;
+            // A fork of a run without an average begins one.
+            if good.loaded.tensors.keys().any(|name| Average::is_part(name)) {
+                average.restore(find).with_context(foreign)?;
+            } else {
+                *average = Average::new(&state, average.decay());
+            }
         }
     }
     let best = past.best(&job, &position);
@@ -150,7 +182,7 @@ impl Prepared {
         let Prepared { job, engine, evaluator, gpus, instruments, average, position, passed_over, helm, best, found } =
             self;
         let step = position.step;
-        writer.truncate_after(step).with_context(|| format!("going back to step {step}"))?;
+        patiently(session, || writer.truncate_after(step)).with_context(|| format!("going back to step {step}"))?;
         if let Some((why, checkpoints)) = found {
             alarm(writer, Some(step), why);
             checkpoints.into_iter().filter(|row| row.step <= step).for_each(|row| writer.checkpoint(row));

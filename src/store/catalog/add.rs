@@ -6,7 +6,7 @@ use sqlx::{Sqlite, Transaction};
 
 use super::{Catalog, Safe};
 use crate::{
-    experiment::{Config, Desired, Parent, RunId, RunState, Turn, WaitReason, run_name},
+    experiment::{Config, Desired, Device, Parent, RunId, RunState, Turn, WaitReason, run_name},
     store::{
         RunRow, StoreError, Summary,
         about::About,
@@ -69,6 +69,8 @@ pub(in crate::store) struct Entry {
     pub attempts: u32,
     pub started_ms: Option<i64>,
     pub ended_ms: Option<i64>,
+    /// Which it holds now, where a worker is at work.
+    pub device: Option<Device>,
 }
 
 impl Entry {
@@ -76,7 +78,8 @@ impl Entry {
     pub(in crate::store) fn queued(config: Config, config_text: String, about: About) -> Entry {
         let state = RunState::Queued { reason: WaitReason::New };
         let summary = Summary::default();
-        Entry { about, config, config_text, state, summary, attempts: 0, started_ms: None, ended_ms: None }
+        let (started_ms, ended_ms, device) = (None, None, None);
+        Entry { about, config, config_text, state, summary, attempts: 0, started_ms, ended_ms, device }
     }
 }
 
@@ -140,7 +143,7 @@ impl Catalog {
         row: &Entry,
         event: &str,
     ) -> Result<(), StoreError> {
-        let Entry { about, config, config_text, state, summary, attempts, started_ms, ended_ms } = row;
+        let Entry { about, config, config_text, state, summary, attempts, started_ms, ended_ms, device } = row;
         // A run that stands still does so by somebody's wish; any other wish would set it going.
         let desired = match state {
             RunState::Paused { .. } => Desired::Pause,
@@ -150,8 +153,8 @@ impl Catalog {
         let inserted = sqlx::query(
             "INSERT INTO run (id, name, sweep, variant, tags, note, word, state, desired, config, config_text,
                               added_ms, started_ms, ended_ms, attempts, summary, revision, priority, place,
-                              start_at_ms, waits_for, parent)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              start_at_ms, waits_for, parent, device)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(id.0)
         .bind(&about.name)
@@ -175,6 +178,7 @@ impl Catalog {
         .bind(about.turn.start_at_ms)
         .bind(self.to_json(&about.turn.after)?)
         .bind(about.parent.as_ref().map(|parent| self.to_json(parent)).transpose()?)
+        .bind(*device)
         .execute(&mut **transaction)
         .await;
         match inserted {

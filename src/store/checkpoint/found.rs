@@ -1,7 +1,7 @@
 //! The checkpoints that lie in a run's folder, whatever its run file says or no longer can say.
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
     time::{Duration, UNIX_EPOCH},
 };
@@ -25,9 +25,12 @@ struct Said {
 
 /// Rows for all checkpoints in the folder of a run, oldest first, made from the files themselves. One that cannot be
 /// read is left out; the tensors are not looked at, so check what is used.
+///
+/// # Errors
+/// There is a folder of checkpoints, and it cannot be read: it may be a link to a disk that is not mounted now.
 pub fn found(run_dir: &Path) -> Result<Vec<CheckpointRow>, StoreError> {
     let folder = layout::checkpoint_dir(run_dir);
-    if !folder.is_dir() {
+    if fs::symlink_metadata(&folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(Vec::new());
     }
     let mut rows = Vec::new();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::store::{
     StoreError,
-    filesystem::{create_private_dir, create_private_file, io_error, sync_dir},
+    filesystem::{create_private_dir, create_private_file, io_error, sync},
     layout,
 };
 
@@ -82,7 +82,7 @@ pub fn write(run_dir: &Path, step: u64, meta_json: &str, tensors: &[Tensor]) -> 
         let synced = File::open(&part).and_then(|file| file.sync_all().and_then(|()| file.metadata()));
         let bytes = synced.map_err(io_error("sync", &part))?.len();
         fs::rename(&part, &path).map_err(io_error("rename", &part))?;
-        sync_dir(&folder)?;
+        sync(&folder)?;
         Ok(Written { file: name, bytes, hash })
     });
     if finished.is_err() {

@@ -107,6 +107,11 @@ impl RunWriter {
         super::reindex::set_aside(&layout::run_file(run_dir))
     }
 
+    /// Where the last run file lies that was [`set_aside`](Self::set_aside), if one was.
+    pub fn set_aside_before(run_dir: &Path) -> Result<Option<PathBuf>, StoreError> {
+        super::reindex::set_aside_before(&layout::run_file(run_dir))
+    }
+
     /// Logs a step. Steps come in order; one that was logged before is ignored and counted in the status.
     pub fn steps(&self, point: StepPoint) {
         self.mailbox.push(Message::Step(point));

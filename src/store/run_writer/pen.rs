@@ -43,7 +43,7 @@ impl Pen {
         let path = layout::run_file(&run_dir);
         filesystem::create_private_dir(&run_dir)?;
         let connection = database::open_for_writing(&path, &database::RUN, &database::RUN_MIGRATIONS).await?;
-        filesystem::sync_dir(&run_dir)?;
+        filesystem::sync(&run_dir)?;
         let keep = config.resources.keep_checkpoints;
         let metrics = [0; StepPoint::NAMES.len()];
         let mut pen = Pen { run_dir, path, connection, attempt: 0, metrics, last_step: 0, keep };

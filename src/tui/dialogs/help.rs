@@ -2,6 +2,7 @@
 
 use crossterm::event::KeyEvent;
 use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Dialog, edit, window};
 use crate::tui::{
@@ -9,9 +10,12 @@ use crate::tui::{
     look::Tone,
     message::Effect,
     model::Model,
-    pen::Pen,
+    pen::{Pen, folded},
     update::act,
 };
+
+/// The column in which the words begin.
+const HELP_AT: u16 = 15;
 
 /// The help.
 #[derive(Clone, Debug, Default)]
@@ -62,11 +66,15 @@ impl Help {
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
         let look = &model.look;
         let lines = self.lines(model);
-        // As high as for what holds here; what holds in dialogs is further down.
+        // As wide as the longest line, if the screen is; and as high as for what holds here: what holds in dialogs is further down.
+        let longest = model.keys.table().iter().map(|binding| binding.help.width()).max().unwrap_or(0);
+        let width = (longest + usize::from(HELP_AT) + 4) as u16;
+        let room = width.min(pen.width()).saturating_sub(HELP_AT + 4);
         let here: Vec<_> = lines.iter().filter(|binding| !binding.place.is_of_a_dialog()).collect();
         let headings = here.chunk_by(|a, b| a.place.heading() == b.place.heading()).count();
-        let height = if here.is_empty() { lines.len() + 8 } else { here.len() + headings + 4 } as u16;
-        let mut window = window(look, pen, "Keys", 84, height.max(8));
+        let rows_here: usize = here.iter().map(|binding| folded(binding.help, room).len()).sum();
+        let height = if here.is_empty() { lines.len() + 8 } else { rows_here + headings + 4 } as u16;
+        let mut window = window(look, pen, "Keys", width, height.max(8));
         let mut inside = window.inside();
         let x = inside.text(0, 0, "search ", look.style(Tone::Faint));
         inside.typed(x, 0, self.input.value(), self.input.cursor(), look.style(Tone::Strong));
@@ -76,11 +84,14 @@ impl Help {
                 rows.push((None, binding.place.heading().into(), String::new()));
             }
             let keys: Vec<String> = binding.keys.iter().map(ToString::to_string).collect();
-            rows.push((Some(index), keys.join(" "), binding.help.into()));
+            let help = folded(binding.help, inside.width().saturating_sub(HELP_AT)).into_iter();
+            let keys = std::iter::once(keys.join(" ")).chain(std::iter::repeat(String::new()));
+            rows.extend(keys.zip(help).map(|(keys, help)| (Some(index), keys, help)));
         }
         let room = usize::from(inside.height().saturating_sub(2));
         let at = rows.iter().position(|(index, ..)| *index == Some(self.selected)).unwrap_or(0);
-        let skip = (at + 2).saturating_sub(room).min(rows.len().saturating_sub(room));
+        let shown = rows.iter().filter(|(index, ..)| *index == Some(self.selected)).count().max(1);
+        let skip = (at + 1 + shown).saturating_sub(room).min(rows.len().saturating_sub(room));
         let below = rows.len().saturating_sub(skip + room);
         if below > 0 {
             let right = inside.width();
@@ -93,7 +104,7 @@ impl Help {
                 }
                 Some(index) => {
                     inside.fit(2, y, 12, keys, look.style(Tone::Key));
-                    inside.text(15, y, help, look.style(Tone::Text));
+                    inside.text(HELP_AT, y, help, look.style(Tone::Text));
                     if *index == self.selected {
                         inside.row_style(y, look.selection());
                     }

@@ -62,7 +62,7 @@ impl Palette {
 
     pub(super) fn draw(&self, model: &Model, pen: &mut Pen<'_>) {
         let look = &model.look;
-        let mut window = window(look, pen, "Commands", 72, 16);
+        let mut window = window(look, pen, "Commands", 96, 16);
         let mut inside = window.inside();
         let x = inside.text(0, 0, ": ", look.style(Tone::Key));
         inside.typed(x, 0, self.input.value(), self.input.cursor(), look.style(Tone::Strong));
@@ -70,7 +70,8 @@ impl Palette {
         let skip = (self.selected + 1).saturating_sub(room);
         for (y, (index, binding)) in (2..).zip(self.found(&model.keys).into_iter().enumerate().skip(skip).take(room)) {
             inside.fit(0, y, 10, &binding.key(), look.style(Tone::Key));
-            inside.text(11, y, binding.help, look.style(Tone::Text));
+            let width = inside.width().saturating_sub(11);
+            inside.fit(11, y, width, binding.help, look.style(Tone::Text));
             if index == self.selected {
                 inside.row_style(y, look.selection());
             }

@@ -56,8 +56,8 @@ pub enum Purpose {
         /// The filter when the prompt was opened.
         before: String,
     },
-    /// The tags of a run.
-    Tags(RunId),
+    /// The tags that runs have in common; what each has beside is given with it, and stays.
+    Tags(Vec<(RunId, Vec<String>)>),
     /// The note of a run.
     Note(RunId),
     /// The ε of the certificates.
@@ -84,6 +84,7 @@ impl Purpose {
     fn label(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Purpose::Filter { .. } => "filter",
+            Purpose::Tags(runs) if runs.len() > 1 => return format!("tags of all {}", runs.len()).into(),
             Purpose::Tags(_) => "tags",
             Purpose::Note(_) => "note",
             Purpose::Radius => "ε",
@@ -221,9 +222,14 @@ impl Prompt {
                     return vec![Effect::KeepFilter(text)];
                 }
             }
-            Purpose::Tags(id) => {
-                let tags = text.split_whitespace().map(str::to_owned).collect();
-                return vec![Effect::SetTags(vec![(id, tags)], "tags are set".into())];
+            Purpose::Tags(mut runs) => {
+                for (_, tags) in &mut runs {
+                    let new: Vec<&str> =
+                        text.split_whitespace().filter(|word| !tags.iter().any(|tag| tag == word)).collect();
+                    tags.extend(new.into_iter().map(str::to_owned));
+                }
+                model.list.marked.clear();
+                return vec![Effect::SetTags(runs, "tags are set".into())];
             }
             Purpose::Note(id) => return vec![Effect::SetNote(id, text)],
             Purpose::Radius => match (text.parse::<Epsilon>(), &mut model.screen) {

@@ -90,7 +90,7 @@ pub static TABLE: &[Binding] = &{
             "machine",
             "Queue and machine: slots, devices, why each run waits",
         ),
-        bind(P::Runs, "tags", &[key('t')], A::Tags, "", "Set the run's tags"),
+        bind(P::Runs, "tags", &[key('t')], A::Tags, "", "Set the tags of the run, or those that all marked ones have"),
         bind(P::Runs, "note", &[key('n')], A::Note, "", "Write a note on the run"),
         bind(
             P::Runs,

@@ -1,5 +1,6 @@
 //! What a run measures of its net at p = ∞, under way and at its end.
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use linf::net::{NetState, StepError};
 use linf::report::measured::{Moment, kept, kept_of_attack};
 use linf::store::{EvalSplit, EventRow, checkpoint};
 
-use super::{StepFault, Training};
+use super::{RETRY, StepFault, Training};
 use crate::past::{Best, Past};
 use crate::{alarm, say};
 
@@ -139,9 +140,10 @@ impl Training<'_> {
             None => (last, last_net),
             Some(Ok(found)) => found,
             Some(Err(error)) => {
-                let text = format!("{error:#}; the test set is measured with the last net");
+                let (step, net) = self.next_best(last)?.unwrap_or((last, last_net));
+                let text = format!("{error:#}; the test set is measured with the net of step {step}, the next best");
                 alarm(self.writer, Some(last), text);
-                (last, last_net)
+                (step, net)
             }
         };
         self.measure(&net, EvalSplit::Test, step)?;
@@ -153,9 +155,23 @@ impl Training<'_> {
         Ok((step, net))
     }
 
+    /// The best net by the held-out images of those whose checkpoints are there; `None` where that is the last. The
+    /// checkpoint of a better one may have met a full disk.
+    fn next_best(&mut self, last: u64) -> anyhow::Result<Option<(u64, NetState)>> {
+        let past = Past::read(&self.folder)?;
+        let best = past.best(&self.job, &self.position);
+        let best = best.filter(|best| past.certified(&self.job, last).is_none_or(|last| best.certified > last));
+        Ok(best.and_then(|best| self.best_net(best.step).ok()))
+    }
+
     /// The net of a checkpoint with the means it was measured with.
     fn best_net(&mut self, step: u64) -> anyhow::Result<(u64, NetState)> {
-        self.writer.flush().context("writing down the checkpoints")?;
+        while let Err(error) = self.writer.flush() {
+            if !error.is_passing() {
+                return Err(error).context("writing down the checkpoints");
+            }
+            sleep(RETRY);
+        }
         let rows = Past::read(&self.folder)?.checkpoints;
         let row = rows.iter().find(|row| row.step == step).context("the checkpoint of the best net is not there")?;
         let path = checkpoint::file(&self.folder, &row.file);

@@ -107,7 +107,7 @@ impl AddDialog {
         let lines: Vec<String> =
             self.lines.iter().map(|line| line.value().trim().to_owned()).filter(|line| !line.is_empty()).collect();
         let (sweeps, fixed): (Vec<String>, Vec<String>) = lines.into_iter().partition(|line| is_sweep(line));
-        let grid = experiment::expand(&sweeps).map_err(|error| error.to_string())?;
+        let grid = experiment::expand(&sweeps, &fixed).map_err(|error| error.to_string())?;
         let group = (grid.len() > 1).then(|| free_group(file.name.trim_end_matches(".toml"), known));
         grid.into_iter()
             .map(|row| {

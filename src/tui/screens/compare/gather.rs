@@ -42,7 +42,7 @@ impl Gather {
     fn key(self, row: &RunRow) -> Option<String> {
         match self {
             Gather::Runs => None,
-            Gather::Seeds => Some(experiment(&row.config)),
+            Gather::Seeds => Some(experiment(row)),
             Gather::Sweeps => row.group.clone(),
         }
     }

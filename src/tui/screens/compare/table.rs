@@ -100,7 +100,9 @@ pub fn draw_table(rows: &[&RunRow], means: &[String], look: &Look, mut pen: Pen<
     }
     pen.text(82, 0, "variant", faint);
     let best = rows.iter().filter_map(|row| row.summary.certified).fold(f64::NEG_INFINITY, f64::max);
-    for (y, row) in (1..pen.height()).zip(rows) {
+    let room = usize::from(pen.height().saturating_sub(1));
+    let (shown, shown_means) = fitting(rows.len(), means.len(), room);
+    for (y, row) in (1..).zip(&rows[..shown]) {
         let summary = &row.summary;
         let leads = summary.certified.is_some_and(|certified| certified >= best);
         pen.text(1, y, "━", look.run_style(row.id));
@@ -120,9 +122,23 @@ pub fn draw_table(rows: &[&RunRow], means: &[String], look: &Look, mut pen: Pen<
         pen.right(79, y, &format!("{:.0}/{}", summary.epoch.floor(), row.config.train.epochs), faint);
         pen.fit(82, y, width.saturating_sub(83), &row.variant, faint);
     }
-    for (y, text) in (rows.len() as u16 + 1..).zip(means) {
+    for (y, text) in (shown as u16 + 1..).zip(&means[..shown_means]) {
         pen.fit(3, y, width.saturating_sub(3), text, look.style(Tone::Strong));
     }
+    let hidden = rows.len() + means.len() - shown - shown_means;
+    if hidden > 0 && room > 0 {
+        pen.text(3, room as u16, &format!("… {hidden} more lines on a higher screen"), faint);
+    }
+}
+
+/// How many runs and how many means are shown in so many lines, of which what is left out takes one.
+fn fitting(runs: usize, means: usize, room: usize) -> (usize, usize) {
+    if runs + means <= room {
+        return (runs, means);
+    }
+    let room = room.saturating_sub(1);
+    let means = means.min(room / 2);
+    (runs.min(room - means), means)
 }
 
 /// Draws the keys in which the configs differ, with the value of each run.
@@ -136,7 +152,12 @@ pub fn draw_differences(rows: &[&RunRow], differing: &[(String, Vec<String>)], l
     for (index, row) in rows.iter().enumerate() {
         pen.fit(column(index), 0, 13, &row.name, look.run_style(row.id));
     }
-    for (y, (key, values)) in (1..pen.height()).zip(differing) {
+    let room = usize::from(pen.height() - 1);
+    let shown = if differing.len() <= room { room } else { room.saturating_sub(1) };
+    if differing.len() > shown && room > 0 {
+        pen.text(3, room as u16, &format!("… {} more keys on a higher screen", differing.len() - shown), faint);
+    }
+    for (y, (key, values)) in (1..).zip(differing.iter().take(shown)) {
         pen.fit(3, y, 26, key, look.style(Tone::Text));
         for (index, value) in values.iter().enumerate() {
             pen.fit(column(index), y, 13, value, look.style(Tone::Text));

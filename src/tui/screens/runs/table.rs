@@ -115,7 +115,11 @@ pub fn draw_run(model: &Model, row: &RunRow, indented: bool, places: &[Place], y
             taken.push(range.clone());
             &row.name
         }
-        (None, false) => &variant,
+        (None, false) => {
+            let width = usize::from(name.width.saturating_sub(shift));
+            // Cut, those of a sweep would look alike.
+            &wording::variant_within(&row.variant, width).unwrap_or_else(|| row.name.clone())
+        }
         (_, true) => &row.name,
     };
     let tone = if row.state.holds_a_slot() { Tone::Strong } else { Tone::Text };
