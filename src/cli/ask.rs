@@ -6,7 +6,7 @@ use clap::Args;
 use super::{
     Exit, Place, exit,
     follow::Follow,
-    place::{find, line},
+    place::{find_those, line},
 };
 use crate::{
     dispatch::{ask, cancel, ensure_dispatcher, needs_a_dispatcher},
@@ -29,7 +29,7 @@ pub struct PauseArgs {
 /// Returns when they are in the queue.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that this applies to.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -50,7 +50,7 @@ pub struct CancelArgs {
 /// Try runs again that failed or were lost, from their last checkpoint.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that this applies to.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -58,7 +58,7 @@ pub struct RetryArgs {
 /// Keep queued runs from starting until they are released. Runs that train are left alone.
 #[derive(Debug, Args)]
 pub struct HoldArgs {
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that this applies to.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -66,14 +66,14 @@ pub struct HoldArgs {
 /// Let held and paused runs start when their turn comes.
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that this applies to.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 struct Which {
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that this applies to.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Return as soon as the wish is written down.
@@ -82,21 +82,25 @@ struct Which {
 }
 
 pub async fn pause(args: PauseArgs, place: &Place) -> Result<Exit> {
-    wish(&args.which.runs, args.which.no_wait, place, |_| Ok(Desired::Pause)).await
+    let takes = |row: &RunRow| !row.state.is_over() && !matches!(row.state, RunState::Paused { .. });
+    wish(&args.which.runs, args.which.no_wait, place, takes, |_| Ok(Desired::Pause)).await
 }
 
 pub async fn resume(args: ResumeArgs, place: &Place) -> Result<Exit> {
-    wish(&args.runs, true, place, |_| Ok(Desired::Run)).await
+    // Of a group: what was cancelled stays so.
+    let takes = |row: &RunRow| matches!(row.state, RunState::Paused { .. });
+    wish(&args.runs, true, place, takes, |_| Ok(Desired::Run)).await
 }
 
 pub async fn cancel_runs(args: CancelArgs, place: &Place) -> Result<Exit> {
     let now = args.now;
     let desired = move |row: &RunRow| Ok(if now { Desired::CancelNow } else { cancel(row) });
-    wish(&args.which.runs, args.which.no_wait, place, desired).await
+    wish(&args.which.runs, args.which.no_wait, place, |row| !row.state.is_over(), desired).await
 }
 
 pub async fn retry(args: RetryArgs, place: &Place) -> Result<Exit> {
-    wish(&args.runs, true, place, |row| match row.state {
+    let takes = |row: &RunRow| matches!(row.state, RunState::Failed { .. } | RunState::Lost { .. });
+    wish(&args.runs, true, place, takes, |row| match row.state {
         RunState::Failed { .. } | RunState::Lost { .. } => Ok(Desired::Run),
         _ => anyhow::bail!("{} is {}: only a run that failed or was lost can be retried", row.name, row.state.word()),
     })
@@ -104,7 +108,7 @@ pub async fn retry(args: RetryArgs, place: &Place) -> Result<Exit> {
 }
 
 pub async fn hold(args: HoldArgs, place: &Place) -> Result<Exit> {
-    wish(&args.runs, true, place, |row| match row.state {
+    wish(&args.runs, true, place, stands, |row| match row.state {
         RunState::Queued { .. } | RunState::Paused { .. } => Ok(Desired::Pause),
         _ => anyhow::bail!("{} is {}: only a queued run can be held; `linf-tui pause`", row.name, row.state.word()),
     })
@@ -112,25 +116,32 @@ pub async fn hold(args: HoldArgs, place: &Place) -> Result<Exit> {
 }
 
 pub async fn release(args: ReleaseArgs, place: &Place) -> Result<Exit> {
-    wish(&args.runs, true, place, |row| match row.state {
+    wish(&args.runs, true, place, stands, |row| match row.state {
         RunState::Queued { .. } | RunState::Paused { .. } => Ok(Desired::Run),
         _ => anyhow::bail!("{} is {}: only a held or paused run can be released", row.name, row.state.word()),
     })
     .await
 }
 
-/// Asks the same of several runs. One that refuses does not keep the others from being asked.
+/// Whether it waits, or is kept from it.
+fn stands(row: &RunRow) -> bool {
+    matches!(row.state, RunState::Queued { .. } | RunState::Paused { .. })
+}
+
+/// Asks the same of several runs, of a group those that `takes` holds for. One that refuses does not keep the others from
+/// being asked.
 async fn wish(
     words: &[String],
     no_wait: bool,
     place: &Place,
+    takes: impl Fn(&RunRow) -> bool,
     desired: impl Fn(&RunRow) -> Result<Desired>,
 ) -> Result<Exit> {
     let store = place.existing().await?;
     let mut exit = Exit::Done;
     let mut asked = Vec::new();
     let mut restless = false;
-    for row in find(&store, words).await? {
+    for row in find_those(&store, words, takes).await? {
         let answer = match desired(&row) {
             Ok(desired) => ask(&store, row.id, desired).await.map_err(anyhow::Error::from),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     dispatch::identity,
@@ -95,9 +95,14 @@ pub fn warn(text: &str) {
 /// The runs that the words mean, each once, in the order given; a group's name means all of its runs. All words are looked up
 /// before anything is done to a run.
 pub async fn find(store: &Store, words: &[String]) -> Result<Vec<RunRow>> {
+    find_those(store, words, |_| true).await
+}
+
+/// As [`find`]; a group's name means those of its runs that something applies to.
+pub async fn find_those(store: &Store, words: &[String], applies: impl Fn(&RunRow) -> bool) -> Result<Vec<RunRow>> {
     let mut rows: Vec<RunRow> = Vec::with_capacity(words.len());
     for word in words {
-        for row in meant(store, word).await? {
+        for row in meant(store, word, &applies).await? {
             if rows.iter().all(|known| known.id != row.id) {
                 rows.push(row);
             }
@@ -107,16 +112,23 @@ pub async fn find(store: &Store, words: &[String]) -> Result<Vec<RunRow>> {
 }
 
 /// A run of just this number or name, else the runs of a group of this name, else the run whose name begins so.
-async fn meant(store: &Store, word: &str) -> Result<Vec<RunRow>> {
+async fn meant(store: &Store, word: &str, applies: &impl Fn(&RunRow) -> bool) -> Result<Vec<RunRow>> {
     let found = store.catalog().find(word).await;
-    if let Ok(row) = &found
-        && (row.name == word || row.id.to_string() == word.trim_start_matches('#'))
-    {
-        return Ok(vec![row.clone()]);
+    match &found {
+        Ok(row) if row.name == word || row.id.to_string() == word.trim_start_matches('#') => return Ok(vec![found?]),
+        Ok(_) | Err(StoreError::NoSuchRun { .. } | StoreError::Ambiguous { .. }) => {}
+        Err(_) => return Ok(vec![found?]),
     }
     let mut of_group = store.catalog().runs().await?;
     of_group.retain(|row| row.group.as_deref() == Some(word));
-    if of_group.is_empty() { Ok(vec![found?]) } else { Ok(of_group) }
+    if of_group.is_empty() {
+        return Ok(vec![found?]);
+    }
+    of_group.retain(applies);
+    if of_group.is_empty() {
+        bail!("no run of the group {word} is in a state for this");
+    }
+    Ok(of_group)
 }
 
 /// The present row of a run that was there a moment ago.

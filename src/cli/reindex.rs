@@ -45,7 +45,7 @@ pub async fn run(_: ReindexArgs, place: &Place) -> Result<Exit> {
         line(&format!("left out: {}: {why}", path.display()))?;
     }
     for path in &report.left_over {
-        line(&format!("left out: {}: the run was removed before; delete the folder, or import it", path.display()))?;
+        line(&format!("left out: {}: the run was removed before; import the folder, or delete it", path.display()))?;
     }
     let (added, refreshed, gone) = (report.added.len(), report.refreshed.len(), report.gone.len());
     line(&format!("{added} added, {refreshed} refreshed, {gone} without a folder dropped"))?;

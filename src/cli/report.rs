@@ -13,11 +13,12 @@ use crate::report::results::{Format, latex, markdown, plain, results};
 ///
 /// Complete runs whose configs differ in train.seed alone are one experiment; of several with one seed the first counts.
 /// Accuracies are of the test set at p = ∞, in percent; σ is the standard deviation of the sample (n − 1). A published row
-/// is clean / certified, or clean / under PGD / certified. Experiments of the same data, ε and net are told apart by the
-/// keys in which their configs differ; values that most of them have are left out.
+/// is clean / certified, or clean / under PGD / certified. Forks and runs that were steered are no seeds of their config:
+/// they have rows of their own. Experiments of the same data, ε and net are told apart by the keys in which their configs
+/// differ; values that most of them have are left out.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Which runs; all that are complete where none is named.
+    /// Which runs, or groups of runs; all that are complete where none is named.
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
     /// How to write it.

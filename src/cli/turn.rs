@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     Exit, Place, moment,
-    place::{find, line},
+    place::{find_those, line},
 };
 use crate::{
     dispatch::ensure_dispatcher,
@@ -45,7 +45,7 @@ pub struct PriorityArgs {
     /// The priority.
     #[arg(allow_negative_numbers = true)]
     priority: i32,
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that wait.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -53,7 +53,7 @@ pub struct PriorityArgs {
 /// Say what queued runs must wait for, beside a free slot.
 #[derive(Debug, Args)]
 pub struct WhenArgs {
-    /// The runs; a group's name means all of its runs.
+    /// The runs; a group's name means those of its runs that wait.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Not before this run is completed; RUN:any: not before it has ended in whatever way. May be given again, and
@@ -104,7 +104,7 @@ async fn position(store: &Store, queue: &[RunRow], word: &str) -> Result<usize> 
 
 pub async fn priority(args: PriorityArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
-    let rows = find(&store, &args.runs).await?;
+    let rows = find_those(&store, &args.runs, waits).await?;
     let turns: Vec<(RunId, Turn)> =
         rows.iter().map(|row| (row.id, Turn { priority: args.priority, ..row.turn.clone() })).collect();
     store.catalog().set_turns(&turns, &format!("priority is {}", args.priority)).await?;
@@ -116,7 +116,7 @@ pub async fn priority(args: PriorityArgs, place: &Place) -> Result<Exit> {
 
 pub async fn when(args: WhenArgs, place: &Place) -> Result<Exit> {
     let store = place.existing().await?;
-    let rows = find(&store, &args.runs).await?;
+    let rows = find_those(&store, &args.runs, waits).await?;
     let after = after(&store, &args.after).await?;
     let start_at_ms = args.start_at.as_deref().map(|text| moment::moment(text, now_ms())).transpose()?;
     let all = store.catalog().runs().await?;

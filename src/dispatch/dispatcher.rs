@@ -38,6 +38,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often the figures of a running run are copied into the catalog.
 const COPY: Duration = Duration::from_millis(500);
 
+/// How long a run file that could not be read is left alone.
+const TROUBLED: Duration = Duration::from_secs(30);
+
 /// How long to wait after the store could not be read or written for a passing reason, such as a full disk.
 const PASSING: Duration = Duration::from_secs(2);
 
@@ -273,6 +276,11 @@ impl<'a> Dispatcher<'a> {
             return Ok(());
         }
         let figures = match watch.file.figures(&self.store.run_dir(id), &row.config).await {
+            Err(error) if error.is_passing() => {
+                // It may have taken as long as SQLite waits for a file that is locked: time for the others.
+                watch.copied = Some(Instant::now() + TROUBLED);
+                return Err(DispatchError::RunFile(error));
+            }
             Err(error) => {
                 self.complain(id, &error);
                 return Ok(());
@@ -350,8 +358,8 @@ impl<'a> Dispatcher<'a> {
         let Some(row) = self.runs.get(&id) else { return Ok(()) };
         match self.store.catalog().mend_folder(row).await {
             Ok(true) => say(&format!("#{id}: its config was not whole, and is written anew from the catalog")),
-            // It waits for room, as the run's worker would.
-            Err(error @ StoreError::DiskFull { .. }) => return Err(error.into()),
+            // It waits, as the run's worker would.
+            Err(error @ (StoreError::DiskFull { .. } | StoreError::Busy { .. })) => return Err(error.into()),
             // The worker that cannot be started says why.
             Ok(false) | Err(_) => {}
         }

@@ -1,6 +1,6 @@
 //! Transitions as sentences, for the run's journal.
 
-use super::machine::Event;
+use super::machine::{Event, Loss};
 use crate::experiment::{Desired, LostReason, RunId, RunState, WaitReason};
 use crate::store::Outcome;
 
@@ -24,6 +24,7 @@ pub fn narrate(from: &RunState, event: &Event, to: &RunState) -> String {
         Event::Left(Outcome::Failed { reason }) => return format!("failed: {reason}"),
         Event::Left(Outcome::Stopped { checkpoint }) => format!("worker left in good order {}", stands_at(*checkpoint)),
         Event::Vanished(_) if matches!(from, RunState::Cancelling { now: true, .. }) => "worker killed".to_owned(),
+        Event::Vanished(Loss { reason: reason @ LostReason::Spawn { .. }, .. }) => reason.to_string(),
         Event::Vanished(loss) => format!("worker vanished: {}", loss.reason),
     };
     let tail = match to {
@@ -67,7 +68,7 @@ fn stands_at(checkpoint: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::machine::{Loss, step};
+    use crate::dispatch::machine::step;
     use crate::experiment::WorkerIdentity;
 
     #[test]

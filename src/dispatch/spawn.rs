@@ -89,7 +89,15 @@ pub fn worker(
     device: Option<Device>,
 ) -> Result<Child, SpawnError> {
     let program = find_trainer()?;
-    let (stdout, stderr) = log(&run_dir.join("train.log"))?;
+    let (stdout, stderr) = match log(&run_dir.join("train.log")) {
+        // A worker waits for room on a full disk; what it says until then is not kept.
+        Err(SpawnError::Io { error, .. })
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+        {
+            (Stdio::null(), Stdio::null())
+        }
+        opened => opened?,
+    };
     let mut command = Command::new(&program);
     if let Some(device) = device {
         command.env("LINF_DEVICE", device.to_string());

@@ -71,6 +71,7 @@ impl WorkerSession {
             .map_err(failing(format!("lock {}", lock_path.display())))?
             .ok_or(SessionError::Held(lock_path))?;
         let identity = identity::own(nonce).map_err(failing("find out who this process is".into()))?;
+        orders.listen(root, run)?;
         let said = WorkerFile { identity: identity.clone(), began_ms: now_ms() };
         while let Err(error) = said.write(run_dir) {
             // A full disk is no fault of the run's: it waits, and holds the run meanwhile.
@@ -80,8 +81,6 @@ impl WorkerSession {
             }
             thread::sleep(FULL_DISK);
         }
-
-        orders.listen(root, run)?;
         Ok(WorkerSession { identity, orders, began: Instant::now(), _lock: lock })
     }
 

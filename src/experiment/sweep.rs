@@ -28,7 +28,9 @@ pub fn expand(sweeps: &[String], fixed: &[String]) -> Result<Vec<Vec<String>>, S
         let (key, values) = sweep.split_once('=').ok_or_else(fail)?;
         let values = values_of(values)?;
         let values = values.filter(|values| !key.trim().is_empty() && !values.is_empty()).ok_or_else(fail)?;
-        let distinct: BTreeSet<&String> = values.iter().collect();
+        // 0.1 and 0.10 are one value, whatever the key: as words they could only be two of a name, which no key of numbers takes.
+        let number = |value: &String| value.parse::<f64>().ok().map(f64::to_bits);
+        let distinct: BTreeSet<_> = values.iter().map(|value| number(value).ok_or(value)).collect();
         if keys.contains(&key.trim()) || distinct.len() < values.len() {
             return Err(SweepError::Twice(key.trim().to_owned()));
         }
@@ -90,7 +92,7 @@ mod tests {
         };
         let error = Err(SweepError::Twice("train.lr".into()));
         assert_eq!(twice(&["train.lr=0.02", "train.lr=0.03"], &[]), error);
-        assert_eq!(twice(&["train.lr=0.02,0.03, 0.02"], &[]), error);
+        assert_eq!(twice(&["train.lr=0.02,0.03, 0.020"], &[]), error);
         assert_eq!(twice(&["train.seed=1..3", "train.lr=0.02,0.03"], &["train.lr =0.1"]), error);
     }
 }

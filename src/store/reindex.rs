@@ -71,7 +71,8 @@ impl Store {
                 }
                 None => folder::read(&dir, alive).await.map(|mut entry| {
                     if matches!(entry.state, RunState::Queued { .. }) {
-                        entry.state = RunState::Paused { checkpoint: None };
+                        let step = entry.summary.step;
+                        entry.state = RunState::Paused { checkpoint: (step > 0).then_some(step) };
                         report.paused.push(id);
                     }
                     found.push((id, entry));
@@ -84,12 +85,13 @@ impl Store {
         report.added = found.iter().map(|(id, _)| *id).collect();
         catalog.adopt(found, "found in its folder by reindex").await?;
         for run in known.iter().filter(|run| !run_dir(root, run.id).exists() && !run.state.holds_a_slot()) {
-            // Of a run that has not begun the catalog holds all there is; a fork begins with its parent's checkpoint.
-            match catalog.mend_folder(run).await {
-                Ok(true) if run.parent.is_none() => report.mended.push(run.id),
+            // Of a run that has not begun the catalog holds all there is, but for a fork, which begins with its parent's figures.
+            let mended = if run.parent.is_none() { catalog.mend_folder(run).await } else { Ok(false) };
+            match mended {
+                Ok(true) => report.mended.push(run.id),
                 Err(error) if error.is_passing() => report.unreadable.push((run_dir(root, run.id), error.to_string())),
-                _ => {
-                    catalog.remove(run.id).await?;
+                Ok(false) | Err(_) => {
+                    catalog.drop_missing(run.id).await?;
                     report.gone.push(run.id);
                 }
             }

@@ -174,8 +174,12 @@ fn a_worker_that_the_machine_cannot_start_now_is_started_later() {
     place.until(RunId(1), "waits to be tried again", |row| {
         matches!(&row.state, RunState::Queued { reason: WaitReason::Retry { lost: LostReason::Spawn { .. }, .. } })
     });
-    place.good(&["cancel", "1"]);
-    place.until_word(RunId(1), "cancelled");
+    let there = place.dir().join("there");
+    std::os::unix::fs::symlink(place.trainer(), &there).unwrap();
+    std::fs::rename(&there, &trainer).unwrap();
+    place.until_word(RunId(1), "completed");
+    let told = place.good(&["show", "1", "--events"]);
+    assert!(told.contains("cannot start") && !told.contains("worker vanished"), "{told}");
 }
 
 #[test]

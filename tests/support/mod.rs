@@ -72,6 +72,11 @@ impl Place {
         self.dir.path()
     }
 
+    /// The program that trains.
+    pub fn trainer(&self) -> &Path {
+        &self.worker
+    }
+
     pub fn root(&self) -> PathBuf {
         self.dir().join("runs")
     }

@@ -74,7 +74,6 @@ fn tags_and_notes_are_written() {
 #[test]
 fn tags_of_marked_runs_are_those_they_have_in_common_and_each_keeps_its_own() {
     let mut model = fresh();
-    press(&mut model, "t mine<enter>");
     let tagged = |model: &mut Model, id: i64, tags: &[&str]| {
         let row = model.known.rows.get_mut(&RunId(id)).unwrap();
         row.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -85,7 +84,7 @@ fn tags_of_marked_runs_are_those_they_have_in_common_and_each_keeps_its_own() {
     press(&mut model, "t");
     let shown = screen(&model);
     assert!(shown.contains("tags of all 2") && !shown.contains("cpu mine"), "{shown}");
-    let effects = press(&mut model, " paper<enter>");
+    let effects = press(&mut model, " paper paper<enter>");
     let expected = [(1, ["mine", "cpu", "paper"]), (2, ["yours", "cpu", "paper"])];
     let expected = expected.map(|(id, tags)| (RunId(id), tags.map(str::to_owned).to_vec()));
     assert!(matches!(&effects[..], [Effect::SetTags(runs, _)] if *runs == expected), "{effects:?}");

@@ -41,6 +41,11 @@ impl Past {
         best.map(|row| Best { certified: row.certified, step: row.step })
     }
 
+    /// Takes no checkpoint of this step for one that is there.
+    pub fn forget(&mut self, step: u64) {
+        self.checkpoints.retain(|checkpoint| checkpoint.step != step);
+    }
+
     /// What the net of a step certified of the images that decide, if it was measured.
     pub fn certified(&self, job: &Job, step: u64) -> Option<f64> {
         let of_step = |row: &&EvalRow| row.split == job.images.deciding_split() && row.step == step;

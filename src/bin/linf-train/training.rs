@@ -31,7 +31,7 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
     let folder = store.join(run.to_string());
     let mut session = WorkerSession::begin(&folder, nonce).context("taking the run")?;
     let config = read_config(&folder)?;
-    let prepared = prepare(&folder, &config, given);
+    let prepared = prepare(&folder, &config, given, &session);
     let attempt = Attempt {
         nonce: nonce.to_owned(),
         identity: session.identity().clone(),
@@ -40,12 +40,12 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
         program: concat!("linf-train ", env!("LINF_VERSION")).into(),
         steps_per_epoch: prepared.as_ref().map_or(0, |prepared| prepared.job.images.epoch_steps),
     };
-    let open = || RunWriter::open(&folder, &config, attempt.clone());
-    let writer = patiently(&session, open).context("opening the run file")?;
+    let open = || RunWriter::open(&folder, &config, attempt.clone()).context("opening the run file");
+    let writer = patiently(&session, open)?;
     let result = prepared.and_then(|prepared| prepared.begin(&folder, &mut session, &writer)?.run());
     let (outcome, result) = match result {
         Ok(outcome) => (outcome, Ok(())),
-        // It was told to stop while it waited for a disk that is full.
+        // It was told to stop while the disk is full: it stands at its last checkpoint.
         Err(error) if is_passing(&error) && session.order().is_some() => {
             (Outcome::Stopped { checkpoint: None }, Err(error))
         }
@@ -65,13 +65,13 @@ pub fn work(store: &Path, run: RunId, nonce: &str, given: Option<Device>) -> any
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Tries again while the disk is full or the file busy, until the run is told to stop.
-fn patiently<T>(session: &WorkerSession, mut what: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+fn patiently<T>(session: &WorkerSession, mut what: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let mut said = false;
     loop {
         match what() {
-            Err(error) if error.is_passing() && session.order().is_none() => {
+            Err(error) if is_passing(&error) && session.order().is_none() => {
                 if !said {
-                    say(&format!("waits: {error}"));
+                    say(&format!("waits: {error:#}"));
                     said = true;
                 }
                 sleep(RETRY);
@@ -130,9 +130,9 @@ struct Prepared {
     found: Option<(String, Vec<CheckpointRow>)>,
 }
 
-fn prepare(folder: &Path, config: &Config, given: Option<Device>) -> anyhow::Result<Prepared> {
+fn prepare(folder: &Path, config: &Config, given: Option<Device>, session: &WorkerSession) -> anyhow::Result<Prepared> {
     let mut job = Job::new(config.clone())?;
-    let past = Past::recover(folder)?;
+    let past = patiently(session, || Past::recover(folder))?;
     let (newest, passed_over) = checkpoint::newest_good(folder, &past.checkpoints);
     // They may only be out of reach. To start over would take them and all figures out of the run file.
     if let (None, Some(first)) = (&newest, passed_over.first()) {
@@ -182,7 +182,7 @@ impl Prepared {
         let Prepared { job, engine, evaluator, gpus, instruments, average, position, passed_over, helm, best, found } =
             self;
         let step = position.step;
-        patiently(session, || writer.truncate_after(step)).with_context(|| format!("going back to step {step}"))?;
+        patiently(session, || writer.truncate_after(step).with_context(|| format!("going back to step {step}")))?;
         if let Some((why, checkpoints)) = found {
             alarm(writer, Some(step), why);
             checkpoints.into_iter().filter(|row| row.step <= step).for_each(|row| writer.checkpoint(row));

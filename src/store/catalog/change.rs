@@ -170,6 +170,18 @@ impl Catalog {
         }
     }
 
+    /// As [`remove`](Self::remove), of a run whose folder is gone. It is not known as removed: the folder may come back.
+    pub(in crate::store) async fn drop_missing(&self, id: RunId) -> Result<(), StoreError> {
+        self.remove(id).await?;
+        let mut transaction = self.begin(Safe::FromPowerCuts).await?;
+        sqlx::query("DELETE FROM removed WHERE id = ?")
+            .bind(id.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(self.error())?;
+        transaction.commit().await.map_err(self.error())
+    }
+
     /// Whether the run is in just this state.
     async fn stands_at(
         &self,

@@ -224,9 +224,11 @@ impl Prompt {
             }
             Purpose::Tags(mut runs) => {
                 for (_, tags) in &mut runs {
-                    let new: Vec<&str> =
-                        text.split_whitespace().filter(|word| !tags.iter().any(|tag| tag == word)).collect();
-                    tags.extend(new.into_iter().map(str::to_owned));
+                    for word in text.split_whitespace() {
+                        if !tags.iter().any(|tag| tag == word) {
+                            tags.push(word.to_owned());
+                        }
+                    }
                 }
                 model.list.marked.clear();
                 return vec![Effect::SetTags(runs, "tags are set".into())];

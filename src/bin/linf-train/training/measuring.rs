@@ -136,14 +136,17 @@ impl Training<'_> {
     pub(super) fn measure_the_best(&mut self) -> anyhow::Result<(u64, NetState)> {
         let last = self.position.step;
         let last_net = self.measured.take().context("the last net was not measured")?;
-        let (step, net) = match self.best.filter(|best| best.step != last).map(|best| self.best_net(best.step)) {
+        let best_step = self.best.map_or(last, |best| best.step);
+        let (step, net) = match (best_step != last).then(|| self.best_net(best_step)) {
             None => (last, last_net),
             Some(Ok(found)) => found,
             Some(Err(error)) => {
-                let (step, net) = self.next_best(last)?.unwrap_or((last, last_net));
-                let text = format!("{error:#}; the test set is measured with the net of step {step}, the next best");
-                alarm(self.writer, Some(last), text);
-                (step, net)
+                let next = self.next_best(best_step, last);
+                let which = next
+                    .as_ref()
+                    .map_or("the last net".into(), |(step, _)| format!("the net of step {step}, the next best"));
+                alarm(self.writer, Some(last), format!("{error:#}; the test set is measured with {which}"));
+                next.unwrap_or((last, last_net))
             }
         };
         self.measure(&net, EvalSplit::Test, step)?;
@@ -155,19 +158,27 @@ impl Training<'_> {
         Ok((step, net))
     }
 
-    /// The best net by the held-out images of those whose checkpoints are there; `None` where that is the last. The
-    /// checkpoint of a better one may have met a full disk.
-    fn next_best(&mut self, last: u64) -> anyhow::Result<Option<(u64, NetState)>> {
-        let past = Past::read(&self.folder)?;
-        let best = past.best(&self.job, &self.position);
-        let best = best.filter(|best| past.certified(&self.job, last).is_none_or(|last| best.certified > last));
-        Ok(best.and_then(|best| self.best_net(best.step).ok()))
+    /// The best net by the held-out images of those whose checkpoints can be read, but for the best of all, whose cannot;
+    /// `None` where that is the last. The checkpoint of a better one may have met a full disk.
+    fn next_best(&mut self, unreadable: u64, last: u64) -> Option<(u64, NetState)> {
+        let mut past = Past::read(&self.folder).ok()?;
+        past.forget(unreadable);
+        loop {
+            let best = past.best(&self.job, &self.position)?;
+            if past.certified(&self.job, last).is_some_and(|last| last >= best.certified) {
+                return None;
+            }
+            if let Ok(found) = self.best_net(best.step) {
+                return Some(found);
+            }
+            past.forget(best.step);
+        }
     }
 
     /// The net of a checkpoint with the means it was measured with.
     fn best_net(&mut self, step: u64) -> anyhow::Result<(u64, NetState)> {
         while let Err(error) = self.writer.flush() {
-            if !error.is_passing() {
+            if !error.is_passing() || self.session.order().is_some() {
                 return Err(error).context("writing down the checkpoints");
             }
             sleep(RETRY);
