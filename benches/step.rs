@@ -4,8 +4,9 @@
 //! Synthetic digits, 60 steps at each p before it is measured. A step is batch building and `Engine::step`; the op is
 //! timed alone on the same net and batch, and beside it the same net takes the same steps on one thread. Each takes four turns
 //! in a row, of which the first is not counted: it finds the caches full of what the others had there, as training never does.
-//! Medians over all turns; shares and ratios come from rounds taken alternately. "cores" is the ratio that the processor itself gives then: multiply-adds in
-//! registers on all threads over those of one, as clocks differ between cores, and fall where more of them work.
+//! Medians over all turns; shares and ratios come from rounds taken alternately. "cores" is the ratio that the processor
+//! itself gives then: multiply-adds in registers on all threads over those of one, as clocks differ between cores, and fall
+//! where more of them work.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -73,30 +74,21 @@ fn main() -> Result<()> {
             lonely.step(Batch { images: &images, labels: &labels }, &point)?;
         }
         for round in 0..rounds {
-            for turn in 0..TURNS {
+            let first = WARM + round * TURNS;
+            whole.extend(turns(|turn| {
                 let start = Instant::now();
-                fill(&data, WARM + round * TURNS + turn, &mut images, &mut labels);
-                let built = start.elapsed();
+                fill(&data, first + turn, &mut images, &mut labels);
+                building.push(start.elapsed());
                 engine.step(Batch { images: &images, labels: &labels }, &point)?;
-                if turn > 0 {
-                    building.push(built);
-                    whole.push(start.elapsed());
-                }
-            }
-            for turn in 0..TURNS {
-                let time = alone_of.time(&pool, simd, engine.state()?, p.get(), &images);
-                if turn > 0 {
-                    alone.push(time);
-                }
-            }
-            for turn in 0..TURNS {
+                Ok(start.elapsed())
+            })?);
+            alone.extend(turns(|_| Ok(alone_of.time(&pool, simd, engine.state()?, p.get(), &images)))?);
+            one.extend(turns(|turn| {
                 let start = Instant::now();
-                fill(&data, WARM + round * TURNS + turn, &mut images, &mut labels);
+                fill(&data, first + turn, &mut images, &mut labels);
                 lonely.step(Batch { images: &images, labels: &labels }, &point)?;
-                if turn > 0 {
-                    one.push(start.elapsed());
-                }
-            }
+                Ok(start.elapsed())
+            })?);
             cores.push(rate(&pool, simd) / rate(&one_thread, simd));
         }
         // Of neighbouring steps: the machine may be faster a second later.
@@ -114,6 +106,12 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The times of turns in a row, but for the first.
+fn turns(mut turn: impl FnMut(usize) -> Result<Duration>) -> Result<Vec<Duration>> {
+    let times = (0..TURNS).map(&mut turn).collect::<Result<Vec<_>>>()?;
+    Ok(times[1..].to_vec())
 }
 
 fn fill(data: &Split, step: usize, images: &mut [f32], labels: &mut Vec<Label>) {

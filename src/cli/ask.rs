@@ -1,12 +1,13 @@
 //! `linf-tui pause`, `resume`, `cancel`, `retry`: what is wanted of runs.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
     Exit, Place, exit,
     follow::Follow,
     place::{find_those, line},
+    turn::waits,
 };
 use crate::{
     dispatch::{ask, cancel, ensure_dispatcher, needs_a_dispatcher},
@@ -100,32 +101,28 @@ pub async fn cancel_runs(args: CancelArgs, place: &Place) -> Result<Exit> {
 
 pub async fn retry(args: RetryArgs, place: &Place) -> Result<Exit> {
     let takes = |row: &RunRow| matches!(row.state, RunState::Failed { .. } | RunState::Lost { .. });
-    wish(&args.runs, true, place, takes, |row| match row.state {
-        RunState::Failed { .. } | RunState::Lost { .. } => Ok(Desired::Run),
-        _ => anyhow::bail!("{} is {}: only a run that failed or was lost can be retried", row.name, row.state.word()),
-    })
-    .await
+    let desired = only(takes, Desired::Run, "only a run that failed or was lost can be retried");
+    wish(&args.runs, true, place, takes, desired).await
 }
 
 pub async fn hold(args: HoldArgs, place: &Place) -> Result<Exit> {
-    wish(&args.runs, true, place, stands, |row| match row.state {
-        RunState::Queued { .. } | RunState::Paused { .. } => Ok(Desired::Pause),
-        _ => anyhow::bail!("{} is {}: only a queued run can be held; `linf-tui pause`", row.name, row.state.word()),
-    })
-    .await
+    let desired = only(waits, Desired::Pause, "only a queued run can be held; `linf-tui pause`");
+    wish(&args.runs, true, place, waits, desired).await
 }
 
 pub async fn release(args: ReleaseArgs, place: &Place) -> Result<Exit> {
-    wish(&args.runs, true, place, stands, |row| match row.state {
-        RunState::Queued { .. } | RunState::Paused { .. } => Ok(Desired::Run),
-        _ => anyhow::bail!("{} is {}: only a held or paused run can be released", row.name, row.state.word()),
-    })
-    .await
+    let desired = only(waits, Desired::Run, "only a held or paused run can be released");
+    wish(&args.runs, true, place, waits, desired).await
 }
 
-/// Whether it waits, or is kept from it.
-fn stands(row: &RunRow) -> bool {
-    matches!(row.state, RunState::Queued { .. } | RunState::Paused { .. })
+/// This wish for runs that `takes` holds for; of the others it says why not.
+fn only(takes: impl Fn(&RunRow) -> bool, wish: Desired, why: &str) -> impl Fn(&RunRow) -> Result<Desired> {
+    move |row| {
+        if !takes(row) {
+            bail!("{} is {}: {why}", row.name, row.state.word());
+        }
+        Ok(wish)
+    }
 }
 
 /// Asks the same of several runs, of a group those that `takes` holds for. One that refuses does not keep the others from

@@ -187,6 +187,6 @@ fn terms(turn: &Turn) -> String {
     if terms.is_empty() { "as soon as there is a slot".into() } else { format!("starts {}", terms.join(", ")) }
 }
 
-fn waits(row: &RunRow) -> bool {
+pub fn waits(row: &RunRow) -> bool {
     matches!(row.state, RunState::Queued { .. } | RunState::Paused { .. })
 }

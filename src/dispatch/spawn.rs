@@ -21,6 +21,7 @@ use super::{
 use crate::{
     dataset,
     experiment::{Device, RunId},
+    store::is_full,
 };
 
 /// The worker's program.
@@ -91,11 +92,7 @@ pub fn worker(
     let program = find_trainer()?;
     let (stdout, stderr) = match log(&run_dir.join("train.log")) {
         // A worker waits for room on a full disk; what it says until then is not kept.
-        Err(SpawnError::Io { error, .. })
-            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
-        {
-            (Stdio::null(), Stdio::null())
-        }
+        Err(SpawnError::Io { error, .. }) if is_full(&error) => (Stdio::null(), Stdio::null()),
         opened => opened?,
     };
     let mut command = Command::new(&program);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     experiment::{self, RunId, WorkerIdentity},
-    store::now_ms,
+    store::{is_full, now_ms},
 };
 
 /// How long a worker tries to get the run's lock. A dispatcher that looks whether it is free takes it for an instant.
@@ -75,8 +75,7 @@ impl WorkerSession {
         let said = WorkerFile { identity: identity.clone(), began_ms: now_ms() };
         while let Err(error) = said.write(run_dir) {
             // A full disk is no fault of the run's: it waits, and holds the run meanwhile.
-            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-            if !is_full || orders.order().is_some() {
+            if !is_full(&error) || orders.order().is_some() {
                 return Err(failing(format!("write worker.json in {}", run_dir.display()))(error));
             }
             thread::sleep(FULL_DISK);

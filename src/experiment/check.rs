@@ -8,12 +8,13 @@ pub(super) struct Fault {
     pub found: String,
 }
 
+fn within(key: &'static str, found: f64, low: f64, high: f64) -> Result<(), Fault> {
+    if found >= low && found <= high { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
+}
+
 /// Whether a run with this config can be trained.
 pub(super) fn check(config: &Config) -> Result<(), Fault> {
     let Config { run, data, model, train, schedule, loss, eval, resources } = config;
-    let within = |key, found: f64, low: f64, high: f64| {
-        if found >= low && found <= high { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
-    };
     let above = |key, found: f64, low: f64, high: f64| {
         if found > low { within(key, found, low, high) } else { Err(Fault { key, found: found.to_string() }) }
     };
@@ -82,9 +83,6 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
 
 /// Whether the sizes are some, the keys go together, and each layer fits on the one before.
 fn check_model(model: &Model, data: View) -> Result<(), Fault> {
-    let within = |key, found: f64, low: f64, high: f64| {
-        if found >= low && found <= high { Ok(()) } else { Err(Fault { key, found: found.to_string() }) }
-    };
     // Without a head the last dense layer gives the classes, and one layer alone is no net.
     let least = match (model.hidden, model.conv.is_empty()) {
         (None, true) => 2.0,
@@ -144,10 +142,7 @@ fn check_fit(model: &Model, data: View) -> Result<(), Fault> {
 
 /// Whether the loss has the keys of its kind and no others.
 fn check_loss(loss: &Loss) -> Result<(), Fault> {
-    let between = |key, found: Option<f64>, low: f64, high: f64| match found {
-        Some(found) if !(found >= low && found <= high) => Err(Fault { key, found: found.to_string() }),
-        _ => Ok(()),
-    };
+    let between = |key, found: Option<f64>, low, high| found.map_or(Ok(()), |found| within(key, found, low, high));
     let (least, most) = if loss.kind.has_lambda() { (f64::MIN_POSITIVE, 1000.0) } else { (0.0, 0.0) };
     between("loss.lambda", Some(loss.lambda), least, most)?;
     between("loss.lambda_end", loss.lambda_end, least, most)?;

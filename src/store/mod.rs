@@ -33,6 +33,7 @@ mod values;
 pub use catalog::{Catalog, NewRun, check_name};
 pub use clock::now_ms;
 pub use error::StoreError;
+pub(crate) use filesystem::is_full;
 pub use filesystem::network_file_system;
 pub use forked::ForkError;
 pub use gauge::Gauge;

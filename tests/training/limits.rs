@@ -9,7 +9,7 @@ use linf::{
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::{
-    LONG, add, long, place,
+    LONG, add, long, paused_midway, place,
     resume::{result, undisturbed},
     support::Place,
 };
@@ -78,19 +78,19 @@ fn a_pause_on_a_full_disk_waits_for_room_and_loses_nothing() {
     assert_eq!(result(&place, id), undisturbed(&long(&["resources.threads=1"])));
 }
 
-#[test]
-fn a_garbled_run_file_costs_figures_and_no_training() {
-    let place = place();
-    let id = add(&place, &LONG);
-    place.until_step(id, 300);
-    place.good(&["pause", &id.to_string()]);
-    place.until_word(id, "paused");
-    place.until_idle();
-    let file = place.run_dir(id).join("run.db");
-    // Its log, where a reader kept the worker from clearing it away, would hold what the file no longer does.
+/// The run file's log, where a reader kept the worker from clearing it away, would hold what the file no longer does.
+fn forget_the_log(place: &Place, id: RunId) {
     for suffix in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(place.run_dir(id).join(format!("run.db{suffix}")));
     }
+}
+
+#[test]
+fn a_garbled_run_file_costs_figures_and_no_training() {
+    let place = place();
+    let id = paused_midway(&place, &[]);
+    let file = place.run_dir(id).join("run.db");
+    forget_the_log(&place, id);
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[100..].iter_mut().for_each(|byte| *byte ^= 0x55);
     std::fs::write(&file, &bytes).unwrap();
@@ -114,17 +114,11 @@ fn a_garbled_run_file_costs_figures_and_no_training() {
 #[test]
 fn an_attempt_that_ends_while_it_recovers_costs_no_training() {
     let place = place();
-    let id = add(&place, &LONG);
-    place.until_step(id, 300);
-    place.good(&["pause", &id.to_string()]);
-    place.until_word(id, "paused");
-    place.until_idle();
+    let id = paused_midway(&place, &[]);
     // It has set the damaged run file aside, and was killed before the new one knew of the checkpoints.
     let file = place.run_dir(id).join("run.db");
     std::fs::rename(&file, file.with_file_name("run.db.damaged-1700000000000")).unwrap();
-    for suffix in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(place.run_dir(id).join(format!("run.db{suffix}")));
-    }
+    forget_the_log(&place, id);
     place.good(&["resume", &id.to_string()]);
     place.until_word(id, "completed");
     let said = place.good(&["show", &id.to_string(), "--events"]);

@@ -39,6 +39,16 @@ fn add(place: &Place, overrides: &[&str]) -> RunId {
     add_by(place, overrides, |args| place.linf(args))
 }
 
+/// The long run, with more overrides, paused in the middle, and nobody is at work on it.
+fn paused_midway(place: &Place, more: &[&str]) -> RunId {
+    let id = add(place, &long(more));
+    place.until_step(id, 300);
+    place.good(&["pause", &id.to_string()]);
+    place.until_word(id, "paused");
+    place.until_idle();
+    id
+}
+
 /// The same, by a command of the test's own making.
 fn add_by(place: &Place, overrides: &[&str], command: impl FnOnce(&[&str]) -> Command) -> RunId {
     let config = place.dir().join("config.toml");

@@ -4,7 +4,7 @@ use linf::experiment::RunId;
 use rustix::process::Signal;
 
 use crate::support::{Place, kill};
-use crate::{LONG, add, long, place};
+use crate::{LONG, add, long, paused_midway, place};
 
 /// What two equal runs must have in common: the final net with optimizer and position, and all curves.
 pub fn result(place: &Place, id: RunId) -> (String, Vec<(u32, u64, u64, u64)>) {
@@ -48,10 +48,7 @@ fn a_run_that_was_killed_thrice_and_paused_once_ends_with_the_same_bits() {
 #[test]
 fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
     let place = place();
-    let id = add(&place, &long(&["resources.keep_checkpoints=5"]));
-    place.until_step(id, 300);
-    place.good(&["pause", &id.to_string()]);
-    place.until_word(id, "paused");
+    let id = paused_midway(&place, &["resources.keep_checkpoints=5"]);
     let rows = place.checkpoints(id);
     assert!(rows.len() >= 2, "a phase began before step 300, so there are two checkpoints");
     let newest = place.run_dir(id).join("checkpoints").join(&rows[rows.len() - 1].file);
@@ -70,10 +67,7 @@ fn a_garbled_checkpoint_is_passed_over_for_the_one_before() {
 #[test]
 fn a_run_whose_checkpoints_are_out_of_reach_keeps_its_figures() {
     let place = place();
-    let id = add(&place, &LONG);
-    place.until_step(id, 300);
-    place.good(&["pause", &id.to_string()]);
-    place.until_word(id, "paused");
+    let id = paused_midway(&place, &[]);
     let (epochs, rows) = (place.epochs(id).len(), place.checkpoints(id).len());
     let folder = place.run_dir(id).join("checkpoints");
     let aside = place.dir().join("aside");

@@ -7,10 +7,11 @@ use anyhow::{Context, anyhow};
 use linf::experiment::PNorm;
 use linf::net::{Average, NetState};
 use linf::store::checkpoint::{self, Tensor, TensorData};
-use linf::store::{CheckpointKind, CheckpointRow, RunWriter, StoreError, now_ms};
+use linf::store::{CheckpointKind, CheckpointRow, RunWriter, now_ms};
 
 use crate::alarm;
 use crate::job::Position;
+use crate::training::is_passing;
 
 /// At most one write is under way.
 pub struct Checkpoints {
@@ -72,7 +73,7 @@ impl Checkpoints {
                 self.failing = false;
                 writer.checkpoint(row);
             }
-            Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing) => {
+            Err(error) if is_passing(&error) => {
                 if !self.failing {
                     alarm(writer, None, format!("{error:#}; training goes on"));
                 }

@@ -81,7 +81,8 @@ fn patiently<T>(session: &WorkerSession, mut what: impl FnMut() -> anyhow::Resul
     }
 }
 
-fn is_passing(error: &anyhow::Error) -> bool {
+/// As [`StoreError::is_passing`], of an error with its context.
+pub fn is_passing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing)
 }
 

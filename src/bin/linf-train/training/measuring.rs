@@ -1,6 +1,5 @@
 //! What a run measures of its net at p = ∞, under way and at its end.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,7 +9,7 @@ use linf::net::{NetState, StepError};
 use linf::report::measured::{Moment, kept, kept_of_attack};
 use linf::store::{EvalSplit, EventRow, checkpoint};
 
-use super::{RETRY, StepFault, Training};
+use super::{StepFault, Training, patiently};
 use crate::past::{Best, Past};
 use crate::{alarm, say};
 
@@ -177,12 +176,7 @@ impl Training<'_> {
 
     /// The net of a checkpoint with the means it was measured with.
     fn best_net(&mut self, step: u64) -> anyhow::Result<(u64, NetState)> {
-        while let Err(error) = self.writer.flush() {
-            if !error.is_passing() || self.session.order().is_some() {
-                return Err(error).context("writing down the checkpoints");
-            }
-            sleep(RETRY);
-        }
+        patiently(self.session, || self.writer.flush().context("writing down the checkpoints"))?;
         let rows = Past::read(&self.folder)?.checkpoints;
         let row = rows.iter().find(|row| row.step == step).context("the checkpoint of the best net is not there")?;
         let path = checkpoint::file(&self.folder, &row.file);
